@@ -1,1 +1,17 @@
-//! Not yet furnished.
+//! Room: the users' stories. What a platform team types with kubectl, what a client sends through
+//! the gateway, what Prometheus reads: nothing else. No crate of the operator or of a service is
+//! known here, only the public contract of `crds`.
+//!
+//! A run needs a cluster that `make up` or `make test` booted: `STOREFRONT_E2E_STATE` names its
+//! state folder (the one that holds `kubeconfig`).
+
+pub mod audit;
+pub mod faults;
+pub mod kubectl;
+pub mod mail;
+pub mod shop;
+pub mod wait;
+
+pub use kubectl::{Kubectl, Namespace};
+pub use shop::Shop;
+pub use wait::eventually;

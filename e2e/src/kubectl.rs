@@ -1,0 +1,175 @@
+//! kubectl as a user types it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+
+use crate::eventually;
+
+/// The kubectl of the cluster under test.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    program: PathBuf,
+    state: PathBuf,
+}
+
+impl Kubectl {
+    /// The cluster that `STOREFRONT_E2E_STATE` names.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let state = env("STOREFRONT_E2E_STATE")
+            .context("the stories need a cluster: run them with `make e2e`")?;
+        let program = env("STOREFRONT_KUBECTL").unwrap_or_else(|_| "kubectl".into());
+        Ok(Self { program: program.into(), state: state.into() })
+    }
+
+    /// The state folder of the cluster: kubeconfig, logs, the audit log.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The kubectl binary itself.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// A kubectl process that is ready to start.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(self.state.join("kubeconfig")).args(args);
+        command
+    }
+
+    /// Runs kubectl and returns what it printed; its error output is the error.
+    pub fn run(&self, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(args).output().context("start kubectl")?;
+        printed(args, &output)
+    }
+
+    /// `kubectl get ... -o json`.
+    pub fn get(&self, args: &[&str]) -> anyhow::Result<Value> {
+        let text = self.run(&[&["get"], args, &["-o", "json"]].concat())?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// `kubectl apply` of a manifest, server-side as GitOps tools do it.
+    pub fn apply(&self, namespace: &str, manifest: &str) -> anyhow::Result<String> {
+        let args = ["apply", "--server-side", "-n", namespace, "-f", "-"];
+        let mut child = self
+            .command(&args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start kubectl")?;
+        child.stdin.take().context("kubectl has no input")?.write_all(manifest.as_bytes())?;
+        printed(&args, &child.wait_with_output()?)
+    }
+
+    /// Waits until a condition of an object is `True`, and says what the object says when it is not.
+    pub fn wait_for(
+        &self,
+        namespace: &str,
+        object: &str,
+        condition: &str,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
+        eventually(&format!("{object} {condition}"), limit, || {
+            let seen = self.get(&["-n", namespace, object])?;
+            let generation = &seen["metadata"]["generation"];
+            let conditions = seen["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = conditions.iter().find(|held| held["type"] == condition);
+            let found = found.with_context(|| format!("{object} has no condition {condition}"))?;
+            ensure!(
+                found["status"] == "True" && found["observedGeneration"] == *generation,
+                "{condition}={} {}: {}",
+                found["status"],
+                found["reason"],
+                found["message"]
+            );
+            Ok(())
+        })
+    }
+
+    /// A value of a Secret, decoded.
+    pub fn secret(&self, namespace: &str, name: &str, key: &str) -> anyhow::Result<String> {
+        use base64::Engine as _;
+        let secret = self.get(&["-n", namespace, "secret", name])?;
+        let held = secret["data"][key].as_str().with_context(|| format!("{name} has no {key}"))?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(held)?;
+        Ok(String::from_utf8(bytes)?)
+    }
+
+    /// Names of the objects of a kind, optionally by label.
+    pub fn names(&self, namespace: &str, kind: &str, selector: &str) -> anyhow::Result<Vec<String>> {
+        let text = self.run(&["-n", namespace, "get", kind, "-l", selector, "-o", "name"])?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+}
+
+/// A namespace of one story; it goes when the story ends, whether it passed or not.
+#[derive(Debug)]
+pub struct Namespace {
+    kubectl: Kubectl,
+    name: String,
+}
+
+impl Namespace {
+    /// Makes a namespace that enforces the restricted Pod Security Standard.
+    pub fn restricted(kubectl: &Kubectl, story: &str) -> anyhow::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{story}-{}-{count}", std::process::id());
+        kubectl.run(&["create", "namespace", &name])?;
+        let label = "pod-security.kubernetes.io/enforce=restricted";
+        kubectl.run(&["label", "namespace", &name, label])?;
+        Ok(Self { kubectl: kubectl.clone(), name })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in post_mortem(&self.kubectl, &self.name) {
+                eprintln!("{line}");
+            }
+        }
+        let _ = self.kubectl.run(&["delete", "namespace", &self.name, "--wait=false"]);
+    }
+}
+
+/// What somebody would type first to see why a story failed.
+fn post_mortem(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
+    let look = |args: &[&str]| kubectl.run(args).unwrap_or_else(|error| format!("{error:#}"));
+    vec![
+        format!("--- what {namespace} looked like"),
+        look(&["-n", namespace, "get", "storefronts,servicedeployments,databasebindings,pods"]),
+        look(&["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"])
+            .lines()
+            .rev()
+            .take(25)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    ]
+}
+
+fn printed(args: &[&str], output: &Output) -> anyhow::Result<String> {
+    if !output.status.success() {
+        bail!("kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout.clone())?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test run is configured by its environment")]
+fn env(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set"))
+}

@@ -1,0 +1,39 @@
+//! The inbox: mailpit's REST API.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::Kubectl;
+
+/// Where the shop's mail arrives.
+#[derive(Debug)]
+pub struct Inbox {
+    base: String,
+    http: reqwest::blocking::Client,
+}
+
+impl Inbox {
+    /// The mailpit of the embedded cluster (namespace `mail`).
+    pub fn of(kubectl: &Kubectl) -> anyhow::Result<Self> {
+        let service = kubectl.get(&["-n", "mail", "service", "mailpit"])?;
+        let ip = service["spec"]["clusterIP"].as_str().context("mailpit has no address")?;
+        let address: SocketAddr = format!("{ip}:8025").parse()?;
+        let http = crate::shop::client(None)?;
+        Ok(Self { base: format!("http://{address}"), http })
+    }
+
+    /// Messages to an address, newest first.
+    pub fn to(&self, address: &str) -> anyhow::Result<Vec<Value>> {
+        let query = format!("to:{address}");
+        let url = format!("{}/api/v1/search", self.base);
+        let answer = self.http.get(url).header("accept", "application/json");
+        let answer: Value = answer
+            .query(&[("query", query.as_str()), ("limit", "500")])
+            .send()?
+            .error_for_status()?
+            .json()?;
+        Ok(answer["messages"].as_array().cloned().unwrap_or_default())
+    }
+}
