@@ -1,1 +1,3 @@
-//! Not yet furnished.
+//! Gateway API objects in, routing table and conditions out; pure.
+
+pub mod api;
