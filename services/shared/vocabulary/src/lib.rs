@@ -1,1 +1,16 @@
-//! Not yet furnished.
+#![doc = include_str!("../README.md")]
+
+mod cursor;
+pub mod ids;
+mod instant;
+mod money;
+mod page;
+
+pub use cursor::{Cursor, CursorError};
+pub use ids::{
+    CategoryId, EventId, MessageId, OrderId, ParseIdError, PaymentId, ProductId, ReservationId,
+    SessionId, UserId,
+};
+pub use instant::{Clock, Entropy, SystemClock, SystemEntropy};
+pub use money::{Currency, Money, MoneyError};
+pub use page::{Limit, LimitError, Page, PageRequest};

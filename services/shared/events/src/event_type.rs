@@ -1,0 +1,84 @@
+//! The closed list of what can happen.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A type that this build does not know; a newer service may speak it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown event type {0}")]
+pub struct UnknownEventType(pub String);
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal, said by $producer:literal, heard by [$($consumer:literal),*];)+) => {
+        /// What can happen. Versioned: a change of meaning is a new variant.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventType {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl EventType {
+            /// Every type there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The CloudEvents `type`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $wire,)+ }
+            }
+
+            /// The NATS subject.
+            pub const fn subject(self) -> &'static str {
+                match self { $(Self::$name => concat!("shop.", $wire),)+ }
+            }
+
+            /// The service that says it.
+            pub const fn producer(self) -> &'static str {
+                match self { $(Self::$name => $producer,)+ }
+            }
+
+            /// The services that must hear it; the outbox keeps the row until each has said so.
+            pub const fn consumers(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($consumer),*],)+ }
+            }
+        }
+
+        impl FromStr for EventType {
+            type Err = UnknownEventType;
+
+            fn from_str(text: &str) -> Result<Self, UnknownEventType> {
+                match text {
+                    $($wire => Ok(Self::$name),)+
+                    other => Err(UnknownEventType(other.to_owned())),
+                }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// An account exists.
+    UserRegistered = "user.registered.v1", said by "auth", heard by ["user", "notification"];
+    /// A shopper committed to an order; its payment is authorised and its stock claimed.
+    OrderPlaced = "order.placed.v1", said by "order", heard by ["payment", "notification"];
+    /// The money has arrived.
+    OrderPaid = "order.paid.v1", said by "order", heard by ["notification"];
+    /// The order will not be fulfilled: money and stock go back.
+    OrderCancelled = "order.cancelled.v1", said by "order", heard by ["payment", "product", "notification"];
+    /// Money is promised.
+    PaymentAuthorised = "payment.authorised.v1", said by "payment", heard by [];
+    /// Money is taken.
+    PaymentCaptured = "payment.captured.v1", said by "payment", heard by ["order"];
+    /// The promise is handed back.
+    PaymentVoided = "payment.voided.v1", said by "payment", heard by [];
+    /// Money is handed back.
+    PaymentRefunded = "payment.refunded.v1", said by "payment", heard by [];
+    /// The money could not be taken.
+    PaymentFailed = "payment.failed.v1", said by "payment", heard by ["order"];
+    /// A product is nearly gone.
+    StockLow = "stock.low.v1", said by "product", heard by [];
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,141 @@
+//! Lists, a page at a time.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cursor, CursorError};
+
+/// A page size outside of what a list gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a whole number from 1 to {}", Limit::MAX)]
+pub struct LimitError;
+
+/// How many items a page may have: 1 to 100, 20 unless told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u16);
+
+impl Limit {
+    /// The largest page.
+    pub const MAX: u16 = 100;
+
+    /// A page size from 1 to [`Limit::MAX`].
+    pub fn new(limit: u64) -> Result<Self, LimitError> {
+        match u16::try_from(limit) {
+            Ok(limit @ 1..=Self::MAX) => Ok(Self(limit)),
+            _ => Err(LimitError),
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(20)
+    }
+}
+
+// By hand, because a number in a query string is text, and stays text under `#[serde(flatten)]`.
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+        impl Visitor<'_> for NumberOrText {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{LimitError}")
+            }
+
+            fn visit_u64<E: de::Error>(self, limit: u64) -> Result<Limit, E> {
+                Limit::new(limit).map_err(E::custom)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Limit, E> {
+                self.visit_u64(text.parse().map_err(|_| E::custom(LimitError))?)
+            }
+        }
+        deserializer.deserialize_any(NumberOrText)
+    }
+}
+
+/// `?limit=` and `?cursor=` of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+pub struct PageRequest {
+    /// Items on the page, 1 to 100.
+    #[serde(default)]
+    #[cfg_attr(
+        feature = "openapi",
+        param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)
+    )]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// How many rows to ask the database for: one more than the page, to learn whether one follows.
+    pub fn rows(&self) -> i64 {
+        i64::from(self.limit.get()) + 1
+    }
+
+    /// The position to go on from; none on the first page.
+    pub fn position<T: DeserializeOwned>(&self) -> Result<Option<T>, CursorError> {
+        self.cursor
+            .as_deref()
+            .map(|text| Cursor::decode(text).map(|cursor| cursor.0))
+            .transpose()
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Page<T> {
+    /// The items, in the order of the list.
+    pub items: Vec<T>,
+    /// Hand this back as `cursor` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of up to [`PageRequest::rows`] rows; `key` is the sort key of a row.
+    pub fn of<K: Serialize>(
+        mut rows: Vec<T>,
+        request: &PageRequest,
+        key: impl FnOnce(&T) -> K,
+    ) -> Result<Self, CursorError> {
+        let limit = usize::from(request.limit.get());
+        if rows.len() <= limit {
+            return Ok(Self {
+                items: rows,
+                next_cursor: None,
+            });
+        }
+        rows.truncate(limit);
+        let next_cursor = rows
+            .last()
+            .map(|row| Cursor(key(row)).encode())
+            .transpose()?;
+        Ok(Self {
+            items: rows,
+            next_cursor,
+        })
+    }
+
+    /// The same page with every item shown another way.
+    pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(show).collect(),
+            next_cursor: self.next_cursor,
+        }
+    }
+}
