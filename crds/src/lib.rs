@@ -1,1 +1,35 @@
-//! Not yet furnished.
+#![doc = include_str!("../README.md")]
+
+pub mod common;
+pub mod condition;
+pub mod database_binding;
+pub mod gateway_policy;
+pub mod manifests;
+pub mod service_deployment;
+pub mod storefront;
+
+pub use common::{DeletionPolicy, EnvVar, LocalRef, Replicas, ResourceList, Resources};
+pub use condition::Condition;
+pub use database_binding::{
+    Access, BackupStatus, BindingRef, BindingStatus, DatabaseBinding, DatabaseBindingSpec,
+    DatabaseBindingStatus, Extension, ServerRef,
+};
+pub use gateway_policy::{
+    ClaimToHeader, JwtMode, JwtPolicy, JwtPolicySpec, LimitKey, PolicyAncestor, PolicyParentRef,
+    PolicyStatus, PolicyTargetRef, RateLimit, RateLimitPolicy, RateLimitPolicySpec,
+};
+pub use service_deployment::{
+    AuthMode, Migrate, Probes, PullPolicy, Route, ServiceBinding, ServiceDeployment,
+    ServiceDeploymentSpec, ServiceDeploymentStatus, Uses,
+};
+pub use storefront::{
+    Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres, GatewaySpec,
+    GatewayTls, Nats, Notifications, PaymentMethod, PaymentMethodName, Queue, Redis, ServiceCounts,
+    ServiceOverride, ServiceOverrides, ShopRateLimit, Smtp, Storefront, StorefrontSpec,
+    StorefrontStatus,
+};
+
+/// The API group of every resource here.
+pub const GROUP: &str = "storefront.dev";
+/// The one version served and stored.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,118 @@
+//! Shapes that several resources share.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Names an object in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalRef {
+    /// Name of the object, in the namespace of the object that refers to it.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+impl LocalRef {
+    /// A reference to `name`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
+    }
+}
+
+/// What happens to data when the object that asked for it is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Data stays and can be adopted by an object of the same name.
+    #[default]
+    Retain,
+    /// Data is removed for good.
+    Delete,
+    /// Data is dumped to a PersistentVolumeClaim first, and removed only after the dump is proven readable.
+    BackupThenDelete,
+}
+
+/// How many pods run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.max) || self.max >= self.min")
+        .message("replicas.max must not be below replicas.min: raise max, or leave it out to run exactly min pods")
+        .field_path(".max"),
+    validation = Rule::new("!has(self.cpuPercent) || has(self.max)")
+        .message("replicas.cpuPercent needs replicas.max: without a maximum nothing is scaled")
+        .field_path(".cpuPercent")
+)]
+pub struct Replicas {
+    /// Pods that always run.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub min: i32,
+    /// Most pods that load may bring up. Absent: exactly `min` pods run and no autoscaler is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: Option<i32>,
+    /// CPU use, in percent of the request, that the autoscaler aims at. Default: 70.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 10, max = 100))]
+    pub cpu_percent: Option<i32>,
+}
+
+fn one() -> i32 {
+    1
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self {
+            min: 1,
+            max: None,
+            cpu_percent: None,
+        }
+    }
+}
+
+/// CPU and memory, as Kubernetes quantities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceList {
+    /// CPU, for example `250m` or `"2"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?m?$"), length(max = 16))]
+    pub cpu: Option<String>,
+    /// Memory, for example `128Mi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"),
+        length(max = 16)
+    )]
+    pub memory: Option<String>,
+}
+
+/// What a container asks for and may take at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// What the scheduler sets aside. What is left out keeps the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<ResourceList>,
+    /// The ceiling. What is left out keeps the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ResourceList>,
+}
+
+/// One environment variable. Secrets do not belong here: bind them (`bindings`), so that they arrive as files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvVar {
+    /// Name of the variable.
+    #[schemars(
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"),
+        length(min = 1, max = 128)
+    )]
+    pub name: String,
+    /// Its value.
+    #[serde(default)]
+    #[schemars(length(max = 4096))]
+    pub value: String,
+}

@@ -1,0 +1,39 @@
+//! The condition shape of `metav1`, with the schema that the API conventions ask for.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// One aspect of an object's state, as in `metav1.Condition`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// The aspect, in CamelCase. `Ready` sums up the others.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 316))]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    #[schemars(regex(pattern = "^(True|False|Unknown)$"))]
+    pub status: String,
+    /// The generation of the object that this verdict is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When `status` last changed.
+    pub last_transition_time: Time,
+    /// A word for programs, in CamelCase.
+    #[schemars(
+        length(min = 1, max = 1024),
+        regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
+    )]
+    pub reason: String,
+    /// A sentence for people: what is missing, since when, and what to do.
+    #[schemars(length(max = 32768))]
+    pub message: String,
+}
+
+impl Condition {
+    /// Whether the aspect holds.
+    pub fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}

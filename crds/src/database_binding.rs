@@ -1,0 +1,183 @@
+//! `DatabaseBinding`: a database, its roles, and a Secret for one user of it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, DeletionPolicy, LocalRef};
+
+/// A database on a PostgreSQL server, a role to use it with, and a Secret
+/// (`servicebinding.io/postgresql`) that tells how. The Secret's name is in `status.binding.name`.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "storefront.dev",
+    version = "v1alpha1",
+    kind = "DatabaseBinding",
+    plural = "databasebindings",
+    namespaced,
+    shortname = "dbb",
+    category = "storefronts",
+    status = "DatabaseBindingStatus",
+    derive = "PartialEq",
+    doc = "A database on a PostgreSQL server, a role to use it with, and a servicebinding.io Secret that tells how.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Database", type_ = "string", json_path = ".status.database"),
+    printcolumn(name = "Access", type_ = "string", json_path = ".spec.access"),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.binding.name", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 60")
+        .message("metadata.name must be 60 characters or fewer: the Secret is called <name>-db")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.reclaimPolicy != 'BackupThenDelete' || self.access == 'Owner'")
+        .message("spec.reclaimPolicy: BackupThenDelete needs access Owner; a reader or writer owns no data, use Retain or Delete")
+        .field_path(".reclaimPolicy"),
+    validation = Rule::new("!has(self.extensions) || self.extensions.size() == 0 || self.access == 'Owner'")
+        .message("spec.extensions: only a binding with access Owner may ask for extensions")
+        .field_path(".extensions"),
+    validation = Rule::new("self.access == 'Owner' || has(self.database)")
+        .message("spec.database: name the database that a binding with access ReadOnly or ReadWrite shall open")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("has(self.database) == has(oldSelf.database) && (!has(self.database) || self.database == oldSelf.database)")
+        .message("spec.database is immutable: create another DatabaseBinding and move the data")
+)]
+pub struct DatabaseBindingSpec {
+    /// The server that holds the database.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.serverRef is immutable: a database does not move by itself; create another DatabaseBinding"))]
+    pub server_ref: ServerRef,
+    /// Name of the database. Default for access `Owner`: made from namespace and name. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z_][a-z0-9_]*$"))]
+    #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1']) && !self.startsWith('pg_')")
+        .message("spec.database: this name is reserved by PostgreSQL"))]
+    pub database: Option<String>,
+    /// What the role may do. Immutable.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.access is immutable: create another DatabaseBinding with the access you need"))]
+    pub access: Access,
+    /// Extensions that the database shall have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub extensions: Vec<Extension>,
+    /// What happens to the database when this object is deleted.
+    #[serde(default)]
+    pub reclaim_policy: DeletionPolicy,
+}
+
+/// Where the server is: exactly one of the fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.storefront) != has(self.adminSecret)")
+    .message("spec.serverRef: give exactly one of storefront (the shop's server) or adminSecret (a server elsewhere)"))]
+pub struct ServerRef {
+    /// The database server of the Storefront of this name, in the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storefront: Option<String>,
+    /// A Secret in the same namespace with `host`, `port`, `username`, `password` of a role that may create roles and databases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_secret: Option<LocalRef>,
+}
+
+/// What a login role may do in its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Access {
+    /// Owns the database: may create and change everything in it.
+    #[default]
+    Owner,
+    /// Reads and writes the rows of existing tables.
+    ReadWrite,
+    /// Reads only.
+    ReadOnly,
+}
+
+/// Extensions that are trusted by PostgreSQL, so that a database's owner may install them.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are PostgreSQL's")]
+pub enum Extension {
+    BtreeGin,
+    BtreeGist,
+    Citext,
+    Fuzzystrmatch,
+    Hstore,
+    Intarray,
+    Ltree,
+    PgTrgm,
+    Pgcrypto,
+    Unaccent,
+}
+
+impl Extension {
+    /// The name that `CREATE EXTENSION` knows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BtreeGin => "btree_gin",
+            Self::BtreeGist => "btree_gist",
+            Self::Citext => "citext",
+            Self::Fuzzystrmatch => "fuzzystrmatch",
+            Self::Hstore => "hstore",
+            Self::Intarray => "intarray",
+            Self::Ltree => "ltree",
+            Self::PgTrgm => "pg_trgm",
+            Self::Pgcrypto => "pgcrypto",
+            Self::Unaccent => "unaccent",
+        }
+    }
+}
+
+/// What is known about a DatabaseBinding.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseBindingStatus {
+    /// The newest generation that was looked at, also when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, SecretReady, DatabaseReady; Reconciling and Stalled only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The Secret to mount, as servicebinding.io asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingRef>,
+    /// The database, once it is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The login role, written before it is created, so that a crash leaves nothing unnamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The dump that was taken before the database was dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
+}
+
+/// A shorthand for [`DatabaseBindingStatus`].
+pub type BindingStatus = DatabaseBindingStatus;
+
+/// Names the Secret of a binding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BindingRef {
+    /// Name of the Secret, in the same namespace.
+    pub name: String,
+}
+
+/// A dump taken before a drop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// The PersistentVolumeClaim that holds the dump.
+    pub volume_claim: String,
+    /// File in that volume.
+    pub file: String,
+    /// When the dump was complete and had been read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+}

@@ -1,0 +1,289 @@
+//! `ServiceDeployment`: one workload on the platform, built in or a team's own.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, EnvVar, LocalRef, Replicas, Resources};
+
+/// One workload of a shop: pods, a Service, routes through the shop's gateway, and what it is bound to.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "storefront.dev",
+    version = "v1alpha1",
+    kind = "ServiceDeployment",
+    plural = "servicedeployments",
+    namespaced,
+    shortname = "svcd",
+    category = "storefronts",
+    status = "ServiceDeploymentStatus",
+    derive = "PartialEq",
+    doc = "One workload of a shop: pods, a Service, routes through the shop's gateway, and what it is bound to.",
+    scale(
+        spec_replicas_path = ".spec.replicas.min",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Pods", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Storefront", type_ = "string", json_path = ".spec.storefrontRef.name"),
+    printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name must be a DNS label of 50 characters or fewer that starts with a letter: the Service and the Job are called after it")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.bindings) || self.bindings.filter(b, !has(b.name)).size() <= 1")
+        .message("spec.bindings: only one binding may go without a name (it is called database); name the others")
+        .field_path(".bindings")
+)]
+pub struct ServiceDeploymentSpec {
+    /// The shop that this service belongs to, in the same namespace. Immutable.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.storefrontRef is immutable: create another ServiceDeployment for the other shop"))]
+    pub storefront_ref: LocalRef,
+    /// Image of the container.
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]
+    pub image: String,
+    /// When the image is pulled. Default: the operator's own setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Secrets for the registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub image_pull_secrets: Vec<LocalRef>,
+    /// Replaces the image's entry point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub command: Vec<String>,
+    /// Arguments of the entry point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub args: Vec<String>,
+    /// HTTP port that the container listens on. The Service always listens on 8080.
+    #[serde(default = "http_port")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: i32,
+    /// Port with Prometheus metrics, in the `/metrics` path; also of the probes unless these say otherwise. Absent: no metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub metrics_port: Option<i32>,
+    /// Paths of the shop that this service answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub routes: Vec<Route>,
+    /// Secrets that the container gets as files under `/bindings/<name>/`, as servicebinding.io asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub bindings: Vec<ServiceBinding>,
+    /// Parts of the shop's platform that this service talks to: each is bound and reachable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub uses: Vec<Uses>,
+    /// Names of ServiceDeployments of the same shop that this service calls; nothing else in the shop is reachable for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 50)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub calls: Vec<String>,
+    /// Hosts outside the shop that this service calls, by port. Absent: none is reachable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(range(min = 1, max = 65535)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub egress_ports: Vec<i32>,
+    /// Runs to its end before the pods of a new image start. Absent: there is nothing to migrate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrate: Option<Migrate>,
+    /// How many pods.
+    #[serde(default)]
+    pub replicas: Replicas,
+    /// CPU and memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// More environment; may also replace what the platform sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+    /// How the kubelet asks whether a pod is well. Absent: `/healthz` and `/readyz` on the metrics
+    /// port where there is one, else an open port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
+    /// While true the operator changes nothing; the pods run on as they are.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+fn http_port() -> i32 {
+    8080
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    missing_docs,
+    reason = "the values are those of a container's imagePullPolicy"
+)]
+pub enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+impl PullPolicy {
+    /// The value in a container's `imagePullPolicy`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// One path of the shop, and who may call it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.auth == 'Required' || !has(self.roles) || self.roles.size() == 0")
+    .message("routes.roles needs auth Required: a caller without a token has no role")
+    .field_path(".roles"))]
+pub struct Route {
+    /// Prefix of the path, by whole segments: `/v1/reviews` covers `/v1/reviews/7`, not `/v1/reviewers`.
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^/[A-Za-z0-9/._~-]*$"))]
+    #[x_kube(validation = Rule::new("!self.startsWith('/internal')").message("routes.path: /internal is never reachable from outside"))]
+    pub path: String,
+    /// Who may call it.
+    #[serde(default)]
+    pub auth: AuthMode,
+    /// The caller has at least one of these roles. Empty: any caller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 63), regex(pattern = "^[a-z][a-z0-9_-]*$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub roles: Vec<String>,
+}
+
+/// Whether a route asks for a token.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum AuthMode {
+    /// Only with a valid token.
+    #[default]
+    Required,
+    /// With a valid token, or with none.
+    Optional,
+    /// The gateway does not look at tokens.
+    Public,
+}
+
+/// One Secret that the container gets as files: exactly one of `databaseBinding` and `secretRef`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.databaseBinding) != has(self.secretRef)")
+    .message("spec.bindings: give exactly one of databaseBinding or secretRef"))]
+pub struct ServiceBinding {
+    /// Name of the folder under `/bindings`. Default: `database`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 50),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: Option<String>,
+    /// A DatabaseBinding in the same namespace; its database server becomes reachable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 60))]
+    pub database_binding: Option<String>,
+    /// Any Secret in the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
+}
+
+impl ServiceBinding {
+    /// The folder under `/bindings`.
+    pub fn folder(&self) -> &str {
+        self.name.as_deref().unwrap_or("database")
+    }
+}
+
+/// A part of the shop's platform.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Uses {
+    /// The event bus, bound as `bus`.
+    Bus,
+    /// The cache, bound as `cache`.
+    Cache,
+}
+
+/// A run of the image that prepares the database for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Migrate {
+    /// Arguments of the entry point.
+    #[serde(default = "migrate_args")]
+    #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
+    pub args: Vec<String>,
+}
+
+fn migrate_args() -> Vec<String> {
+    vec!["migrate".into()]
+}
+
+impl Default for Migrate {
+    fn default() -> Self {
+        Self {
+            args: migrate_args(),
+        }
+    }
+}
+
+/// Paths that the kubelet asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Probes {
+    /// Port of the probes. Default: `metricsPort`, else `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: Option<i32>,
+    /// Answers 200 while the process is alive; must not ask the database. Absent: an open port is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^/"))]
+    pub liveness_path: Option<String>,
+    /// Answers 200 while the pod can serve requests. Absent: an open port is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^/"))]
+    pub readiness_path: Option<String>,
+}
+
+/// What is known about a ServiceDeployment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceDeploymentStatus {
+    /// The newest generation that was looked at, also when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, BindingsReady, Migrated, Available, RoutesAccepted; Reconciling and Stalled only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Pods that exist.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Pods that are ready.
+    #[serde(default)]
+    pub ready_replicas: i32,
+    /// Selector of the pods, for `kubectl scale` and autoscalers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// The migration that has run to its end, as the suffix of its Job's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrated: Option<String>,
+}

@@ -1,0 +1,403 @@
+//! `Storefront`: one online shop.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Replicas, Resources};
+
+/// One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "storefront.dev",
+    version = "v1alpha1",
+    kind = "Storefront",
+    plural = "storefronts",
+    namespaced,
+    shortname = "sf",
+    category = "storefronts",
+    status = "StorefrontStatus",
+    derive = "PartialEq",
+    doc = "One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Services", type_ = "string", json_path = ".status.services.summary"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name must be a DNS label of 40 characters or fewer that starts with a letter: the names of the shop's services are made from it")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct StorefrontSpec {
+    /// Host names of every listener and route of this shop. The first one stands in links and tokens.
+    #[schemars(
+        length(min = 1, max = 8),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub hostnames: Vec<String>,
+    /// Name of the shop on pages and in mails. Default: the object's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub display_name: Option<String>,
+    /// Platform release that the services run. Default: the operator's own at the time the shop is
+    /// made; it then stays in `status.version`, so that a newer operator restarts nothing by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
+    )]
+    pub version: Option<String>,
+    /// ISO 4217 codes of the currencies that prices may be in. The first is the default.
+    #[serde(default = "default_currencies")]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(regex(pattern = "^[A-Z]{3}$"), length(max = 3))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub currencies: Vec<String>,
+    /// The edge.
+    #[serde(default)]
+    pub gateway: GatewaySpec,
+    /// The PostgreSQL server that holds the services' databases. Which kind is immutable.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("has(self.embedded) == has(oldSelf.embedded)")
+        .message("spec.database: a shop does not move between an embedded and an external server by itself; make another Storefront and restore into it"))]
+    pub database: Database,
+    /// The event bus.
+    #[serde(default)]
+    pub queue: Queue,
+    /// The cache.
+    #[serde(default)]
+    pub cache: Cache,
+    /// Ways to pay.
+    #[serde(default = "default_payments")]
+    #[schemars(length(min = 1, max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub payments: Vec<PaymentMethod>,
+    /// How the shop reaches its customers.
+    pub notifications: Notifications,
+    /// Overrides for single services; all of them run without being named here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServiceOverrides>,
+    /// What happens to databases, keys and passwords when the Storefront is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// While true the operator changes nothing; the shop runs on as it is.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+fn default_currencies() -> Vec<String> {
+    vec!["EUR".into()]
+}
+
+fn default_payments() -> Vec<PaymentMethod> {
+    vec![PaymentMethod {
+        name: PaymentMethodName::Manual,
+    }]
+}
+
+/// The edge of the shop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewaySpec {
+    /// GatewayClass of the shop's Gateway; `storefront` is the built-in data plane.
+    #[serde(default = "default_class")]
+    #[schemars(length(min = 1, max = 253))]
+    pub class_name: String,
+    /// Serves HTTPS on port 443 beside HTTP on port 80. Absent: plain HTTP only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<GatewayTls>,
+    /// Limits on requests. They need the class `storefront`, which knows RateLimitPolicy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub rate_limits: Vec<ShopRateLimit>,
+}
+
+fn default_class() -> String {
+    "storefront".into()
+}
+
+impl Default for GatewaySpec {
+    fn default() -> Self {
+        Self {
+            class_name: default_class(),
+            tls: None,
+            rate_limits: Vec::new(),
+        }
+    }
+}
+
+/// Where the certificate is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayTls {
+    /// A Secret of type `kubernetes.io/tls` in the same namespace.
+    pub secret_ref: LocalRef,
+}
+
+/// A limit that the shop's gateway keeps; the fields mean what they mean in a RateLimitPolicy.
+pub type ShopRateLimit = crate::RateLimit;
+
+/// Where the databases live: exactly one of the fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.embedded) != has(self.external)")
+    .message("spec.database: give exactly one of embedded or external"))]
+pub struct Database {
+    /// A PostgreSQL that the operator runs for this shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<EmbeddedPostgres>,
+    /// A PostgreSQL elsewhere (RDS, Aurora, Cloud SQL, your own).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalPostgres>,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            embedded: Some(EmbeddedPostgres::default()),
+            external: None,
+        }
+    }
+}
+
+/// One PostgreSQL instance with a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+    .message("spec.database.embedded.storageClassName is immutable: a volume does not change its class"))]
+pub struct EmbeddedPostgres {
+    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim (its class must allow that).
+    #[serde(default = "five_gibibytes")]
+    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.database.embedded.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-postgres-0"))]
+    pub storage: String,
+    /// StorageClass of the volume. Absent: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+fn five_gibibytes() -> String {
+    "5Gi".into()
+}
+
+impl Default for EmbeddedPostgres {
+    fn default() -> Self {
+        Self {
+            storage: five_gibibytes(),
+            storage_class_name: None,
+        }
+    }
+}
+
+/// A PostgreSQL that somebody else runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalPostgres {
+    /// A Secret in the same namespace with `host`, `port`, `username`, `password` of a role that may create roles and databases.
+    pub admin_secret_ref: LocalRef,
+}
+
+/// The event bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Queue {
+    /// A NATS JetStream server that the operator runs for this shop.
+    #[serde(default)]
+    pub nats: Nats,
+}
+
+/// One NATS server with a volume; every acknowledged message has been written through to disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Nats {
+    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
+    #[serde(default = "two_gibibytes")]
+    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.queue.nats.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-nats-0"))]
+    pub storage: String,
+}
+
+fn two_gibibytes() -> String {
+    "2Gi".into()
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            storage: two_gibibytes(),
+        }
+    }
+}
+
+/// The cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cache {
+    /// A Redis that the operator runs for this shop; it holds nothing that cannot be lost.
+    #[serde(default)]
+    pub redis: Redis,
+}
+
+/// One Redis of 64 MiB without a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Redis {}
+
+/// A way to pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentMethod {
+    /// Which provider.
+    pub name: PaymentMethodName,
+}
+
+/// Payment providers that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PaymentMethodName {
+    /// Bank transfer, invoice, cash: money that moves outside the shop.
+    Manual,
+}
+
+/// How the shop reaches its customers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notifications {
+    /// By mail.
+    pub email: EmailNotifications,
+}
+
+/// Mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmailNotifications {
+    /// The server that takes the shop's mail.
+    pub smtp: Smtp,
+}
+
+/// A mail server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Smtp {
+    /// Host name or address.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+    /// Port.
+    #[serde(default = "submission_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// Sender of every mail.
+    #[schemars(length(min = 3, max = 254), regex(pattern = "^[^@ ]+@[^@ ]+$"))]
+    pub from: String,
+    /// A Secret in the same namespace with `username` and `password`. Absent: no login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
+}
+
+fn submission_port() -> i32 {
+    587
+}
+
+/// Overrides, by service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "each field is the service of that name")]
+pub struct ServiceOverrides {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<ServiceOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<ServiceOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<ServiceOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<ServiceOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<ServiceOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<ServiceOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<ServiceOverride>,
+}
+
+/// What one service does differently from the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceOverride {
+    /// How many pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
+    /// CPU and memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// More environment; may also replace what the platform sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+}
+
+/// What is known about a Storefront.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StorefrontStatus {
+    /// The newest generation that was looked at, also when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, DatabaseReady, QueueReady, CacheReady, ServicesReady, GatewayProgrammed; Reconciling and Stalled only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The release that the shop runs; stays when the operator is upgraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Where the shop answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The Secret with the first administrator's name and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_secret_ref: Option<LocalRef>,
+    /// How many services are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServiceCounts>,
+    /// What stands in the way now, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Blocker>,
+}
+
+/// How many services are ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceCounts {
+    /// Ready ones.
+    pub ready: i32,
+    /// All of them.
+    pub total: i32,
+    /// Both, for a table's column: `6/7`.
+    pub summary: String,
+}
+
+/// The one child that everything waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocker {
+    /// Kind of the child.
+    pub kind: String,
+    /// Name of the child.
+    pub name: String,
+    /// Since when it has not been ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Why.
+    pub message: String,
+}
