@@ -1,6 +1,6 @@
 //! Room: the users' stories. What a platform team types with kubectl, what a client sends through
-//! the gateway, what Prometheus reads: nothing else. No crate of the operator or of a service is
-//! known here, only the public contract of `crds`.
+//! the gateway, what Prometheus reads: nothing else. No crate of the workspace is a dependency; the
+//! public contract is read as users read it, from manifests and HTTP answers.
 //!
 //! A run needs a cluster that `make up` or `make test` booted: `STOREFRONT_E2E_STATE` names its
 //! state folder (the one that holds `kubeconfig`).
