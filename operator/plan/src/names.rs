@@ -1,0 +1,33 @@
+//! Names of everything that is made, each a valid DNS label whatever the owner is called.
+
+use crate::hash;
+
+/// Longest DNS label.
+pub const MAX_LABEL: usize = 63;
+
+/// `<base>-<suffix>`, shortened with a hash of the whole where it would exceed a DNS label.
+pub fn child(base: &str, suffix: &str) -> String {
+    let plain = format!("{base}-{suffix}");
+    if plain.len() <= MAX_LABEL {
+        return plain;
+    }
+    let tag = hash::short([base.as_bytes()]);
+    let room = MAX_LABEL.saturating_sub(suffix.len() + tag.len() + 2);
+    let head: String = base.chars().take(room).collect();
+    format!("{}-{tag}-{suffix}", head.trim_end_matches(['-', '.']))
+}
+
+/// A label value: as it is where it fits, else shortened with a hash.
+pub fn label_value(text: &str) -> String {
+    if text.len() <= MAX_LABEL {
+        return text.to_owned();
+    }
+    let tag = hash::short([text.as_bytes()]);
+    let head: String = text.chars().take(MAX_LABEL - tag.len() - 1).collect();
+    format!("{}-{tag}", head.trim_end_matches(['-', '.', '_']))
+}
+
+/// Name of the Secret of a DatabaseBinding.
+pub fn binding_secret(binding: &str) -> String {
+    child(binding, "db")
+}
