@@ -1,1 +1,26 @@
-//! Not yet furnished.
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod binding;
+mod config;
+mod http;
+mod process;
+mod registry;
+mod serve;
+mod tasks;
+mod telemetry;
+pub mod trace;
+
+pub use crate::auth::{
+    Caller, Claims, InternalCaller, InternalToken, MaybeCaller, Unverified, Verifier,
+};
+pub use crate::binding::{Binding, BindingError, Secret, binding};
+pub use crate::config::{BindingConfig, ProcessConfig, TokenConfig};
+pub use crate::http::{
+    Client, FieldError, HttpLimits, Json, Path, Problem, Query, RequestId, http_client, layers,
+    openapi_route,
+};
+pub use crate::process::Process;
+pub use crate::registry::{HttpMetrics, Registry};
+pub use crate::serve::{ServeLimits, serve};
+pub use crate::tasks::Tasks;

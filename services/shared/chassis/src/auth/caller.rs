@@ -1,0 +1,121 @@
+//! The person who is asking, as an extractor.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use uuid::Uuid;
+
+use super::{Claims, Verifier};
+use crate::http::Problem;
+
+/// A caller whose token was verified. Absent or bad tokens are refused with 401.
+///
+/// The router's state gives the verifier: `impl FromRef<AppState> for Arc<Verifier>`.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    claims: Claims,
+}
+
+impl Caller {
+    /// A caller out of claims that were verified elsewhere.
+    pub fn new(claims: Claims) -> Self {
+        Self { claims }
+    }
+
+    /// Who is asking.
+    pub fn id(&self) -> Uuid {
+        self.claims.sub
+    }
+
+    /// What the token says.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// True if the caller has the role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.claims.roles.iter().any(|has| has == role)
+    }
+
+    /// Refuses callers without the role (403).
+    pub fn require_role(&self, role: &str) -> Result<(), Problem> {
+        if self.has_role(role) {
+            Ok(())
+        } else {
+            Err(Problem::forbidden())
+        }
+    }
+}
+
+/// The credential of `Authorization: Bearer`. Two headers are none: which one counts is a guess.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| Some(token.trim()))
+            .ok_or_else(Problem::unauthenticated),
+        (Some(_), Some(_)) => Err(Problem::unauthenticated()),
+    }
+}
+
+async fn maybe_caller<S>(parts: &Parts, state: &S) -> Result<Option<Caller>, Problem>
+where
+    Arc<Verifier>: FromRef<S>,
+{
+    let Some(token) = bearer(&parts.headers)? else {
+        return Ok(None);
+    };
+    let claims = Arc::<Verifier>::from_ref(state).verify(token).await?;
+    Ok(Some(Caller { claims }))
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        maybe_caller(parts, state)
+            .await?
+            .ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// `Option<Caller>`: no token is nobody, a bad token is refused.
+impl<S> OptionalFromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        maybe_caller(parts, state).await
+    }
+}
+
+/// The same as `Option<Caller>`, under a name.
+#[derive(Debug, Clone)]
+pub struct MaybeCaller(pub Option<Caller>);
+
+impl<S> FromRequestParts<S> for MaybeCaller
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        maybe_caller(parts, state).await.map(Self)
+    }
+}

@@ -1,0 +1,213 @@
+//! Refusals that programs can read: problem+json (RFC 9457).
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::fmt::Write as _;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::trace;
+
+/// One field that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Path of the field, such as `items[0].quantity`.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// The body of a refusal.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+struct Body {
+    /// URI of the kind of problem.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind of problem, for people.
+    title: Cow<'static, str>,
+    /// The HTTP status.
+    status: u16,
+    /// The kind of problem, for programs; stable.
+    code: &'static str,
+    /// This occurrence, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// The fields that were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// Quote this when asking for help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+/// A refusal on its way out. Boxed, so that a `Result` with it stays small.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    inner: Box<(StatusCode, Body, Vec<(HeaderName, HeaderValue)>)>,
+}
+
+impl utoipa::PartialSchema for Problem {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        <Body as utoipa::PartialSchema>::schema()
+    }
+}
+
+impl utoipa::ToSchema for Problem {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        <Body as utoipa::ToSchema>::schemas(schemas);
+    }
+}
+
+impl Problem {
+    /// A refusal with a stable code.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let kind = format!("https://storefront.dev/problems/{code}");
+        let body = Body {
+            kind,
+            title: title.into(),
+            status: status.as_u16(),
+            code,
+            detail: None,
+            errors: Vec::new(),
+            request_id: None,
+        };
+        Self {
+            inner: Box::new((status, body, Vec::new())),
+        }
+    }
+
+    /// 404: not there, or not yours.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing")
+    }
+
+    /// 401: who are you?
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "A valid bearer token is needed",
+        )
+        .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// 403: you may not.
+    pub fn forbidden() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "This needs another role",
+        )
+    }
+
+    /// 422: fields are missing or wrong; name them with [`Problem::field`].
+    pub fn invalid() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "Some fields are not valid",
+        )
+    }
+
+    /// 503: come again.
+    pub fn unavailable(retry_after_secs: u32) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Not available right now",
+        )
+        .retry_after(retry_after_secs)
+    }
+
+    /// 500: our fault. Logs the error with its causes; the client learns only the request id.
+    pub fn internal(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = chain(error), "request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong here",
+        )
+    }
+
+    /// Says what is the matter this time.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.inner.1.detail = Some(detail.into());
+        self
+    }
+
+    /// Names a field that was refused.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
+        self.inner.1.errors.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+        });
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.inner.2.push((name, value));
+        self
+    }
+
+    /// Says when to come again.
+    #[must_use]
+    pub fn retry_after(self, secs: u32) -> Self {
+        self.header(RETRY_AFTER, HeaderValue::from(secs))
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.inner.0
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.inner.1.code
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.inner.0, self.inner.1.code)
+    }
+}
+
+impl Error for Problem {}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, mut body, headers) = *self.inner;
+        body.request_id = trace::request_id().map(|id| id.to_string());
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, json).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response.headers_mut().extend(headers);
+        response
+    }
+}

@@ -1,0 +1,259 @@
+//! A process from its first log line to its exit.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ProcessConfig;
+use crate::http::{HttpLimits, layers};
+use crate::registry::{HttpMetrics, Registry};
+use crate::serve::{ServeLimits, serve};
+use crate::tasks::Tasks;
+use crate::telemetry;
+
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Serving goes on for this long after SIGTERM: endpoints are removed at the same time, not before.
+const LAME_DUCK: Duration = Duration::from_secs(5);
+/// A readiness check that takes longer has failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One process: API, admin socket, tasks, and an orderly end.
+pub struct Process {
+    name: &'static str,
+    config: ProcessConfig,
+    limits: HttpLimits,
+    registry: Registry,
+    metrics: HttpMetrics,
+    api: Router,
+    checks: Vec<(&'static str, Check)>,
+    tasks: Tasks,
+    failed: CancellationToken,
+}
+
+impl Process {
+    /// Starts logging and metrics.
+    pub fn new(name: &'static str, config: &ProcessConfig) -> anyhow::Result<Self> {
+        telemetry::init(&config.log).context("reading the log filter")?;
+        let registry = Registry::new()?;
+        let metrics = HttpMetrics::new(&registry)?;
+        Ok(Self {
+            name,
+            config: config.clone(),
+            limits: HttpLimits::default(),
+            registry,
+            metrics,
+            api: Router::new(),
+            checks: Vec::new(),
+            tasks: Tasks::new(),
+            failed: CancellationToken::new(),
+        })
+    }
+
+    /// The registry, for the series of the room.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The tracked spawner, for handlers.
+    pub fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+
+    /// Cancelled when the process stops.
+    pub fn shutdown(&self) -> CancellationToken {
+        self.tasks.shutdown()
+    }
+
+    /// Other limits than the usual ones.
+    #[must_use]
+    pub fn limits(mut self, limits: HttpLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds routes to the API.
+    #[must_use]
+    pub fn route(mut self, api: Router) -> Self {
+        self.api = self.api.merge(api);
+        self
+    }
+
+    /// Adds a condition of readiness. Ask only what this process owns (its pool, its schema),
+    /// never a peer: a peer's outage would spread.
+    #[must_use]
+    pub fn readiness<F, Fut>(mut self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.checks.push((name, Arc::new(move || check().boxed())));
+        self
+    }
+
+    /// Spawns a task that runs until the token is cancelled. If it ends or panics before, the
+    /// process stops with a failure and is restarted from outside.
+    #[must_use]
+    pub fn spawn<F, Fut>(self, name: &'static str, task: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let shutdown = self.tasks.shutdown();
+        let work = std::panic::AssertUnwindSafe(task(shutdown.clone())).catch_unwind();
+        let failed = self.failed.clone();
+        self.tasks.spawn(name, async move {
+            let ended = work.await;
+            if ended.is_err() || !shutdown.is_cancelled() {
+                tracing::error!(task = name, "a task that must not end has ended");
+                failed.cancel();
+            }
+        });
+        self
+    }
+
+    /// Serves until SIGTERM or SIGINT, drains, and returns.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let api_socket = bind(self.config.listen).await?;
+        let admin_socket = bind(self.config.admin_listen).await?;
+        let draining = Arc::new(AtomicBool::new(false));
+        let drain = Duration::from_secs(self.config.drain_secs);
+        let lame_duck = LAME_DUCK.min(drain / 4);
+
+        let admin = Admin {
+            registry: self.registry.clone(),
+            checks: self.checks.into(),
+            draining: Arc::clone(&draining),
+        };
+        let stop_admin = CancellationToken::new();
+        let limits = ServeLimits {
+            drain: Duration::from_secs(1),
+            ..ServeLimits::default()
+        };
+        let admin = serve(admin_socket, admin.router(), limits, stop_admin.clone());
+        let servers = Tasks::new();
+        servers.spawn("admin", admin);
+
+        let stop_api = CancellationToken::new();
+        let limits = ServeLimits {
+            drain: drain - lame_duck,
+            ..ServeLimits::default()
+        };
+        let api = layers(self.api, self.limits, self.metrics, Arc::clone(&draining));
+        let api = servers.spawn("api", serve(api_socket, api, limits, stop_api.clone()));
+
+        tracing::info!(process = self.name, listen = %self.config.listen, "serving");
+        let failed = tokio::select! {
+            () = terminated() => false,
+            () = self.failed.cancelled() => true,
+        };
+        tracing::info!(process = self.name, "draining");
+        draining.store(true, Ordering::Relaxed);
+        tokio::time::sleep(lame_duck).await;
+        stop_api.cancel();
+        api.await.context("the API's server panicked")?;
+        // Handlers are done: what they appended can still be relayed while tasks wind down.
+        if tokio::time::timeout(Duration::from_secs(5), self.tasks.stop())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some tasks did not end in time");
+        }
+        stop_admin.cancel();
+        servers.stop().await;
+        anyhow::ensure!(!failed, "a task of {} ended", self.name);
+        tracing::info!(process = self.name, "stopped");
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}"))
+}
+
+async fn terminated() {
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(mut term), Ok(mut int)) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        }
+        // Without handlers the default action of the signals ends the process.
+        _ => std::future::pending().await,
+    }
+}
+
+#[derive(Clone)]
+struct Admin {
+    registry: Registry,
+    checks: Arc<[(&'static str, Check)]>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Admin {
+    fn router(self) -> Router {
+        Router::new()
+            // Answering at all shows that the event loop turns.
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(self)
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    let mut failing = BTreeMap::new();
+    if admin.draining.load(Ordering::Relaxed) {
+        failing.insert("draining", "the process is stopping".to_owned());
+    }
+    let checks = admin.checks.iter().map(|(name, check)| async {
+        let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
+        (
+            *name,
+            result.unwrap_or_else(|_| Err("timed out".to_owned())),
+        )
+    });
+    for (name, result) in futures::future::join_all(checks).await {
+        if let Err(why) = result {
+            failing.insert(name, why);
+        }
+    }
+    let status = if failing.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        axum::Json(serde_json::json!({ "ready": failing.is_empty(), "failing": failing })),
+    )
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    match admin.registry.render() {
+        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => crate::Problem::internal(&error).into_response(),
+    }
+}
