@@ -27,10 +27,15 @@ pub fn writes_since(
     file.seek(SeekFrom::Start(mark.0))?;
     let mut counts = BTreeMap::new();
     for line in BufReader::new(file).lines() {
-        let Ok(event) = serde_json::from_str::<Value>(&line?) else { continue };
+        let Ok(event) = serde_json::from_str::<Value>(&line?) else {
+            continue;
+        };
         let by = event["user"]["username"].as_str().unwrap_or_default();
         let verb = event["verb"].as_str().unwrap_or_default();
-        let written = matches!(verb, "create" | "update" | "patch" | "delete" | "deletecollection");
+        let written = matches!(
+            verb,
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        );
         if written && by.ends_with(user) && event["stage"] == "ResponseComplete" {
             let object = &event["objectRef"];
             let mut resource = object["resource"].as_str().unwrap_or_default().to_owned();

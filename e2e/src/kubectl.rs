@@ -24,7 +24,10 @@ impl Kubectl {
         let state = env("STOREFRONT_E2E_STATE")
             .context("the stories need a cluster: run them with `make e2e`")?;
         let program = env("STOREFRONT_KUBECTL").unwrap_or_else(|_| "kubectl".into());
-        Ok(Self { program: program.into(), state: state.into() })
+        Ok(Self {
+            program: program.into(),
+            state: state.into(),
+        })
     }
 
     /// The state folder of the cluster: kubeconfig, logs, the audit log.
@@ -40,7 +43,10 @@ impl Kubectl {
     /// A kubectl process that is ready to start.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--kubeconfig").arg(self.state.join("kubeconfig")).args(args);
+        command
+            .arg("--kubeconfig")
+            .arg(self.state.join("kubeconfig"))
+            .args(args);
         command
     }
 
@@ -66,7 +72,11 @@ impl Kubectl {
             .stderr(Stdio::piped())
             .spawn()
             .context("start kubectl")?;
-        child.stdin.take().context("kubectl has no input")?.write_all(manifest.as_bytes())?;
+        child
+            .stdin
+            .take()
+            .context("kubectl has no input")?
+            .write_all(manifest.as_bytes())?;
         printed(&args, &child.wait_with_output()?)
     }
 
@@ -81,7 +91,10 @@ impl Kubectl {
         eventually(&format!("{object} {condition}"), limit, || {
             let seen = self.get(&["-n", namespace, object])?;
             let generation = &seen["metadata"]["generation"];
-            let conditions = seen["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let conditions = seen["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             let found = conditions.iter().find(|held| held["type"] == condition);
             let found = found.with_context(|| format!("{object} has no condition {condition}"))?;
             ensure!(
@@ -99,13 +112,20 @@ impl Kubectl {
     pub fn secret(&self, namespace: &str, name: &str, key: &str) -> anyhow::Result<String> {
         use base64::Engine as _;
         let secret = self.get(&["-n", namespace, "secret", name])?;
-        let held = secret["data"][key].as_str().with_context(|| format!("{name} has no {key}"))?;
+        let held = secret["data"][key]
+            .as_str()
+            .with_context(|| format!("{name} has no {key}"))?;
         let bytes = base64::engine::general_purpose::STANDARD.decode(held)?;
         Ok(String::from_utf8(bytes)?)
     }
 
     /// Names of the objects of a kind, optionally by label.
-    pub fn names(&self, namespace: &str, kind: &str, selector: &str) -> anyhow::Result<Vec<String>> {
+    pub fn names(
+        &self,
+        namespace: &str,
+        kind: &str,
+        selector: &str,
+    ) -> anyhow::Result<Vec<String>> {
         let text = self.run(&["-n", namespace, "get", kind, "-l", selector, "-o", "name"])?;
         Ok(text.lines().map(str::to_owned).collect())
     }
@@ -127,7 +147,10 @@ impl Namespace {
         kubectl.run(&["create", "namespace", &name])?;
         let label = "pod-security.kubernetes.io/enforce=restricted";
         kubectl.run(&["label", "namespace", &name, label])?;
-        Ok(Self { kubectl: kubectl.clone(), name })
+        Ok(Self {
+            kubectl: kubectl.clone(),
+            name,
+        })
     }
 
     /// Its name.
@@ -143,16 +166,27 @@ impl Drop for Namespace {
                 eprintln!("{line}");
             }
         }
-        let _ = self.kubectl.run(&["delete", "namespace", &self.name, "--wait=false"]);
+        let _ = self
+            .kubectl
+            .run(&["delete", "namespace", &self.name, "--wait=false"]);
     }
 }
 
 /// What somebody would type first to see why a story failed.
 fn post_mortem(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
-    let look = |args: &[&str]| kubectl.run(args).unwrap_or_else(|error| format!("{error:#}"));
+    let look = |args: &[&str]| {
+        kubectl
+            .run(args)
+            .unwrap_or_else(|error| format!("{error:#}"))
+    };
     vec![
         format!("--- what {namespace} looked like"),
-        look(&["-n", namespace, "get", "storefronts,servicedeployments,databasebindings,pods"]),
+        look(&[
+            "-n",
+            namespace,
+            "get",
+            "storefronts,servicedeployments,databasebindings,pods",
+        ]),
         look(&["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"])
             .lines()
             .rev()
@@ -164,12 +198,19 @@ fn post_mortem(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
 
 fn printed(args: &[&str], output: &Output) -> anyhow::Result<String> {
     if !output.status.success() {
-        bail!("kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "kubectl {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8(output.stdout.clone())?)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test run is configured by its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test run is configured by its environment"
+)]
 fn env(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set"))
 }

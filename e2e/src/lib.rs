@@ -9,6 +9,7 @@ pub mod audit;
 pub mod faults;
 pub mod kubectl;
 pub mod mail;
+pub mod processes;
 pub mod shop;
 pub mod wait;
 

@@ -18,10 +18,15 @@ impl Inbox {
     /// The mailpit of the embedded cluster (namespace `mail`).
     pub fn of(kubectl: &Kubectl) -> anyhow::Result<Self> {
         let service = kubectl.get(&["-n", "mail", "service", "mailpit"])?;
-        let ip = service["spec"]["clusterIP"].as_str().context("mailpit has no address")?;
+        let ip = service["spec"]["clusterIP"]
+            .as_str()
+            .context("mailpit has no address")?;
         let address: SocketAddr = format!("{ip}:8025").parse()?;
         let http = crate::shop::client(None)?;
-        Ok(Self { base: format!("http://{address}"), http })
+        Ok(Self {
+            base: format!("http://{address}"),
+            http,
+        })
     }
 
     /// Messages to an address, newest first.

@@ -43,7 +43,12 @@ pub struct Answer {
 impl Answer {
     /// The body, when the status is the expected one.
     pub fn expect(self, status: u16) -> anyhow::Result<Value> {
-        ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.body);
+        ensure!(
+            self.status == status,
+            "expected {status}, got {}: {}",
+            self.status,
+            self.body
+        );
         Ok(self.body)
     }
 }
@@ -55,9 +60,14 @@ impl Shop {
         let address = gateway["status"]["addresses"][0]["value"].as_str();
         let address = address.context("the Gateway has no address")?;
         let shop = kubectl.get(&["-n", namespace, "storefront", storefront])?;
-        let host = shop["spec"]["hostnames"][0].as_str().context("the shop has no hostname")?;
+        let host = shop["spec"]["hostnames"][0]
+            .as_str()
+            .context("the shop has no hostname")?;
         let http = client(Some((host, format!("{address}:80").parse()?)))?;
-        Ok(Self { base: format!("http://{host}"), http })
+        Ok(Self {
+            base: format!("http://{host}"),
+            http,
+        })
     }
 
     /// One request, with a bearer token where one is given.
@@ -83,8 +93,13 @@ impl Shop {
     pub fn register(&self, name: &str) -> anyhow::Result<Shopper> {
         let email = format!("{name}@example.test");
         let account = json!({ "username": name, "email": email, "password": PASSWORD });
-        let account = self.post("/v1/users/register", None, &account)?.expect(201)?;
-        let id = account["id"].as_str().context("an account without id")?.to_owned();
+        let account = self
+            .post("/v1/users/register", None, &account)?
+            .expect(201)?;
+        let id = account["id"]
+            .as_str()
+            .context("an account without id")?
+            .to_owned();
         let token = self.login(&email, PASSWORD)?;
         Ok(Shopper { id, email, token })
     }
@@ -93,8 +108,14 @@ impl Shop {
     pub fn login(&self, email: &str, password: &str) -> anyhow::Result<String> {
         let answer = json!({ "email": email, "password": password });
         let answer = self.post("/v1/users/login", None, &answer)?.expect(200)?;
-        ensure!(answer["token_type"] == "Bearer" && answer["expires_in"] == 3600, "{answer}");
-        Ok(answer["access_token"].as_str().context("no access_token")?.to_owned())
+        ensure!(
+            answer["token_type"] == "Bearer" && answer["expires_in"] == 3600,
+            "{answer}"
+        );
+        Ok(answer["access_token"]
+            .as_str()
+            .context("no access_token")?
+            .to_owned())
     }
 
     /// The token of the shop's first administrator.
@@ -113,13 +134,20 @@ impl Shop {
     /// Puts products on the shelf from CSV.
     pub fn import(&self, admin: &str, csv: &str) -> anyhow::Result<Value> {
         let request = self.request(Method::POST, "/v1/products/import", Some(admin));
-        answer(request.header("content-type", "text/csv").body(csv.to_owned()))?.expect(200)
+        answer(
+            request
+                .header("content-type", "text/csv")
+                .body(csv.to_owned()),
+        )?
+        .expect(200)
     }
 
     /// One order attempt of one unit each of some products.
     pub fn order(&self, shopper: &Shopper, key: &str, items: &[&str]) -> anyhow::Result<Answer> {
-        let items: Vec<Value> =
-            items.iter().map(|id| json!({ "product_id": id, "quantity": 1 })).collect();
+        let items: Vec<Value> = items
+            .iter()
+            .map(|id| json!({ "product_id": id, "quantity": 1 }))
+            .collect();
         let body = json!({
             "items": items,
             "address": {
@@ -135,7 +163,9 @@ impl Shop {
 
 /// A client without proxies; `host` is resolved to the address, as DNS would do for a real shop.
 pub fn client(host: Option<(&str, SocketAddr)>) -> anyhow::Result<Client> {
-    let builder = Client::builder().timeout(Duration::from_secs(20)).no_proxy();
+    let builder = Client::builder()
+        .timeout(Duration::from_secs(20))
+        .no_proxy();
     let builder = match host {
         Some((host, address)) => builder.resolve(host, address),
         None => builder,
@@ -148,5 +178,8 @@ pub fn answer(request: RequestBuilder) -> anyhow::Result<Answer> {
     let response = request.send()?;
     let status = response.status().as_u16();
     let text = response.text()?;
-    Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+    Ok(Answer {
+        status,
+        body: serde_json::from_str(&text).unwrap_or(Value::Null),
+    })
 }

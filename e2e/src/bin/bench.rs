@@ -1,0 +1,228 @@
+//! `make bench`: the numbers of the README that need a cluster. It prints one Markdown table row a
+//! figure; every loop is bounded in count and time.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use e2e::{Kubectl, Namespace, Shop, audit, eventually, processes};
+
+const ORDERS: usize = 600;
+const CLIENTS: usize = 16;
+const OPERATOR: &str = ":storefront-operator";
+
+fn main() -> anyhow::Result<()> {
+    let idle = match std::env::args().nth(1).as_deref() {
+        None => Duration::from_secs(600),
+        Some("--idle-secs") => {
+            let seconds = std::env::args()
+                .nth(2)
+                .context("--idle-secs wants a number")?;
+            Duration::from_secs(seconds.parse().context("--idle-secs wants a number")?)
+        }
+        Some(_) => {
+            println!(
+                "usage: bench [--idle-secs N]   (default 600)\n\nMeasures on the cluster that STOREFRONT_E2E_STATE names."
+            );
+            return Ok(());
+        }
+    };
+    let kubectl = Kubectl::from_env()?;
+    let namespace = Namespace::restricted(&kubectl, "bench")?;
+    println!("| figure | value |\n|---|---|");
+    second_shop(&kubectl, &namespace)?;
+    let shop = Shop::of(&kubectl, namespace.name(), "shop")?;
+    cold_start(&kubectl, &namespace)?;
+    memory(&kubectl, &namespace)?;
+    orders(&kubectl, &namespace, &shop)?;
+    idle_writes(&kubectl, idle)
+}
+
+fn second_shop(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
+    let manifest = "apiVersion: storefront.dev/v1alpha1
+kind: Storefront
+metadata: { name: shop }
+spec:
+  hostnames: [bench.localhost]
+  deletionPolicy: Delete
+  notifications:
+    email:
+      smtp: { host: mailpit.mail.svc.cluster.local, port: 1025, from: shop@bench.localhost }
+";
+    let start = Instant::now();
+    kubectl.apply(namespace.name(), manifest)?;
+    let limit = Duration::from_secs(300);
+    kubectl.wait_for(namespace.name(), "storefront/shop", "Ready", limit)?;
+    println!(
+        "| apply to Ready of a Storefront, images present | {:.1} s |",
+        seconds(start)
+    );
+    Ok(())
+}
+
+/// From the container's start to its first answer on /readyz, as the kubelet recorded it.
+fn cold_start(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
+    kubectl.run(&[
+        "-n",
+        namespace.name(),
+        "delete",
+        "pod",
+        "--wait=true",
+        "-l",
+        "app.kubernetes.io/name=order",
+    ])?;
+    let start = Instant::now();
+    let ready = [
+        "-n",
+        namespace.name(),
+        "rollout",
+        "status",
+        "deployment/shop-order",
+    ];
+    kubectl.run(&ready)?;
+    println!(
+        "| a deleted `order` pod is replaced and Ready | {:.1} s |",
+        seconds(start)
+    );
+    Ok(())
+}
+
+fn memory(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    let mut all = processes::of_pods(kubectl, namespace.name(), "storefront.dev/storefront=shop")?;
+    let operator = "app.kubernetes.io/name=storefront-operator";
+    all.extend(processes::of_pods(kubectl, "storefront-system", operator)?);
+    for process in all {
+        *sums.entry(process.service.clone()).or_default() += process.memory_kib().unwrap_or(0);
+    }
+    for (service, kib) in sums {
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let mib = kib as f64 / 1024.0;
+        println!("| memory of `{service}` at rest (PSS) | {mib:.1} MiB |");
+    }
+    Ok(())
+}
+
+fn orders(kubectl: &Kubectl, namespace: &Namespace, shop: &Shop) -> anyhow::Result<()> {
+    let csv = "sku,title,description,category,price_eur,price_usd,stock\n\
+               many,Many of these,A thing that does not run out,things,10.00,11.00,1000000\n";
+    shop.import(&shop.administrator(kubectl, namespace.name(), "shop")?, csv)?;
+    let found = shop.get("/v1/products?limit=1", None)?.expect(200)?;
+    let product = found["items"][0]["id"]
+        .as_str()
+        .context("nothing for sale")?
+        .to_owned();
+    let ada = shop.register("ada")?;
+    for warm in 0..20 {
+        shop.order(&ada, &format!("warm-{warm}"), &[&product])?
+            .expect(201)?;
+    }
+    let cpu = || -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut sums = BTreeMap::new();
+        let selector = "storefront.dev/storefront=shop";
+        for process in processes::of_pods(kubectl, namespace.name(), selector)? {
+            *sums.entry(process.service.clone()).or_default() += process.cpu_ms().unwrap_or(0);
+        }
+        Ok(sums)
+    };
+    let before = cpu()?;
+    let next = AtomicUsize::new(0);
+    let start = Instant::now();
+    let mut taken: Vec<Duration> = std::thread::scope(|scope| -> anyhow::Result<_> {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| -> anyhow::Result<Vec<Duration>> {
+                    let mut taken = Vec::new();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::SeqCst);
+                        if number >= ORDERS {
+                            return Ok(taken);
+                        }
+                        let start = Instant::now();
+                        shop.order(&ada, &format!("bench-{number}"), &[&product])?
+                            .expect(201)?;
+                        taken.push(start.elapsed());
+                    }
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for client in clients {
+            all.extend(
+                client
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("a client panicked"))??,
+            );
+        }
+        Ok(all)
+    })?;
+    let elapsed = start.elapsed();
+    all_paid(kubectl, namespace)?;
+    let after = cpu()?;
+    taken.sort_unstable();
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    {
+        let rate = ORDERS as f64 / elapsed.as_secs_f64();
+        println!("| orders through the gateway, {CLIENTS} clients, one product | {rate:.0}/s |");
+        for (name, at) in [("median", ORDERS / 2), ("p99", ORDERS * 99 / 100)] {
+            println!(
+                "| {name} of an order | {:.0} ms |",
+                taken[at].as_secs_f64() * 1e3
+            );
+        }
+        let mut total = 0.0;
+        for (service, ms) in &after {
+            let used = ms.saturating_sub(before.get(service).copied().unwrap_or(0));
+            let each = used as f64 / ORDERS as f64;
+            total += each;
+            println!("| CPU of `{service}` per order, to the mail sent | {each:.2} ms |");
+        }
+        println!("| CPU of the whole shop per order, to the mail sent | {total:.1} ms |");
+    }
+    Ok(())
+}
+
+/// The work of an order ends with its mails; until then its CPU time is not all spent.
+fn all_paid(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
+    let database = kubectl.secret(namespace.name(), "shop-notification-db", "database")?;
+    let sql = "select count(*) from notification.messages where sent_at is null";
+    let psql = [
+        "-n",
+        namespace.name(),
+        "exec",
+        "shop-postgres-0",
+        "--",
+        "psql",
+        "-U",
+        "postgres",
+        "-d",
+        &database,
+        "-Atc",
+        sql,
+    ];
+    eventually("every mail is sent", Duration::from_secs(240), || {
+        let waiting = kubectl.run(&psql)?;
+        ensure!(waiting.trim() == "0", "{} mails wait", waiting.trim());
+        Ok(())
+    })
+}
+
+fn idle_writes(kubectl: &Kubectl, idle: Duration) -> anyhow::Result<()> {
+    // What the orders set in motion is over; what is left is rest.
+    let mark = audit::mark(kubectl)?;
+    let start = Instant::now();
+    while start.elapsed() < idle {
+        std::thread::sleep(Duration::from_secs(1).min(idle));
+    }
+    let counts = audit::writes_since(kubectl, mark, OPERATOR)?;
+    println!(
+        "| API writes of the operator in {} idle seconds | {counts:?} |",
+        idle.as_secs()
+    );
+    Ok(())
+}
+
+fn seconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64()
+}

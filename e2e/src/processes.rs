@@ -1,0 +1,78 @@
+//! The processes behind pods, as the node sees them. No image of the platform has a shell or a
+//! `ps`, so they are found by the pod's uid in their cgroup path: only processes of the cluster
+//! under test can match.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::Kubectl;
+
+/// Clock ticks per second of `/proc/<pid>/stat`; fixed by the kernel's ABI on Linux.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// One process of a pod.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The service that the pod runs: its label `app.kubernetes.io/name`.
+    pub service: String,
+    /// Process id on the node.
+    pub pid: u32,
+}
+
+impl Process {
+    /// CPU time used so far, of its reaped children too, in milliseconds.
+    pub fn cpu_ms(&self) -> anyhow::Result<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
+        // The name in parentheses may hold spaces; what follows it does not.
+        let fields = stat
+            .rsplit_once(") ")
+            .context("a stat line without a name")?
+            .1;
+        let ticks = fields.split(' ').skip(11).take(4).map(str::parse::<u64>);
+        Ok(ticks.sum::<Result<u64, _>>()? * 1_000 / TICKS_PER_SECOND)
+    }
+
+    /// Proportional set size, in KiB: shared pages are counted once over all who share them.
+    pub fn memory_kib(&self) -> anyhow::Result<u64> {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
+        let line = rollup
+            .lines()
+            .find_map(|line| line.strip_prefix("Pss:"))
+            .context("no Pss")?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+    }
+}
+
+/// The processes of every container of the pods that the selector finds, without the sandboxes.
+pub fn of_pods(kubectl: &Kubectl, namespace: &str, selector: &str) -> anyhow::Result<Vec<Process>> {
+    let pods = kubectl.get(&["-n", namespace, "pods", "-l", selector])?;
+    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let Some(pid) = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok())
+        else {
+            continue;
+        };
+        let read = |file: &str| std::fs::read_to_string(Path::new(&path).join(file));
+        let Ok(cgroup) = read("cgroup") else { continue };
+        if read("comm").is_ok_and(|name| name.trim() == "pause") {
+            continue;
+        }
+        for pod in &pods {
+            let uid = pod["metadata"]["uid"]
+                .as_str()
+                .context("a pod without uid")?;
+            // The systemd driver writes the uid with underscores, cgroupfs with dashes.
+            if cgroup.contains(uid) || cgroup.contains(&uid.replace('-', "_")) {
+                let name = &pod["metadata"]["labels"]["app.kubernetes.io/name"];
+                let service = name.as_str().unwrap_or("?").to_owned();
+                found.push(Process { service, pid });
+            }
+        }
+    }
+    Ok(found)
+}
