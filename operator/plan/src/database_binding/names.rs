@@ -41,8 +41,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Reads a binding. `None` when it has no namespace or uid yet (never true of a stored object).
-    pub fn of(binding: &DatabaseBinding) -> Option<Self> {
+    /// Reads a binding. `own_server`: its server is the one that a shop of its namespace embeds. `None` when it has no namespace or uid yet (never true of a stored object).
+    pub fn of(binding: &DatabaseBinding, own_server: bool) -> Option<Self> {
         let meta = &binding.metadata;
         let (namespace, object) = (meta.namespace.as_deref()?, meta.name.as_deref()?);
         let uid = meta.uid.as_deref()?;
@@ -60,7 +60,7 @@ impl Wanted {
             },
             access: binding.spec.access,
             extensions,
-            own_server: binding.spec.server_ref.storefront.is_some(),
+            own_server,
         })
     }
 
@@ -82,8 +82,8 @@ fn names(namespace: &str, object: &str, uid: &str, database: Option<&str>) -> Na
         writer: shorten(&database, "_writer"),
         reader: shorten(&database, "_reader"),
         // A role of an earlier object of this name is never mistaken for ours.
-        login: shorten(&made, &format!("_{:08x}", fnv1a(uid) as u32)),
-        secret: format!("{object}-db"),
+        login: shorten(&made, &format!("_{:08x}", fnv1a(uid))),
+        secret: crate::names::binding_secret(object),
         database,
     }
 }
@@ -106,19 +106,19 @@ fn shorten(base: &str, suffix: &str) -> String {
     if base.len() + suffix.len() <= LONGEST {
         return format!("{base}{suffix}");
     }
-    let hash = format!("_{:08x}", fnv1a(base) as u32);
+    let hash = format!("_{:08x}", fnv1a(base));
     let keep = LONGEST - suffix.len() - hash.len();
     // Both kinds of base are ASCII: made by `identifier`, or matched by the schema's pattern.
     let kept: String = base.chars().take(keep).collect();
     format!("{kept}{hash}{suffix}")
 }
 
-/// FNV-1a, folded to 32 bits by its users: tells names apart, is not a secret.
+/// FNV-1a, folded to 32 bits: tells names apart, is not a secret.
 fn fnv1a(text: &str) -> u64 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    hash ^ (hash >> 32)
+    (hash ^ (hash >> 32)) & 0xffff_ffff
 }
 
 #[cfg(test)]

@@ -1,0 +1,35 @@
+//! `DatabaseBinding`: names, the Secret, SQL as data, and what the status says.
+//!
+//! Order of effects (the operator's, in `operator/src/database_binding`): finalizer, intent in the
+//! status, Secret with the password, groups, database, what is inside, login role with the Secret's
+//! password, status. Each step is planned from what was seen, so it can be cut off anywhere.
+
+mod audit;
+mod claim;
+mod mark;
+mod names;
+mod repair;
+mod retire;
+mod secret;
+mod statement;
+mod status;
+mod validate;
+
+pub use audit::{
+    Database, Facts, Inside, Role, Rows, Schema, Seen, Unreadable, ask_database, ask_facts,
+    ask_inside, ask_roles, read_database, read_facts, read_inside, read_roles,
+};
+pub use claim::{Claim, judge};
+pub use mark::{Hold, Mark};
+pub use names::{Names, Wanted};
+pub use repair::{inside, login, outside};
+pub use retire::{owns_database, retire};
+pub use secret::{Keys, secret, standing};
+pub use statement::{Place, Statement};
+pub use status::{Progress, intent, status};
+pub use validate::{Data, Observed, Server, Valid, admin_secret, validate};
+
+/// Held by a binding as soon as something of it may exist on a server.
+pub const FINALIZER: &str = "storefront.dev/database";
+/// Annotation on a binding that is being deleted: give up what cannot be reached and let it go.
+pub const ABANDON: &str = "storefront.dev/abandon";

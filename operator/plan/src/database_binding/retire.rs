@@ -1,0 +1,129 @@
+//! What a binding takes away with it. Touches only what carries the mark of exactly this binding;
+//! each list can be cut off anywhere and made again from what is then seen.
+
+use crds::{Access, DeletionPolicy};
+
+use super::audit::{Role, Seen};
+use super::names::Wanted;
+use super::statement::{Place, Statement, name, text};
+
+/// What is left to do before the object may go. Empty: nothing of ours is left that should not be.
+pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<Statement> {
+    let owns = wanted.access == Access::Owner;
+    let drops = owns && policy != DeletionPolicy::Retain && owns_database(wanted, seen);
+    let mut statements = Vec::new();
+    if owns && policy == DeletionPolicy::Retain {
+        statements.extend(leave_for_later(wanted, seen));
+    }
+    let login = ours(wanted, seen, &wanted.names.login);
+    if let Some(role) = login {
+        statements.extend(shut_out(wanted, seen, role));
+    }
+    if drops {
+        statements.push(Statement::administer(
+            "drop the database",
+            format!("drop database if exists {} with (force)", name(&wanted.names.database)),
+        ));
+    }
+    if let Some(role) = login {
+        statements.extend(drop_role(wanted, &wanted.names.login, role, drops));
+    }
+    // The groups go last: until then the owner group vouches for a database without a mark.
+    if owns && policy != DeletionPolicy::Retain && (drops || seen.database.is_none()) {
+        for group in [&wanted.names.writer, &wanted.names.reader, &wanted.names.owner] {
+            if let Some(role) = ours(wanted, seen, group) {
+                statements.extend(drop_role(wanted, group, role, drops));
+            }
+        }
+    }
+    statements
+}
+
+/// Whether the database may be dropped: it carries our mark, or none and our marked group owns it.
+pub fn owns_database(wanted: &Wanted, seen: &Seen) -> bool {
+    seen.database.as_ref().is_some_and(|database| match database.mark() {
+        Some(mark) => wanted.made(Some(&mark)),
+        None => {
+            database.owner == wanted.names.owner
+                && ours(wanted, seen, &wanted.names.owner).is_some()
+        }
+    })
+}
+
+fn ours<'a>(wanted: &Wanted, seen: &'a Seen, role: &str) -> Option<&'a Role> {
+    seen.roles.get(role).filter(|role| wanted.made(role.mark().as_ref()))
+}
+
+/// Marks groups and database as left for a binding of the same namespace and name.
+fn leave_for_later(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
+    let mark = wanted.mark.retained().to_string();
+    let mut lines = Vec::new();
+    for group in wanted.groups() {
+        if ours(wanted, seen, group).is_some_and(|role| role.comment.as_ref() != Some(&mark)) {
+            lines.push(format!("comment on role {} is {}", name(group), text(&mark)));
+        }
+    }
+    let marked = seen.database.as_ref().and_then(|database| database.comment.as_ref());
+    if owns_database(wanted, seen) && marked != Some(&mark) {
+        lines.push(format!(
+            "comment on database {} is {}",
+            name(&wanted.names.database),
+            text(&mark)
+        ));
+    }
+    (!lines.is_empty())
+        .then(|| Statement::administer("mark the database as retained", lines.join("; ")))
+}
+
+/// Ends the login role's sessions and lets no new one begin.
+fn shut_out(wanted: &Wanted, seen: &Seen, role: &Role) -> Vec<Statement> {
+    let login = &wanted.names.login;
+    let mut lines = Vec::new();
+    if role.login {
+        lines.push(format!("alter role {} nologin", name(login)));
+    }
+    if !seen.facts.superuser && !role.administered {
+        lines.push(format!("grant {} to current_user", name(login)));
+    }
+    let mut statements = Vec::new();
+    if !lines.is_empty() {
+        statements.push(Statement::administer("close the login role", lines.join("; ")));
+    }
+    statements.push(Statement {
+        purpose: "end the login role's sessions",
+        place: Place::Administration,
+        reads: false,
+        text: format!(
+            "select pg_terminate_backend(pid, 2000)::text from pg_stat_activity where usename = {}",
+            text(login)
+        ),
+    });
+    statements
+}
+
+/// Drops a role. What it owns stays, with its group or the administrator: nobody's data goes with
+/// a role, only with a database whose policy says so.
+fn drop_role(wanted: &Wanted, role_name: &str, role: &Role, dropped: bool) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for database in &role.used_in {
+        if dropped && *database == wanted.names.database {
+            continue;
+        }
+        let heir = if *database == wanted.names.database && role_name == wanted.names.login {
+            name(&wanted.names.owner)
+        } else {
+            "current_user".to_owned()
+        };
+        let role = name(role_name);
+        statements.push(Statement::inside(
+            "hand over what the role owns",
+            database,
+            format!("reassign owned by {role} to {heir}; drop owned by {role}"),
+        ));
+    }
+    statements.push(Statement::administer(
+        "drop a role",
+        format!("drop role if exists {}", name(role_name)),
+    ));
+    statements
+}
