@@ -75,7 +75,10 @@ mod tests {
     fn every_service_has_a_link_to_its_document() {
         let page = render(&PLACE);
         for (name, _) in SERVICES {
-            assert!(page.contains(&format!("href=\"/openapi/{name}.json\"")), "{name}");
+            assert!(
+                page.contains(&format!("href=\"/openapi/{name}.json\"")),
+                "{name}"
+            );
         }
         assert!(!page.contains("{{"), "a place was not filled in");
     }
@@ -87,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_hostile_host_header_stays_text() {
-        let hostile = Place { origin: "http://<script>{{shop}}\"'&", ..PLACE };
+        let hostile = Place {
+            origin: "http://<script>{{shop}}\"'&",
+            ..PLACE
+        };
         let page = render(&hostile);
         assert!(!page.contains("<script>"));
         assert!(page.contains("&lt;script&gt;&#123;&#123;shop}}&quot;&#39;&amp;"));
