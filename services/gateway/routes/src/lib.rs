@@ -1,3 +1,31 @@
-//! Gateway API objects in, routing table and conditions out; pure.
+#![doc = include_str!("../README.md")]
 
 pub mod api;
+mod attach;
+mod compile;
+mod duration;
+mod endpoints;
+pub mod filter;
+mod grant;
+pub mod hostname;
+mod listener;
+pub mod matcher;
+mod names;
+mod objects;
+mod policy;
+mod rule;
+mod status;
+mod table;
+mod verdict;
+mod view;
+mod weight;
+
+pub use listener::{ADMIN_PORT, certificate_names, container_port};
+pub use matcher::RequestHead;
+pub use names::ObjectName;
+pub use objects::{CertificateState, Objects, Scope, inspect_certificate};
+pub use policy::{Guard, JwtSettings, Limit};
+pub use rule::{Backends, Choice, RouteRule, Target, Timeout};
+pub use status::{DataPlane, SUPPORTED_FEATURES, gateway_class_status};
+pub use table::{Cluster, ListenerTable, Matched, PortTable, Table};
+pub use view::View;

@@ -1,0 +1,237 @@
+//! From a snapshot to the table of one gateway.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::ObjectName;
+use crate::api::{HTTPRoute, HTTPRouteRule};
+use crate::attach;
+use crate::endpoints::Endpoints;
+use crate::filter::Filters;
+use crate::listener::ListenerView;
+use crate::matcher::{self, Match, PathMatch};
+use crate::objects::Objects;
+use crate::policy::{Place, Policies};
+use crate::rule::{Backends, Choice, RouteRule, Target, timeouts};
+use crate::table::{
+    Candidate, Cluster, HostMap, ListenerTable, Order, PathIndex, PortTable, Table,
+};
+use crate::view::{GatewayView, View};
+
+impl Table {
+    /// Compiles what `gateway` serves. It cannot fail: what is wrong in an object costs that object,
+    /// and conditions say so; a gateway that is not in the snapshot serves nothing.
+    pub fn compile(objects: &Objects, gateway: &ObjectName) -> Self {
+        let view = View::new(objects);
+        let policies = Policies::new(objects);
+        let mut table = Self {
+            gateway: gateway.clone(),
+            identity_headers: policies.identity_headers(),
+            ..Self::default()
+        };
+        let Some(own) = view.gateways.get(gateway) else {
+            return table;
+        };
+        let mut compiler = Compiler {
+            view: &view,
+            policies,
+            endpoints: Endpoints::new(&objects.endpoint_slices),
+            clusters: Clusters::default(),
+            gateway,
+        };
+        let mut paths: Vec<HostMap<PathIndex>> =
+            own.listeners.iter().map(|_| HostMap::default()).collect();
+        for route in &objects.http_routes {
+            for index in compiler.listeners(route, own) {
+                compiler.add_route(
+                    route,
+                    own.listeners[index].listener.name.as_str(),
+                    &mut paths[index],
+                );
+            }
+        }
+        for (listener, mut routes) in own.listeners.iter().zip(paths) {
+            routes.values_mut().for_each(PathIndex::sort);
+            if listener.is_servable() {
+                table.add_listener(listener, routes);
+            }
+        }
+        table.clusters = compiler.clusters.list;
+        table
+    }
+
+    fn add_listener(&mut self, view: &ListenerView<'_>, routes: HostMap<PathIndex>) {
+        let port = view.listener.port;
+        let is_tls = view.is_tls();
+        let table = ListenerTable {
+            name: view.listener.name.as_str().into(),
+            certificates: view.certificates.clone(),
+            routes,
+        };
+        let entry = self.ports.entry(port).or_insert_with(|| PortTable {
+            port,
+            is_tls,
+            listeners: HostMap::default(),
+        });
+        entry
+            .listeners
+            .slot(view.hostname.clone(), || Arc::new(table));
+    }
+}
+
+struct Compiler<'v, 'a> {
+    view: &'v View<'a>,
+    policies: Policies<'a>,
+    endpoints: Endpoints<'a>,
+    clusters: Clusters,
+    gateway: &'v ObjectName,
+}
+
+#[derive(Default)]
+struct Clusters {
+    list: Vec<Cluster>,
+    index: HashMap<(ObjectName, u16), usize>,
+}
+
+impl Compiler<'_, '_> {
+    /// The listeners of the gateway that a route attaches to by any of its parents.
+    fn listeners(&self, route: &HTTPRoute, own: &GatewayView<'_>) -> Vec<usize> {
+        let mut found: Vec<usize> = route
+            .spec
+            .parent_refs
+            .iter()
+            .flatten()
+            .filter(|parent| attach::parent_name(route, parent).as_ref() == Some(self.gateway))
+            .flat_map(|parent| attach::attach(route, parent, own, self.view.objects).listeners)
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn add_route(&mut self, route: &HTTPRoute, listener: &str, paths: &mut HostMap<PathIndex>) {
+        let name = ObjectName::of(route);
+        let created = route.metadata.creation_timestamp.as_ref();
+        let created = created.map_or(i64::MAX, |time| time.0.as_second());
+        for (position, source) in route.spec.rules.iter().flatten().enumerate() {
+            // A rule whose matches cannot be read is left out; its condition says so.
+            let Ok(matches) = matcher::read_all(source) else {
+                continue;
+            };
+            let rule = Arc::new(self.rule(route, &name, source, listener));
+            for host in attach::hostnames(route) {
+                let index = paths.slot(host, PathIndex::default);
+                for (number, one) in matches.iter().enumerate() {
+                    let order = Order {
+                        without_method: one.rest.method.is_none(),
+                        headers: Reverse(one.rest.headers.len()),
+                        parameters: Reverse(one.rest.query.len()),
+                        created,
+                        route: name.clone(),
+                        position: (position, number),
+                    };
+                    insert(
+                        index,
+                        one,
+                        Candidate {
+                            predicates: one.rest.clone(),
+                            rule: rule.clone(),
+                            order,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    fn rule(
+        &mut self,
+        route: &HTTPRoute,
+        name: &ObjectName,
+        source: &HTTPRouteRule,
+        listener: &str,
+    ) -> RouteRule {
+        let filters = Filters::read(source.filters.as_deref());
+        let timeouts = timeouts(source.timeouts.as_ref());
+        let choices: Vec<Choice> = source
+            .backend_refs
+            .iter()
+            .flatten()
+            .filter_map(|backend| self.choice(route, backend))
+            .collect();
+        let is_broken = check(source).is_err();
+        let (request_timeout, backend_timeout) = timeouts.unwrap_or_default();
+        let place = Place {
+            gateway: self.gateway,
+            listener,
+            route: name,
+            rule: source.name.as_deref(),
+        };
+        RouteRule {
+            route: name.clone(),
+            label: name.to_string().into(),
+            is_broken,
+            filters: filters.unwrap_or_default(),
+            backends: Backends::new(choices),
+            request_timeout,
+            backend_timeout,
+            guard: self.policies.guard(place),
+            limits: self.policies.limits(place),
+        }
+    }
+
+    fn choice(&mut self, route: &HTTPRoute, source: &crate::api::HTTPBackendRef) -> Option<Choice> {
+        let weight = u32::try_from(source.weight.unwrap_or(1)).ok()?;
+        let target = match self.view.backend(route, source) {
+            Err(_) => Target::Invalid,
+            Ok((service, port)) => {
+                let number = source.backend.port.unwrap_or_default();
+                let Clusters { list, index } = &mut self.clusters;
+                let endpoints = &self.endpoints;
+                Target::Cluster(*index.entry((service.clone(), number)).or_insert_with(|| {
+                    let endpoints = endpoints.ready(&service, port);
+                    list.push(Cluster {
+                        service,
+                        port: number,
+                        endpoints,
+                    });
+                    list.len() - 1
+                }))
+            }
+        };
+        let filters = Filters::read_backend(source.filters.as_deref()).unwrap_or_default();
+        Some(Choice {
+            target,
+            filters,
+            weight,
+        })
+    }
+}
+
+fn insert(index: &mut PathIndex, one: &Match, candidate: Candidate) {
+    match &one.path {
+        PathMatch::Exact(path) => index.insert_exact(path.clone(), candidate),
+        PathMatch::Prefix(prefix) => index.insert_prefix(prefix, candidate),
+    }
+}
+
+/// Whether a rule asks only for what is supported. Matches that are not make the rule disappear,
+/// anything else makes it answer 500.
+pub(crate) fn check(source: &HTTPRouteRule) -> Result<(), String> {
+    matcher::read_all(source)?;
+    timeouts(source.timeouts.as_ref())?;
+    let filters = Filters::read(source.filters.as_deref())?;
+    if filters.redirect.is_some()
+        && source
+            .backend_refs
+            .as_ref()
+            .is_some_and(|refs| !refs.is_empty())
+    {
+        return Err("a rule with RequestRedirect cannot have backends".to_owned());
+    }
+    for backend in source.backend_refs.iter().flatten() {
+        Filters::read_backend(backend.filters.as_deref())?;
+    }
+    Ok(())
+}

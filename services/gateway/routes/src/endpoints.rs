@@ -1,0 +1,67 @@
+//! Endpoints of Services, as far as they may get new requests.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+
+use crate::ObjectName;
+
+/// EndpointSlices by Service.
+pub(crate) struct Endpoints<'a> {
+    slices: HashMap<ObjectName, Vec<&'a EndpointSlice>>,
+}
+
+impl<'a> Endpoints<'a> {
+    pub fn new(slices: &'a [Arc<EndpointSlice>]) -> Self {
+        let mut index: HashMap<ObjectName, Vec<&EndpointSlice>> = HashMap::new();
+        for slice in slices {
+            let labels = slice.metadata.labels.as_ref();
+            let Some(service) = labels.and_then(|labels| labels.get("kubernetes.io/service-name"))
+            else {
+                continue;
+            };
+            let namespace = slice.metadata.namespace.clone().unwrap_or_default();
+            index
+                .entry(ObjectName::new(namespace, service.clone()))
+                .or_default()
+                .push(slice);
+        }
+        Self { slices: index }
+    }
+
+    /// The addresses behind a port of a Service: ready, not terminating, sorted, no doubles.
+    pub fn ready(&self, service: &ObjectName, port: &ServicePort) -> Arc<[SocketAddr]> {
+        let wanted = port.name.as_deref().unwrap_or_default();
+        let mut found = Vec::new();
+        for slice in self.slices.get(service).into_iter().flatten() {
+            let number = slice
+                .ports
+                .iter()
+                .flatten()
+                .find(|candidate| candidate.name.as_deref().unwrap_or_default() == wanted)
+                .and_then(|candidate| u16::try_from(candidate.port?).ok());
+            let Some(number) = number else { continue };
+            found.extend(
+                slice
+                    .endpoints
+                    .iter()
+                    .filter(|endpoint| is_ready(endpoint))
+                    .flat_map(|endpoint| &endpoint.addresses)
+                    .filter_map(|address| address.parse::<IpAddr>().ok())
+                    .map(|address| SocketAddr::new(address, number)),
+            );
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.into()
+    }
+}
+
+fn is_ready(endpoint: &Endpoint) -> bool {
+    endpoint.conditions.as_ref().is_none_or(|conditions| {
+        conditions.ready != Some(false) && conditions.terminating != Some(true)
+    })
+}

@@ -1,0 +1,262 @@
+//! Which listeners of a gateway can be served, and why not.
+
+use crate::api::{GROUP, Gateway, Listener, RouteGroupKind, SecretObjectReference};
+use crate::hostname::Pattern;
+use crate::objects::{CertificateState, Objects, Scope};
+use crate::verdict::Verdict;
+use crate::{ObjectName, grant};
+
+/// The port on which the data plane answers health checks; no listener may take it.
+pub const ADMIN_PORT: u16 = 9090;
+
+/// The port that the data plane binds for a listener: it runs without privileges, so ports below
+/// 1024 are moved up by 10000 and the gateway's Service maps them back.
+pub fn container_port(port: u16) -> u16 {
+    if port < 1024 { port + 10_000 } else { port }
+}
+
+/// A listener and what is to be said about it.
+#[derive(Debug)]
+pub(crate) struct ListenerView<'a> {
+    pub listener: &'a Listener,
+    pub hostname: Pattern,
+    pub accepted: Verdict,
+    pub conflicted: Option<Verdict>,
+    pub resolved: Verdict,
+    pub kinds: Vec<RouteGroupKind>,
+    pub certificates: Vec<ObjectName>,
+}
+
+impl ListenerView<'_> {
+    pub fn is_tls(&self) -> bool {
+        self.listener.protocol == "HTTPS"
+    }
+
+    /// Whether routes may attach: references may still be missing.
+    pub fn is_valid(&self) -> bool {
+        self.accepted.ok && self.conflicted.is_none()
+    }
+
+    /// Whether the data plane can bind it.
+    pub fn is_servable(&self) -> bool {
+        self.is_valid() && (!self.is_tls() || !self.certificates.is_empty())
+    }
+}
+
+/// Checks all listeners of a gateway, in the order of the spec.
+pub(crate) fn view<'a>(gateway: &'a Gateway, objects: &Objects) -> Vec<ListenerView<'a>> {
+    let all = &gateway.spec.listeners;
+    all.iter()
+        .enumerate()
+        .map(|(index, listener)| {
+            let (kinds, kinds_resolved) = supported_kinds(listener);
+            let (certificates, certificates_resolved) = certificates(gateway, listener, objects);
+            ListenerView {
+                listener,
+                hostname: Pattern::parse(listener.hostname.as_deref()),
+                accepted: accept(all, index),
+                conflicted: conflict(all, index),
+                resolved: if certificates_resolved.ok {
+                    kinds_resolved
+                } else {
+                    certificates_resolved
+                },
+                kinds,
+                certificates,
+            }
+        })
+        .collect()
+}
+
+fn accept(all: &[Listener], index: usize) -> Verdict {
+    let listener = &all[index];
+    if !is_supported(listener) {
+        let why = format!(
+            "protocol {} is not supported: use HTTP or HTTPS",
+            listener.protocol
+        );
+        return Verdict::no("UnsupportedProtocol", why);
+    }
+    if listener
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.mode.as_deref())
+        .unwrap_or("Terminate")
+        != "Terminate"
+    {
+        return Verdict::no("UnsupportedProtocol", "TLS mode must be Terminate");
+    }
+    let bound = container_port(listener.port);
+    if listener.port == 0 || bound == ADMIN_PORT {
+        return Verdict::no(
+            "PortUnavailable",
+            format!("port {} is reserved", listener.port),
+        );
+    }
+    let taken = all[..index].iter().find(|earlier| {
+        is_supported(earlier)
+            && earlier.port != listener.port
+            && container_port(earlier.port) == bound
+    });
+    if let Some(earlier) = taken {
+        let why = format!(
+            "port {} is bound for listener {}",
+            listener.port, earlier.name
+        );
+        return Verdict::no("PortUnavailable", why);
+    }
+    Verdict::yes("Accepted", "The listener is valid")
+}
+
+fn is_supported(listener: &Listener) -> bool {
+    matches!(listener.protocol.as_str(), "HTTP" | "HTTPS")
+}
+
+fn conflict(all: &[Listener], index: usize) -> Option<Verdict> {
+    let listener = &all[index];
+    let others = || {
+        all.iter()
+            .enumerate()
+            .filter(|(other, candidate)| *other != index && candidate.port == listener.port)
+            .map(|(_, candidate)| candidate)
+    };
+    if let Some(other) = others().find(|other| other.protocol != listener.protocol) {
+        let why = format!(
+            "listener {} uses port {} for {}",
+            other.name, other.port, other.protocol
+        );
+        return Some(Verdict::no("ProtocolConflict", why));
+    }
+    let own = Pattern::parse(listener.hostname.as_deref());
+    others()
+        .find(|other| Pattern::parse(other.hostname.as_deref()) == own)
+        .map(|other| {
+            let why = format!("listener {} has the same port and hostname", other.name);
+            Verdict::no("HostnameConflict", why)
+        })
+}
+
+fn supported_kinds(listener: &Listener) -> (Vec<RouteGroupKind>, Verdict) {
+    let resolved = Verdict::yes("ResolvedRefs", "All references are resolved");
+    let http_route = RouteGroupKind {
+        group: Some(GROUP.to_owned()),
+        kind: "HTTPRoute".to_owned(),
+    };
+    if !is_supported(listener) {
+        return (Vec::new(), resolved);
+    }
+    let wanted = listener
+        .allowed_routes
+        .as_ref()
+        .and_then(|allowed| allowed.kinds.as_deref());
+    let Some(wanted) = wanted.filter(|kinds| !kinds.is_empty()) else {
+        return (vec![http_route], resolved);
+    };
+    let is_http_route = |kind: &&RouteGroupKind| {
+        kind.group.as_deref().unwrap_or(GROUP) == GROUP && kind.kind == "HTTPRoute"
+    };
+    let kinds = if wanted.iter().any(|kind| is_http_route(&kind)) {
+        vec![http_route]
+    } else {
+        Vec::new()
+    };
+    let Some(odd) = wanted.iter().find(|kind| !is_http_route(kind)) else {
+        return (kinds, resolved);
+    };
+    let why = format!(
+        "routes of kind {} are not supported: only HTTPRoute is",
+        odd.kind
+    );
+    (kinds, Verdict::no("InvalidRouteKinds", why))
+}
+
+fn certificates(
+    gateway: &Gateway,
+    listener: &Listener,
+    objects: &Objects,
+) -> (Vec<ObjectName>, Verdict) {
+    if listener.protocol != "HTTPS" {
+        return (
+            Vec::new(),
+            Verdict::yes("ResolvedRefs", "All references are resolved"),
+        );
+    }
+    let refs = listener
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.certificate_refs.as_deref())
+        .unwrap_or_default();
+    let mut usable = Vec::new();
+    let mut problem = refs.is_empty().then(|| {
+        Verdict::no(
+            "InvalidCertificateRef",
+            "tls.certificateRefs names no Secret",
+        )
+    });
+    for reference in refs {
+        match certificate(gateway, reference, objects) {
+            Ok(name) => usable.push(name),
+            Err(why) => problem = problem.or(Some(why)),
+        }
+    }
+    let verdict =
+        problem.unwrap_or_else(|| Verdict::yes("ResolvedRefs", "All references are resolved"));
+    (usable, verdict)
+}
+
+fn certificate(
+    gateway: &Gateway,
+    reference: &SecretObjectReference,
+    objects: &Objects,
+) -> Result<ObjectName, Verdict> {
+    let invalid = |why: String| Err(Verdict::no("InvalidCertificateRef", why));
+    if !reference.is_secret() {
+        return invalid(format!("certificate {} is not a Secret", reference.name));
+    }
+    let name = certificate_name(gateway, reference);
+    let home = gateway.metadata.namespace.clone().unwrap_or_default();
+    if name.namespace != home {
+        let pointer = grant::Pointer {
+            group: GROUP,
+            kind: "Gateway",
+            namespace: &home,
+        };
+        let allowed = objects.scope == Scope::Cluster
+            && grant::allows(objects, &pointer, &grant::Target::core("Secret", &name));
+        if !allowed {
+            let why = format!("no ReferenceGrant lets this Gateway use Secret {name}");
+            return Err(Verdict::no("RefNotPermitted", why));
+        }
+    }
+    match objects.certificates.get(&name) {
+        Some(CertificateState::Usable) => Ok(name),
+        Some(CertificateState::Malformed(why)) => invalid(format!("Secret {name}: {why}")),
+        None => invalid(format!("Secret {name} does not exist")),
+    }
+}
+
+fn certificate_name(gateway: &Gateway, reference: &SecretObjectReference) -> ObjectName {
+    let home = gateway.metadata.namespace.clone().unwrap_or_default();
+    ObjectName::new(
+        reference.namespace.clone().unwrap_or(home),
+        reference.name.clone(),
+    )
+}
+
+/// The Secrets that the listeners of a gateway name, whether or not they exist: what has to be
+/// watched, and what the data plane's Role has to name.
+pub fn certificate_names(gateway: &Gateway) -> Vec<ObjectName> {
+    let mut names: Vec<_> = gateway
+        .spec
+        .listeners
+        .iter()
+        .filter(|listener| listener.protocol == "HTTPS")
+        .filter_map(|listener| listener.tls.as_ref()?.certificate_refs.as_deref())
+        .flatten()
+        .filter(|reference| reference.is_secret())
+        .map(|reference| certificate_name(gateway, reference))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,193 @@
+use crds::{
+    JwtPolicy, PolicyAncestor, PolicyParentRef, PolicyStatus, PolicyTargetRef, RateLimitPolicy,
+};
+use jiff::Timestamp;
+
+use super::{Stamp, settle};
+use crate::ObjectName;
+use crate::api::{CONTROLLER_NAME, Condition, GROUP};
+use crate::attach;
+use crate::policy::{JwtSettings, Limit, Policies};
+use crate::verdict::Verdict;
+use crate::view::View;
+
+impl View<'_> {
+    /// The status of a JWT policy: one entry for each target.
+    pub fn jwt_policy_status(&self, policy: &JwtPolicy, now: Timestamp) -> PolicyStatus {
+        let stamp = Stamp {
+            now,
+            generation: policy.metadata.generation,
+        };
+        let policies = Policies::new(self.objects);
+        let checked = JwtSettings::read(policy);
+        let judge = |target: &PolicyTargetRef| {
+            if let Some(verdict) = self.target_problem(&ObjectName::of(policy), target) {
+                return verdict;
+            }
+            match (&checked, policies.rival(policy, target)) {
+                (Err(why), _) => Verdict::no(
+                    "Invalid",
+                    format!("{why}; requests to the target are refused"),
+                ),
+                (Ok(_), Some(rival)) => Verdict::no(
+                    "Conflicted",
+                    format!("the older JwtPolicy {rival} has this target"),
+                ),
+                (Ok(_), None) => Verdict::yes("Accepted", "The policy is in force"),
+            }
+        };
+        settle_ancestors(
+            policy.status.as_ref(),
+            &policy.spec.target_refs,
+            judge,
+            stamp,
+        )
+    }
+
+    /// The status of a rate limit policy: one entry for each target.
+    pub fn rate_limit_policy_status(
+        &self,
+        policy: &RateLimitPolicy,
+        now: Timestamp,
+    ) -> PolicyStatus {
+        let stamp = Stamp {
+            now,
+            generation: policy.metadata.generation,
+        };
+        let checked = Limit::read_all(policy);
+        let judge = |target: &PolicyTargetRef| {
+            if let Some(verdict) = self.target_problem(&ObjectName::of(policy), target) {
+                return verdict;
+            }
+            match &checked {
+                Err(why) => Verdict::no("Invalid", why.clone()),
+                Ok(_) => Verdict::yes("Accepted", "The policy is in force"),
+            }
+        };
+        settle_ancestors(
+            policy.status.as_ref(),
+            &policy.spec.target_refs,
+            judge,
+            stamp,
+        )
+    }
+
+    /// Why a target is none of ours, if so.
+    fn target_problem(&self, policy: &ObjectName, target: &PolicyTargetRef) -> Option<Verdict> {
+        let name = ObjectName::new(policy.namespace.clone(), target.name.clone());
+        let missing = |what: String| Some(Verdict::no("TargetNotFound", what));
+        match (target.group.as_str(), target.kind.as_str()) {
+            (GROUP, "HTTPRoute") => {
+                let Some(route) = self.routes.get(&name) else {
+                    return missing(format!("HTTPRoute {name} does not exist"));
+                };
+                let mut parents = route.spec.parent_refs.iter().flatten();
+                let is_ours = parents.any(|parent| {
+                    attach::parent_name(route, parent)
+                        .is_some_and(|gateway| self.gateways.contains_key(&gateway))
+                });
+                if !is_ours {
+                    return missing(format!("HTTPRoute {name} has no gateway of ours as parent"));
+                }
+                let section = target.section_name.as_ref()?;
+                let mut rules = route.spec.rules.iter().flatten();
+                if rules.any(|rule| rule.name.as_ref() == Some(section)) {
+                    return None;
+                }
+                missing(format!("HTTPRoute {name} has no rule {section}"))
+            }
+            (GROUP, "Gateway") => {
+                let Some(gateway) = self.gateways.get(&name) else {
+                    return missing(format!(
+                        "Gateway {name} does not exist or is not of our class"
+                    ));
+                };
+                let section = target.section_name.as_ref()?;
+                if gateway
+                    .listeners
+                    .iter()
+                    .any(|view| view.listener.name == *section)
+                {
+                    return None;
+                }
+                missing(format!("Gateway {name} has no listener {section}"))
+            }
+            (_, kind) => Some(Verdict::no(
+                "Invalid",
+                format!("targets of kind {kind} are not supported"),
+            )),
+        }
+    }
+}
+
+fn settle_ancestors(
+    previous: Option<&PolicyStatus>,
+    targets: &[PolicyTargetRef],
+    judge: impl Fn(&PolicyTargetRef) -> Verdict,
+    stamp: Stamp,
+) -> PolicyStatus {
+    let previous = previous
+        .map(|status| status.ancestors.as_slice())
+        .unwrap_or_default();
+    let wanted: Vec<PolicyParentRef> = targets.iter().map(as_ancestor).collect();
+    let is_ours = |entry: &PolicyAncestor| entry.controller_name == CONTROLLER_NAME;
+    let mut ancestors: Vec<PolicyAncestor> = previous
+        .iter()
+        .filter(|entry| !is_ours(entry) || wanted.contains(&entry.ancestor_ref))
+        .cloned()
+        .collect();
+    for (target, ancestor_ref) in targets.iter().zip(wanted) {
+        let verdicts = [("Accepted", judge(target))];
+        let index = ancestors
+            .iter()
+            .position(|entry| is_ours(entry) && entry.ancestor_ref == ancestor_ref)
+            .unwrap_or_else(|| {
+                let controller_name = CONTROLLER_NAME.to_owned();
+                ancestors.push(PolicyAncestor {
+                    ancestor_ref,
+                    controller_name,
+                    conditions: Vec::new(),
+                });
+                ancestors.len() - 1
+            });
+        if let Some(entry) = ancestors.get_mut(index) {
+            let old: Vec<Condition> = entry.conditions.iter().cloned().map(widen).collect();
+            let new = settle(&old, &["Accepted"], &verdicts, stamp);
+            entry.conditions = new.into_iter().map(narrow).collect();
+        }
+    }
+    PolicyStatus { ancestors }
+}
+
+fn as_ancestor(target: &PolicyTargetRef) -> PolicyParentRef {
+    PolicyParentRef {
+        group: target.group.clone(),
+        kind: target.kind.clone(),
+        namespace: None,
+        name: target.name.clone(),
+        section_name: target.section_name.clone(),
+    }
+}
+
+/// Our CRDs have a condition type with a schema; it holds the same as the standard one.
+fn widen(condition: crds::Condition) -> Condition {
+    Condition {
+        type_: condition.type_,
+        status: condition.status,
+        reason: condition.reason,
+        message: condition.message,
+        observed_generation: condition.observed_generation,
+        last_transition_time: condition.last_transition_time,
+    }
+}
+
+fn narrow(condition: Condition) -> crds::Condition {
+    crds::Condition {
+        type_: condition.type_,
+        status: condition.status,
+        reason: condition.reason,
+        message: condition.message,
+        observed_generation: condition.observed_generation,
+        last_transition_time: condition.last_transition_time,
+    }
+}
