@@ -1,0 +1,215 @@
+//! One event: the inbox row and the effect in one transaction.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use events::Event;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use super::dead::{self, Death};
+use super::{Consumer, EffectError, Effects};
+use crate::error::OutboxError;
+
+/// An effect that takes longer has failed.
+const EFFECT: Duration = Duration::from_secs(20);
+
+/// How an event ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Applied,
+    Duplicate,
+    Dead,
+}
+
+impl Ending {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Duplicate => "duplicate",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Applies an event until it is applied, known or dead. Returns only then: events behind it in its
+/// aggregate wait, so that they are not applied before it.
+pub async fn settle<E: Effects>(
+    consumer: &Consumer<E>,
+    permits: &Semaphore,
+    event: &Event,
+) -> Ending {
+    let span = tracing::info_span!("consume", event.ty = event.ty.as_str(), event.id = %event.id);
+    let work = chassis::trace::continued(
+        event.traceparent.as_deref(),
+        retry(consumer, permits, event),
+    );
+    let ending = work.instrument(span).await;
+    count(consumer, event, ending.label());
+    ending
+}
+
+fn count<E>(consumer: &Consumer<E>, event: &Event, outcome: &str) {
+    consumer
+        .metrics
+        .handled
+        .with_label_values(&[event.ty.as_str(), outcome])
+        .inc();
+}
+
+async fn retry<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, event: &Event) -> Ending {
+    let mut failures = 0;
+    let mut pause = consumer.options.backoff;
+    loop {
+        // Held while trying, not while pausing: failing aggregates must not hold up the others.
+        let permit = permits.acquire().await;
+        let error = match once(consumer, event).await {
+            Ok(ending) => return ending,
+            Err(error) => error,
+        };
+        drop(permit);
+        let poison = matches!(error, EffectError::Poison(_));
+        if !matches!(error, EffectError::Unavailable(_)) {
+            failures += 1;
+        }
+        let text = chain(&error);
+        if poison || failures >= consumer.options.attempts {
+            tracing::error!(
+                error = text,
+                failures,
+                "event given up, a dead letter is written"
+            );
+            let death = Death {
+                error: text,
+                attempts: failures,
+            };
+            match bury(consumer, event, &death).await {
+                Ok(()) => return Ending::Dead,
+                Err(error) => {
+                    let error: &(dyn std::error::Error + 'static) = &error;
+                    tracing::warn!(error, "dead letter not written, trying again");
+                }
+            }
+        } else {
+            tracing::warn!(error = text, failures, "effect failed, trying again");
+        }
+        count(consumer, event, "retried");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(60));
+    }
+}
+
+async fn once<E: Effects>(consumer: &Consumer<E>, event: &Event) -> Result<Ending, EffectError> {
+    let mut tx = consumer.pool.begin().await?;
+    let name = consumer.effects.consumer();
+    if !remember(&mut tx, consumer, event).await? {
+        tx.commit().await?;
+        return Ok(Ending::Duplicate);
+    }
+    let effect = consumer.effects.apply(&mut tx, event);
+    tokio::time::timeout(EFFECT, effect)
+        .await
+        .map_err(|_| EffectError::transient(OutboxError::TimedOut("the effect")))??;
+    tracing::debug!(consumer = name, "applied");
+    tx.commit().await?;
+    Ok(Ending::Applied)
+}
+
+/// Writes the inbox row; false if it was there. A duplicate refreshes it, so that events which are
+/// still being delivered are not forgotten.
+async fn remember<E: Effects>(
+    conn: &mut PgConnection,
+    consumer: &Consumer<E>,
+    event: &Event,
+) -> Result<bool, sqlx::Error> {
+    let sql = format!(
+        "insert into {} (consumer, event_id, type, seen_at) values ($1, $2, $3, now())
+         on conflict (consumer, event_id) do update set seen_at = excluded.seen_at
+         returning xmax = 0",
+        consumer.schema.table("inbox")
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(consumer.effects.consumer())
+        .bind(event.id)
+        .bind(event.ty.as_str())
+        .fetch_one(conn)
+        .await
+}
+
+async fn bury<E: Effects>(
+    consumer: &Consumer<E>,
+    event: &Event,
+    death: &Death,
+) -> Result<(), EffectError> {
+    let mut tx = consumer.pool.begin().await?;
+    dead::bury(
+        &mut tx,
+        consumer.schema,
+        consumer.effects.consumer(),
+        event,
+        death,
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Applies the dead letters whose replay was asked for, up to a hundred. A replay is tried once: if
+/// it fails, the letter stays and says why.
+pub async fn replays<E: Effects>(consumer: &Consumer<E>) -> Result<(), EffectError> {
+    let name = consumer.effects.consumer();
+    for _ in 0..100 {
+        let mut tx = consumer.pool.begin().await?;
+        let Some(letter) = dead::asked(&mut tx, consumer.schema, name).await? else {
+            return Ok(());
+        };
+        let event = Event::from_value(letter.body).map_err(EffectError::poison)?;
+        match replay(&mut tx, consumer, &event).await {
+            Ok(()) => {
+                dead::resolve(&mut tx, consumer.schema, name, event.id).await?;
+                tx.commit().await?;
+                count(consumer, &event, "replayed");
+            }
+            Err(error @ EffectError::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                tx.rollback().await?;
+                let death = Death {
+                    error: chain(&error),
+                    attempts: 1,
+                };
+                tracing::warn!(error = death.error, event.id = %event.id, "replay failed");
+                bury(consumer, &event, &death).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn replay<E: Effects>(
+    conn: &mut PgConnection,
+    consumer: &Consumer<E>,
+    event: &Event,
+) -> Result<(), EffectError> {
+    // Known already: it was delivered again and applied in the meantime.
+    if !remember(conn, consumer, event).await? {
+        return Ok(());
+    }
+    let effect = consumer.effects.apply(conn, event);
+    let effect = chassis::trace::continued(event.traceparent.as_deref(), effect);
+    tokio::time::timeout(EFFECT, effect)
+        .await
+        .map_err(|_| EffectError::transient(OutboxError::TimedOut("the effect")))?
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,277 @@
+//! One session with the bus: from getting the lock until something breaks.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{AckKind, Message};
+use events::{DecodeError, Event};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::apply::{self, Ending};
+use super::lanes::Lanes;
+use super::{Consumer, Effects, dead};
+use crate::bus::{self, StreamState, ensure_stream, state_of};
+use crate::error::{Doing, DoingOnBus, OutboxError};
+use crate::leader::{lead, timed};
+use crate::relay::receipts::{self, Receipt};
+
+/// A message on loan is lent again if it is not acknowledged within this time.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// How often the stream is told that a message is still being worked on.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// What is being applied at shutdown may take this long to end.
+const LAST_EFFECTS: Duration = Duration::from_secs(4);
+
+pub async fn run<E: Effects>(
+    consumer: &Consumer<E>,
+    shutdown: &CancellationToken,
+) -> Result<(), OutboxError> {
+    let name = consumer.effects.consumer();
+    let lock = format!("outbox consumer {} {name}", consumer.schema.name());
+    let standby = consumer.options.standby;
+    let Some(mut conn) = lead(&consumer.pool, &lock, standby, shutdown).await? else {
+        return Ok(());
+    };
+    let context = bus::context(&consumer.bus);
+    let stream = ensure_stream(&context).await?;
+    let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);
+    let durable = ensure_consumer(consumer, &stream, born).await?;
+    tracing::info!(consumer = name, "consuming");
+    tokio::select! {
+        result = watch(consumer, &mut conn, &stream, born) => result,
+        result = pull(consumer, &durable, shutdown) => result,
+    }
+}
+
+/// Makes or updates the durable consumer. One that has seen more than the stream holds belongs to a
+/// stream that was restored from a backup: it would wait in silence for sequences to come, so it
+/// starts anew, and the inbox swallows what it has heard before.
+async fn ensure_consumer<E: Effects>(
+    consumer: &Consumer<E>,
+    stream: &Stream,
+    seen: StreamState,
+) -> Result<PullConsumer, OutboxError> {
+    let name = consumer.effects.consumer();
+    let subjects = consumer
+        .effects
+        .subjects()
+        .iter()
+        .map(|ty| ty.subject().to_owned())
+        .collect();
+    let config = pull::Config {
+        durable_name: Some(name.to_owned()),
+        filter_subjects: subjects,
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        max_deliver: -1,
+        max_ack_pending: i64::try_from(consumer.options.on_loan).unwrap_or(i64::MAX),
+        ..pull::Config::default()
+    };
+    let made = stream
+        .create_consumer(config.clone())
+        .await
+        .on_bus("ensure the consumer")?;
+    let delivered = made.cached_info().delivered.stream_sequence;
+    if i64::try_from(delivered).unwrap_or(i64::MAX) <= seen.last_seq {
+        return Ok(made);
+    }
+    tracing::warn!(
+        consumer = name,
+        delivered,
+        "consumer is ahead of its stream: starting anew"
+    );
+    stream
+        .delete_consumer(name)
+        .await
+        .on_bus("delete the consumer")?;
+    stream
+        .create_consumer(config)
+        .await
+        .on_bus("ensure the consumer")
+}
+
+/// Ends with an error when the ground has moved: another stream, another consumer, a lost lock.
+async fn watch<E: Effects>(
+    consumer: &Consumer<E>,
+    conn: &mut PgConnection,
+    stream: &Stream,
+    born: StreamState,
+) -> Result<(), OutboxError> {
+    let name = consumer.effects.consumer();
+    let mut due = interval(consumer.options.check);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        timed("sweep the inbox", sweep(conn, consumer)).await?;
+        let open = timed("count", dead::count(conn, consumer.schema, name)).await?;
+        consumer.metrics.dead_letters.set(open);
+        if let Err(error) = apply::replays(consumer).await {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error, "replays interrupted");
+        }
+        let now = state_of(&stream.get_info().await.on_bus("look at the stream")?);
+        let info = stream
+            .consumer_info(name)
+            .await
+            .on_bus("look at the consumer")?;
+        let delivered = i64::try_from(info.delivered.stream_sequence).unwrap_or(i64::MAX);
+        if now.created != born.created || delivered > now.last_seq {
+            return Err(OutboxError::TimedOut(
+                "the stream was replaced; the next look",
+            ));
+        }
+    }
+}
+
+async fn sweep<E: Effects>(
+    conn: &mut PgConnection,
+    consumer: &Consumer<E>,
+) -> Result<(), OutboxError> {
+    let inbox = consumer.schema.table("inbox");
+    let sql = format!(
+        "delete from {inbox} where ctid = any (array(
+             select ctid from {inbox} where seen_at < now() - interval '30 days' limit 1000))"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .execute(conn)
+        .await
+        .doing("sweep the inbox")?;
+    Ok(())
+}
+
+/// A message and the event in it.
+struct Loan {
+    message: Message,
+    event: Event,
+}
+
+async fn pull<E: Effects>(
+    consumer: &Consumer<E>,
+    durable: &PullConsumer,
+    shutdown: &CancellationToken,
+) -> Result<(), OutboxError> {
+    let mut messages = durable
+        .stream()
+        .max_messages_per_batch(consumer.options.on_loan.min(64))
+        .expires(Duration::from_secs(30))
+        .heartbeat(Duration::from_secs(5))
+        .messages()
+        .await
+        .on_bus("pull")?;
+    let permits = Semaphore::new(consumer.options.concurrency);
+    let mut lanes = Lanes::default();
+    let mut working = FuturesUnordered::new();
+    let mut progress = interval(PROGRESS);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            // Bounded by max_ack_pending: the stream lends no more.
+            next = messages.next() => {
+                let Some(message) = next else { return Err(OutboxError::TimedOut("pull")) };
+                let Some(loan) = read(consumer, message.on_bus("pull")?).await else { continue };
+                let lane = loan.event.aggregate.clone();
+                if let Some(loan) = lanes.enter(&lane, loan) {
+                    working.push(work(consumer, &permits, loan));
+                }
+            }
+            Some(lane) = working.next() => {
+                if let Some(loan) = lanes.leave(&lane) {
+                    working.push(work(consumer, &permits, loan));
+                }
+            }
+            _ = progress.tick() => {
+                for loan in lanes.waiting() {
+                    acknowledge(&loan.message, AckKind::Progress).await;
+                }
+            }
+        }
+    }
+    // No new work; what was begun may end, the rest goes back at once.
+    let ending = async { while working.next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_EFFECTS, ending).await;
+    for loan in lanes.waiting() {
+        acknowledge(&loan.message, AckKind::Nak(None)).await;
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(1), consumer.bus.flush()).await;
+    Ok(())
+}
+
+/// The event in a message. What is not for this build is dropped here.
+async fn read<E: Effects>(consumer: &Consumer<E>, message: Message) -> Option<Loan> {
+    match Event::from_slice(&message.payload) {
+        Ok(event) => Some(Loan { message, event }),
+        Err(error) => {
+            // An unknown type is a newer service's business; the rest is not one of our events.
+            let ty = if matches!(error, DecodeError::UnknownType(_)) {
+                "unknown"
+            } else {
+                "none"
+            };
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::error!(error, subject = %message.subject, "message is not an event, dropped");
+            consumer
+                .metrics
+                .handled
+                .with_label_values(&[ty, "unreadable"])
+                .inc();
+            acknowledge(&message, AckKind::Term).await;
+            None
+        }
+    }
+}
+
+/// Works on one message and names its lane when done.
+async fn work<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, loan: Loan) -> String {
+    let Loan { message, event } = loan;
+    let keep = async {
+        let mut due = interval(PROGRESS);
+        due.tick().await;
+        loop {
+            due.tick().await;
+            acknowledge(&message, AckKind::Progress).await;
+        }
+    };
+    let ending = tokio::select! {
+        ending = apply::settle(consumer, permits, &event) => ending,
+        () = keep => unreachable!("progress is reported for ever"),
+    };
+    let kind = if ending == Ending::Dead {
+        AckKind::Term
+    } else {
+        AckKind::Ack
+    };
+    // Committed: if the acknowledgement is lost, the message comes again and is a duplicate.
+    if let Err(error) = message.double_ack_with(kind).await {
+        tracing::warn!(error, "acknowledgement not confirmed");
+    }
+    send_receipt(consumer, &event).await;
+    event.aggregate
+}
+
+async fn send_receipt<E: Effects>(consumer: &Consumer<E>, event: &Event) {
+    let receipt = Receipt {
+        event_id: event.id.as_uuid(),
+        consumer: consumer.effects.consumer().to_owned(),
+    };
+    let Ok(json) = serde_json::to_vec(&receipt) else {
+        return;
+    };
+    let subject = receipts::subject(event.ty.producer());
+    if let Err(error) = consumer.bus.publish(subject, json.into()).await {
+        // The producer will ask again by publishing again.
+        tracing::warn!(error = &error as &dyn std::error::Error, "receipt not sent");
+    }
+}
+
+async fn acknowledge(message: &Message, kind: AckKind) {
+    if let Err(error) = message.ack_with(kind).await {
+        tracing::warn!(error, "acknowledgement not sent");
+    }
+}

@@ -1,0 +1,191 @@
+//! Once per idempotency key: the first request works, later ones get its answer.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::error::{Doing, OutboxError};
+use crate::schema::Schema;
+
+/// A request that was marked to be done once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Whose key it is: keys of two callers never meet.
+    pub caller: String,
+    /// Which operation, such as `POST /v1/orders`.
+    pub route: &'static str,
+    /// The `Idempotency-Key` header.
+    pub key: String,
+    /// What was asked, such as the body's bytes; the table keeps its SHA-256.
+    pub fingerprint: Vec<u8>,
+}
+
+impl Key {
+    /// Takes a header of 1 to 255 visible ASCII characters.
+    pub fn new(
+        caller: impl Into<String>,
+        route: &'static str,
+        key: &str,
+        fingerprint: impl Into<Vec<u8>>,
+    ) -> Option<Self> {
+        let legal = (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        legal.then(|| Self {
+            caller: caller.into(),
+            route,
+            key: key.to_owned(),
+            fingerprint: fingerprint.into(),
+        })
+    }
+}
+
+/// The answer that is given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Location` header.
+    pub location: Option<String>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+/// What a key means for this request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// Do the work, then [`finish`]. A request that died is taken over a minute later: what lies
+    /// beneath must be safe to do twice.
+    Fresh,
+    /// The work is done: give this answer.
+    Replay(Answer),
+    /// The first request is still at it: 409.
+    InFlight,
+    /// The key was used for something else: 422.
+    Mismatch,
+}
+
+/// A request in flight that has not answered after this time is taken over.
+const LOCK: TimeDelta = TimeDelta::seconds(60);
+/// Answers are remembered for this time.
+const KEEP: TimeDelta = TimeDelta::hours(24);
+
+/// Claims the key. Commit before working, so that a twin sees the claim instead of waiting.
+pub async fn begin(
+    conn: &mut PgConnection,
+    schema: Schema,
+    key: &Key,
+    now: DateTime<Utc>,
+) -> Result<Begin, OutboxError> {
+    let table = schema.table("idempotency_keys");
+    let claim = format!(
+        "insert into {table} as held (caller, route, key, fingerprint, created_at, locked_until)
+         values ($1, $2, $3, sha256($4), $5, $6)
+         on conflict (caller, route, key) do update
+         set fingerprint = excluded.fingerprint, created_at = excluded.created_at,
+             locked_until = excluded.locked_until, status = null, location = null, body = null
+         where held.created_at < $7
+            or (held.status is null and held.locked_until <= $5
+                and held.fingerprint = excluded.fingerprint)"
+    );
+    let claimed = sqlx::query(AssertSqlSafe(claim))
+        .bind(&key.caller)
+        .bind(key.route)
+        .bind(&key.key)
+        .bind(&key.fingerprint)
+        .bind(now)
+        .bind(now + LOCK)
+        .bind(now - KEEP)
+        .execute(&mut *conn)
+        .await
+        .doing("claim an idempotency key")?;
+    if claimed.rows_affected() == 1 {
+        return Ok(Begin::Fresh);
+    }
+    let read = format!(
+        "select fingerprint = sha256($4), status, location, body
+         from {table} where caller = $1 and route = $2 and key = $3"
+    );
+    let held: Option<(bool, Option<i16>, Option<String>, Option<Vec<u8>>)> =
+        sqlx::query_as(AssertSqlSafe(read))
+            .bind(&key.caller)
+            .bind(key.route)
+            .bind(&key.key)
+            .bind(&key.fingerprint)
+            .fetch_optional(conn)
+            .await
+            .doing("read an idempotency key")?;
+    Ok(match held {
+        Some((false, ..)) => Begin::Mismatch,
+        Some((true, Some(status), location, body)) => Begin::Replay(Answer {
+            status: u16::try_from(status).unwrap_or(500),
+            location,
+            body: body.unwrap_or_default(),
+        }),
+        // Abandoned between the two statements: the client's next try finds it free.
+        Some((true, None, ..)) | None => Begin::InFlight,
+    })
+}
+
+/// Records the answer, best in the transaction of the work.
+pub async fn finish(
+    conn: &mut PgConnection,
+    schema: Schema,
+    key: &Key,
+    answer: &Answer,
+) -> Result<(), OutboxError> {
+    let sql = format!(
+        "update {} set status = $4, location = $5, body = $6
+         where caller = $1 and route = $2 and key = $3 and fingerprint = sha256($7)
+           and status is null",
+        schema.table("idempotency_keys")
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(&key.caller)
+        .bind(key.route)
+        .bind(&key.key)
+        .bind(i16::try_from(answer.status).unwrap_or(500))
+        .bind(&answer.location)
+        .bind(&answer.body)
+        .bind(&key.fingerprint)
+        .execute(conn)
+        .await
+        .doing("finish an idempotency key")?;
+    Ok(())
+}
+
+/// Gives the key back: nothing was done, the client may try again with it.
+pub async fn abandon(
+    conn: &mut PgConnection,
+    schema: Schema,
+    key: &Key,
+) -> Result<(), OutboxError> {
+    let sql = format!(
+        "delete from {} where caller = $1 and route = $2 and key = $3 and status is null",
+        schema.table("idempotency_keys")
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(&key.caller)
+        .bind(key.route)
+        .bind(&key.key)
+        .execute(conn)
+        .await
+        .doing("abandon an idempotency key")?;
+    Ok(())
+}
+
+/// Forgets up to a thousand keys older than a day; true if there may be more. The relay calls it.
+pub async fn sweep(
+    conn: &mut PgConnection,
+    schema: Schema,
+    now: DateTime<Utc>,
+) -> Result<bool, OutboxError> {
+    let table = schema.table("idempotency_keys");
+    let sql = format!(
+        "delete from {table} where ctid = any (array(
+             select ctid from {table} where created_at < $1 order by created_at limit 1000))"
+    );
+    let swept = sqlx::query(AssertSqlSafe(sql))
+        .bind(now - KEEP)
+        .execute(conn)
+        .await
+        .doing("sweep idempotency keys")?;
+    Ok(swept.rows_affected() == 1000)
+}

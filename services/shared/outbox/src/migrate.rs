@@ -1,0 +1,158 @@
+//! A service's embedded migrations, and whether they have run.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
+
+use crate::error::Unhealthy;
+use crate::schema::Schema;
+
+/// Migrations that did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database could not be asked.
+    #[error("preparing migrations of schema {0}")]
+    Database(&'static str, #[source] sqlx::Error),
+    /// A migration failed.
+    #[error("migrating schema {0}")]
+    Migrate(&'static str, #[source] MigrateError),
+    /// Somebody else has been migrating for too long.
+    #[error("the migration lock of schema {0} stayed taken")]
+    Locked(&'static str),
+}
+
+/// Tries at the lock, half a second apart; then at each migration that met a lock timeout.
+const LOCK_TRIES: u32 = 600;
+const CONNECT_TRIES: u32 = 60;
+const MIGRATE_TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(500);
+
+fn bookkeeping(schema: Schema) -> String {
+    schema.table("_migrations")
+}
+
+/// Runs `migrator` against `url`, with its bookkeeping in `schema`. Safe to run from many processes
+/// at once and to run again.
+///
+/// The lock is tried for, not waited for: a session that waits in `pg_advisory_lock` holds a
+/// snapshot, and `create index concurrently` of the one inside would wait for it for ever.
+pub async fn run(migrator: &Migrator, url: &str, schema: Schema) -> Result<(), MigrationError> {
+    let database = |error| MigrationError::Database(schema.name(), error);
+    let mut conn = open(url).await.map_err(database)?;
+    let key = format!("migrate {}", schema.name());
+    for attempt in 1.. {
+        let locked: bool =
+            sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+                .bind(&key)
+                .fetch_one(&mut conn)
+                .await
+                .map_err(database)?;
+        if locked {
+            break;
+        }
+        if attempt >= LOCK_TRIES {
+            return Err(MigrationError::Locked(schema.name()));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    create_schema(&mut conn, schema).await.map_err(database)?;
+    let migrator = Migrator {
+        migrations: Cow::Owned(migrator.iter().cloned().collect()),
+        // An older build meets a newer schema during a rollback: that is not its concern.
+        ignore_missing: true,
+        // Ours is held already.
+        locking: false,
+        table_name: Cow::Owned(bookkeeping(schema)),
+        ..Migrator::DEFAULT
+    };
+    let result = run_patiently(&migrator, &mut conn).await;
+    // Closing the session gives the lock back.
+    let _ = conn.close().await;
+    result.map_err(|error| MigrationError::Migrate(schema.name(), error))
+}
+
+async fn open(url: &str) -> Result<PgConnection, sqlx::Error> {
+    let options: sqlx::postgres::PgConnectOptions = url.parse()?;
+    let options = options
+        .application_name("migrate")
+        .options([("lock_timeout", "5s")]);
+    let mut attempt = 1;
+    loop {
+        match options.connect().await {
+            Ok(conn) => return Ok(conn),
+            Err(sqlx::Error::Io(error)) if attempt < CONNECT_TRIES => {
+                tracing::info!(%error, attempt, "waiting for the database");
+            }
+            // 57P03: the server is starting up.
+            Err(sqlx::Error::Database(error))
+                if attempt < CONNECT_TRIES && error.code().as_deref() == Some("57P03") => {}
+            Err(error) => return Err(error),
+        }
+        attempt += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// `create schema if not exists` needs the right to create even when it exists: look first.
+async fn create_schema(conn: &mut PgConnection, schema: Schema) -> Result<(), sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("select to_regnamespace(quote_ident($1)) is not null")
+        .bind(schema.name())
+        .fetch_one(&mut *conn)
+        .await?;
+    if !exists {
+        let sql = format!("create schema if not exists \"{}\"", schema.name());
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
+    }
+    Ok(())
+}
+
+async fn run_patiently(migrator: &Migrator, conn: &mut PgConnection) -> Result<(), MigrateError> {
+    let mut attempt = 1;
+    loop {
+        match migrator.run_direct(None, conn, false).await {
+            Err(error) if attempt < MIGRATE_TRIES && is_lock_timeout(&error) => {
+                tracing::warn!(attempt, "a migration met a lock, trying again");
+                tokio::time::sleep(PAUSE * attempt).await;
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_lock_timeout(error: &MigrateError) -> bool {
+    let source = match error {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => source,
+        _ => return false,
+    };
+    source
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .as_deref()
+        == Some("55P03")
+}
+
+/// Ready to serve: the pool answers, from a primary, with at least the migrations of this build.
+pub async fn ready(pool: &PgPool, migrator: &Migrator, schema: Schema) -> Result<(), Unhealthy> {
+    let expected = migrator
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
+    let sql = format!(
+        "select pg_is_in_recovery(), (select max(version) from {} where success)",
+        bookkeeping(schema)
+    );
+    let (in_recovery, found): (bool, Option<i64>) =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_one(pool).await?;
+    if in_recovery {
+        return Err(Unhealthy::InRecovery);
+    }
+    if found.is_some_and(|found| found >= expected) {
+        Ok(())
+    } else {
+        Err(Unhealthy::Behind { found, expected })
+    }
+}
