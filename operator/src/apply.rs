@@ -1,0 +1,255 @@
+//! Makes the cluster as planned: server-side apply with one field manager, in the plan's order.
+//!
+//! ## Why a hash *and* a comparison
+//! An object is left alone when it carries the hash of what is planned (nothing we ask for changed)
+//! and every field that is planned has its value in the live object (nobody else changed one). The
+//! hash alone would miss drift; the comparison alone would miss a field that is no longer planned.
+//! What the API server adds by itself (defaults, other managers' fields) is not looked at.
+//! Where a comparison cannot tell (a server that spells a value in its own way), the write is a no-op
+//! for the server, and [`Memory`] remembers not to try again until the object changes.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::ApiResource;
+use operator_plan::objects::MANAGER;
+use operator_plan::{Applied, Mode, ObjectKey, Objects, Planned};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::error::{Error, code, optional};
+use crate::key::Key;
+
+mod compare;
+
+pub use compare::contains;
+
+/// Annotation with the hash of what was applied.
+pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
+
+/// Which version of each object was found to be as planned, so that it need not be read again.
+#[derive(Default)]
+pub struct Memory {
+    /// By hash of the key: version and hash of the plan. 24 bytes for an object.
+    verified: Mutex<HashMap<u64, (u64, u64)>>,
+}
+
+impl Memory {
+    fn verify(&self, key: &ObjectKey, version: &str, plan: u64) {
+        let entry = (digest(version), plan);
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(digest(key_parts(key)), entry);
+    }
+
+    fn is_verified(&self, key: &ObjectKey, version: &str, plan: u64) -> bool {
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.get(&digest(key_parts(key))) == Some(&(digest(version), plan))
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(key_parts(key)));
+    }
+}
+
+impl Context {
+    /// Makes every object of the plan as planned, in its order; the first failure stops. Running it
+    /// again is safe at any point, and writes nothing when nothing is to be changed.
+    pub async fn apply(&self, plan: &Objects<Planned>) -> Result<Objects<Applied>, Error> {
+        let mut applied = Objects::new();
+        for planned in &plan.items {
+            let live = match planned.mode {
+                Mode::Apply => Some(self.apply_one(planned).await?),
+                Mode::Create => Some(self.create_one(planned).await?),
+                Mode::Keep => self.read(&planned.resource, &planned.key).await?,
+            };
+            if let Some(live) = live {
+                applied.items.push(Applied { key: planned.key.clone(), live });
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Deletes the children of `owner_uid` that are in no mode part of the plan. Only what names the
+    /// owner as its controller is touched, and only in the version that was seen.
+    pub async fn prune(&self, owner_uid: &str, plan: &Objects<Planned>) -> Result<(), Error> {
+        for child in self.stores.children_of(owner_uid) {
+            if plan.contains(&child.key) {
+                continue;
+            }
+            self.memory.forget(&child.key);
+            let seen = Preconditions { resource_version: child.version.clone(), uid: None };
+            let params = DeleteParams::background().preconditions(seen);
+            let api = self.dynamic(&child.resource, &child.key);
+            match optional(api.delete(&child.key.name, &params).await) {
+                Ok(_) => tracing::info!(object = %text(&child.key), "deleted: no longer planned"),
+                Err(error) if code(&error) == Some(409) => {
+                    return Err(Error::Stale { what: text(&child.key) });
+                }
+                Err(source) => return Err(Error::api("delete", text(&child.key), source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes one object in the background; it may be gone already.
+    pub async fn delete_planned(&self, resource: &ApiResource, key: &ObjectKey) -> Result<(), Error> {
+        self.memory.forget(key);
+        let api = self.dynamic(resource, key);
+        optional(api.delete(&key.name, &DeleteParams::background()).await)
+            .map_err(|source| Error::api("delete", text(key), source))?;
+        Ok(())
+    }
+
+    async fn apply_one(&self, planned: &Planned) -> Result<Value, Error> {
+        let plan = digest(planned.body.to_string());
+        let key = &planned.key;
+        if let Some(live) = self.known_good(planned, plan) {
+            return Ok(live);
+        }
+        let live = self.read(&planned.resource, key).await?;
+        if let Some(live) = &live {
+            check_owner(planned, live)?;
+            let marked = annotation(live, APPLIED_HASH) == Some(&format!("{plan:016x}"));
+            if is_ending(live) || (marked && contains(live, &planned.body)) {
+                self.memory.verify(key, version(live), plan);
+                return Ok(live.clone());
+            }
+        }
+        let body = with_annotation(&planned.body, APPLIED_HASH, &format!("{plan:016x}"));
+        let params = PatchParams::apply(MANAGER).force();
+        let api = self.dynamic(&planned.resource, key);
+        let answer = api.patch(&key.name, &params, &Patch::Apply(&body)).await;
+        let answer = answer.map_err(|source| Error::api("apply", text(key), source))?;
+        let answer = to_value(key, &answer)?;
+        tracing::info!(object = %text(key), created = live.is_none(), "applied");
+        self.memory.verify(key, version(&answer), plan);
+        Ok(answer)
+    }
+
+    /// The object as it is, if that is known without asking: the watch shows the version that was
+    /// found to be as planned, and nobody needs more than the plan or the watch knows.
+    fn known_good(&self, planned: &Planned, plan: u64) -> Option<Value> {
+        let seen = self.stores.child(&planned.key)?;
+        if !self.memory.is_verified(&planned.key, seen.version.as_deref()?, plan) {
+            return None;
+        }
+        match seen.live {
+            Some(live) => Some(live),
+            None if has_telling_status(&planned.key.kind) => None,
+            None => Some(planned.body.clone()),
+        }
+    }
+
+    async fn create_one(&self, planned: &Planned) -> Result<Value, Error> {
+        let key = &planned.key;
+        let object: DynamicObject = serde_json::from_value(planned.body.clone())
+            .map_err(|source| Error::Encode { what: text(key), source })?;
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..Default::default() };
+        match self.dynamic(&planned.resource, key).create(&params, &object).await {
+            Ok(created) => {
+                tracing::info!(object = %text(key), "created");
+                to_value(key, &created)
+            }
+            Err(error) if code(&error) == Some(409) => Err(Error::Stale { what: text(key) }),
+            Err(source) => Err(Error::api("create", text(key), source)),
+        }
+    }
+
+    async fn read(&self, resource: &ApiResource, key: &ObjectKey) -> Result<Option<Value>, Error> {
+        let answer = self.dynamic(resource, key).get(&key.name).await;
+        let found = optional(answer).map_err(|source| Error::api("get", text(key), source))?;
+        found.map(|object| to_value(key, &object)).transpose()
+    }
+
+    fn dynamic(&self, resource: &ApiResource, key: &ObjectKey) -> Api<DynamicObject> {
+        if key.namespace.is_empty() {
+            Api::all_with(self.client.clone(), resource)
+        } else {
+            Api::namespaced_with(self.client.clone(), &key.namespace, resource)
+        }
+    }
+}
+
+/// Kinds whose live status decides about readiness, and which are not held whole.
+fn has_telling_status(kind: &str) -> bool {
+    matches!(kind, "Deployment" | "StatefulSet" | "Job" | "Secret" | "Service" | "PersistentVolumeClaim")
+}
+
+/// Refuses what belongs to somebody else.
+fn check_owner(planned: &Planned, live: &Value) -> Result<(), Error> {
+    let (ours, theirs) = (controller(&planned.body), controller(live));
+    let what = text(&planned.key);
+    let uid = |reference: &Value| reference["uid"].as_str().unwrap_or_default().to_owned();
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) if uid(ours) == uid(theirs) => Ok(()),
+        (Some(ours), Some(theirs)) if ours["name"] == theirs["name"] && ours["kind"] == theirs["kind"] => {
+            // A child of our deleted namesake: the garbage collector is about to take it.
+            Err(Error::Stale { what })
+        }
+        (_, Some(theirs)) => {
+            let word = |field: &str| theirs[field].as_str().unwrap_or_default().to_owned();
+            Err(Error::Foreign { what, owner: format!("{} {}", word("kind"), word("name")) })
+        }
+        (_, None) if label(live, "app.kubernetes.io/managed-by") == Some(MANAGER) => Ok(()),
+        (_, None) => Err(Error::Foreign { what, owner: "nobody that this operator knows".into() }),
+    }
+}
+
+fn controller(object: &Value) -> Option<&Value> {
+    let references = object["metadata"]["ownerReferences"].as_array()?;
+    references.iter().find(|reference| reference["controller"] == Value::Bool(true))
+}
+
+fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object["metadata"]["labels"][name].as_str()
+}
+
+fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object["metadata"]["annotations"][name].as_str()
+}
+
+fn version(object: &Value) -> &str {
+    object["metadata"]["resourceVersion"].as_str().unwrap_or_default()
+}
+
+fn is_ending(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
+fn with_annotation(body: &Value, name: &str, value: &str) -> Value {
+    let mut body = body.clone();
+    let meta = &mut body["metadata"];
+    if !meta["annotations"].is_object() {
+        meta["annotations"] = Value::Object(serde_json::Map::new());
+    }
+    meta["annotations"][name] = Value::String(value.to_owned());
+    body
+}
+
+fn to_value(key: &ObjectKey, object: &DynamicObject) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(object)
+        .map_err(|source| Error::Encode { what: text(key), source })?;
+    if let Some(meta) = value["metadata"].as_object_mut() {
+        meta.remove("managedFields");
+    }
+    Ok(value)
+}
+
+/// Kind and name, for messages.
+fn text(key: &ObjectKey) -> String {
+    format!("{} {}", key.kind, Key::new(key.namespace.clone(), key.name.clone()))
+}
+
+fn key_parts(key: &ObjectKey) -> (&str, &str, &str, &str) {
+    (&key.group, &key.kind, &key.namespace, &key.name)
+}
+
+fn digest(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

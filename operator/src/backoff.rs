@@ -1,0 +1,102 @@
+//! How long a failed object waits: per object, so that one bad shop never slows another.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::key::Key;
+
+/// First wait.
+const BASE: Duration = Duration::from_millis(500);
+/// Longest wait, jitter included.
+pub const CAP: Duration = Duration::from_secs(300);
+
+/// Failures in a row of each object that is failing.
+#[derive(Default)]
+pub struct Backoff {
+    failing: Mutex<HashMap<Key, Failures>>,
+    jitter: RandomState,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Failures {
+    uid: String,
+    generation: i64,
+    count: u32,
+}
+
+impl Backoff {
+    /// Notes a failure and says how long to wait. A new object of the same name, or a new generation
+    /// of its spec, starts afresh: somebody may just have mended it.
+    pub fn failed(&self, key: &Key, uid: &str, generation: i64) -> Duration {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = failing.entry(key.clone()).or_insert_with(|| Failures {
+            uid: uid.to_owned(),
+            generation,
+            count: 0,
+        });
+        if entry.uid != uid || entry.generation != generation {
+            *entry = Failures { uid: uid.to_owned(), generation, count: 0 };
+        }
+        entry.count = entry.count.saturating_add(1);
+        delay(entry.count, self.jitter.hash_one((key, entry.count)))
+    }
+
+    /// Forgets the failures of an object that went well or is gone.
+    pub fn clear(&self, key: &Key) {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// How many objects are failing now.
+    pub fn failing(&self) -> usize {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+/// Doubles from [`BASE`] to [`CAP`]; the last quarter is jitter, so that objects which failed
+/// together do not come back together.
+fn delay(count: u32, random: u64) -> Duration {
+    let full = BASE.saturating_mul(1_u32 << count.saturating_sub(1).min(16)).min(CAP);
+    let jitter = full / 4;
+    let permille = u32::try_from(random % 1000).unwrap_or_default();
+    full - jitter * permille / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> Key {
+        Key::new("shops", "demo")
+    }
+
+    #[test]
+    fn waits_grow_to_the_cap_and_never_beyond() {
+        let backoff = Backoff::default();
+        let waits: Vec<Duration> = (0..40).map(|_| backoff.failed(&key(), "u", 1)).collect();
+        assert!(waits[0] <= BASE && waits[0] >= BASE * 3 / 4);
+        assert!(waits[5] > waits[0] * 8);
+        assert!(waits.iter().all(|wait| *wait <= CAP));
+        assert!(waits[39] >= CAP * 3 / 4);
+    }
+
+    #[test]
+    fn a_new_generation_or_object_starts_afresh() {
+        let backoff = Backoff::default();
+        for _ in 0..10 {
+            backoff.failed(&key(), "u", 1);
+        }
+        assert!(backoff.failed(&key(), "u", 2) <= BASE);
+        assert!(backoff.failed(&key(), "v", 2) <= BASE);
+    }
+
+    #[test]
+    fn success_is_remembered_by_forgetting() {
+        let backoff = Backoff::default();
+        backoff.failed(&key(), "u", 1);
+        assert_eq!(backoff.failing(), 1);
+        backoff.clear(&key());
+        assert_eq!(backoff.failing(), 0);
+    }
+}

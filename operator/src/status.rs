@@ -1,0 +1,199 @@
+//! Writes statuses: only when they changed, with an event only when readiness turned.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use crds::{Condition, DatabaseBindingStatus, ServiceDeploymentStatus, StorefrontStatus};
+use kube::api::{Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::core::object::HasStatus;
+use kube::{Resource, ResourceExt};
+use operator_plan::conditions::find;
+use operator_plan::objects::MANAGER;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::context::{Context, what};
+use crate::error::Error;
+use crate::key::Key;
+
+/// A status with conditions.
+pub trait Conditioned: Serialize {
+    /// The conditions.
+    fn conditions(&self) -> &[Condition];
+}
+
+impl Conditioned for StorefrontStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+impl Conditioned for ServiceDeploymentStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+impl Conditioned for DatabaseBindingStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+/// What was written last, by kind and object: the watch may not have brought it back yet, and a
+/// comparison with what it knows would write (and announce) the same thing twice.
+#[derive(Default)]
+pub struct Statuses {
+    written: Mutex<HashMap<(String, Key), Written>>,
+}
+
+#[derive(Clone)]
+struct Written {
+    /// The version that the status was computed from.
+    seen: Option<String>,
+    hash: u64,
+    turn: Option<Turn>,
+}
+
+/// What an event tells: where readiness stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Turn {
+    status: String,
+    reason: String,
+    stalled: bool,
+}
+
+impl Statuses {
+    fn last(&self, kind: &str, key: &Key, version: Option<&String>) -> Option<Written> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.get(&(kind.to_owned(), key.clone()))?;
+        (last.seen.as_ref() == version).then(|| last.clone())
+    }
+
+    fn remember(&self, kind: &str, key: Key, written: Written) {
+        let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert((kind.to_owned(), key), written);
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, kind: &str, key: &Key) {
+        let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&(kind.to_owned(), key.clone()));
+    }
+}
+
+impl Context {
+    /// Writes a status if it is another one than before. An object that is gone has no status: that
+    /// is no failure.
+    pub async fn patch_status<K>(&self, object: &K, status: &K::Status) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + HasStatus
+            + Clone
+            + Debug
+            + DeserializeOwned,
+        K::Status: Conditioned,
+    {
+        self.write_status(object, status).await.map(drop)
+    }
+
+    /// The same, and tells by one event when readiness turned.
+    pub async fn report_status<K>(&self, object: &K, status: &K::Status) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + HasStatus
+            + Clone
+            + Debug
+            + DeserializeOwned,
+        K::Status: Conditioned,
+    {
+        if self.write_status(object, status).await? {
+            self.announce(object, status).await;
+        }
+        Ok(())
+    }
+
+    /// Returns whether it wrote, and readiness turned.
+    async fn write_status<K>(&self, object: &K, status: &K::Status) -> Result<bool, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + HasStatus
+            + Clone
+            + Debug
+            + DeserializeOwned,
+        K::Status: Conditioned,
+    {
+        let (kind, key) = (K::kind(&()), Key::of(object));
+        let text = what::<K>(&key.namespace, &key.name);
+        let encode = |status: &K::Status| {
+            serde_json::to_value(status)
+                .map_err(|source| Error::Encode { what: text.clone(), source })
+        };
+        let new = encode(status)?;
+        let version = object.meta().resource_version.as_ref();
+        let before = match self.statuses.last(&kind, &key, version) {
+            Some(written) => written,
+            None => Written {
+                seen: version.cloned(),
+                hash: match object.status() {
+                    Some(old) => hash(&encode(old)?),
+                    None => 0,
+                },
+                turn: object.status().and_then(turn),
+            },
+        };
+        if before.hash == hash(&new) {
+            return Ok(false);
+        }
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": kind,
+            // The uid keeps a status away from a new object of the same name.
+            "metadata": { "name": key.name, "namespace": key.namespace, "uid": object.uid() },
+            "status": new,
+        });
+        let params = PatchParams::apply(MANAGER).force();
+        let api = self.api::<K>(&key.namespace);
+        match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
+            Ok(_) => {}
+            Err(error) if crate::error::code(&error) == Some(404) => return Ok(false),
+            Err(source) => return Err(Error::api("patch the status of", text, source)),
+        }
+        let now = turn(status);
+        let written = Written { seen: version.cloned(), hash: hash(&new), turn: now.clone() };
+        self.statuses.remember(&kind, key, written);
+        Ok(before.turn != now)
+    }
+
+    async fn announce<K>(&self, object: &K, status: &K::Status)
+    where
+        K: Resource<DynamicType = ()> + HasStatus,
+        K::Status: Conditioned,
+    {
+        let conditions = status.conditions();
+        let Some(ready) = find(conditions, "Ready") else { return };
+        let stalled = find(conditions, "Stalled").is_some_and(Condition::is_true);
+        if stalled {
+            self.warn(object, &ready.reason, "Reconcile", ready.message.as_str()).await;
+        } else {
+            self.tell(object, &ready.reason, "Reconcile", ready.message.as_str()).await;
+        }
+    }
+}
+
+fn turn<S: Conditioned>(status: &S) -> Option<Turn> {
+    let ready = find(status.conditions(), "Ready")?;
+    let stalled = find(status.conditions(), "Stalled").is_some_and(Condition::is_true);
+    Some(Turn { status: ready.status.clone(), reason: ready.reason.clone(), stalled })
+}
+
+/// `serde_json` keeps maps sorted, so equal values have equal texts.
+fn hash(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
+}
