@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Builds the tools that come as Go modules into the cache: Kubernetes (one binary), the
+# cluster program, CoreDNS, NATS, mailpit and helm. Each is built only when its version or
+# our sources changed. With arguments: only the named ones.
+set -euo pipefail
+cd "$(dirname "$0")/cluster"
+# shellcheck source=e2e/lib.sh
+. ../lib.sh
+
+KUBERNETES=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+export CGO_ENABLED=0
+BUILD=(-trimpath -buildvcs=false)
+
+# build NAME KEY COMMAND...: COMMAND writes the file "$NEXT", which replaces the tool in one
+# step: a running process keeps its old file.
+build() {
+  local name=$1 key=$2; shift 2
+  key=$(printf '%s %s' "$key" "$(go version)" | sha256sum | cut -c1-16)
+  [[ -x $BIN/$name && $(cat "$BIN/.$name.key" 2>/dev/null) == "$key" ]] && return 0
+  printf '  building %s\n' "$name"
+  export NEXT=$BIN/.$name.next
+  "$@"
+  mv "$NEXT" "$BIN/$name"
+  echo "$key" > "$BIN/.$name.key"
+}
+
+kubernetes() {
+  local v=$KUBERNETES stamp
+  # Without these the version prints as v0.0.0, and clients that compare versions refuse it.
+  stamp="-X k8s.io/component-base/version.gitVersion=$v -X k8s.io/client-go/pkg/version.gitVersion=$v"
+  go build "${BUILD[@]}" -ldflags "-s -w $stamp" -o "$NEXT" ./cmd/kubernetes
+}
+program() { go build "${BUILD[@]}" -ldflags "-s -w" -o "$NEXT" ./cmd/cluster; }
+# module PACKAGE@VERSION: `go install` names the file itself, hence the folder.
+module() {
+  local dir; dir=$(mktemp -d "$BIN/.install.XXXXXX")
+  GOBIN=$dir go install "${BUILD[@]}" -ldflags "-s -w" "$1"
+  mv "$dir"/* "$NEXT" && rmdir "$dir"
+}
+sources() { find go.mod go.sum "$@" -type f | sort | xargs sha256sum | sha256sum; }
+
+wanted() { [[ ${#WANTED[@]} -eq 0 || " ${WANTED[*]} " == *" $1 "* ]]; }
+WANTED=("$@")
+mkdir -p "$BIN"
+if wanted kubernetes; then
+  build kubernetes "$KUBERNETES $(sources cmd/kubernetes)" kubernetes
+  ln -sfn kubernetes "$BIN/kubectl"
+fi
+if wanted cluster; then build cluster "$(sources cmd/cluster internal)" program; fi
+if wanted coredns; then build coredns "$COREDNS_VERSION" module "github.com/coredns/coredns@$COREDNS_VERSION"; fi
+if wanted nats-server; then build nats-server "$NATS_VERSION" module "github.com/nats-io/nats-server/v2@$NATS_VERSION"; fi
+if wanted mailpit; then build mailpit "$MAILPIT_VERSION" module "github.com/axllent/mailpit@$MAILPIT_VERSION"; fi
+if wanted helm; then build helm "$HELM_VERSION" module "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"; fi

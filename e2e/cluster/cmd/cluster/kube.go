@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"storefront.dev/cluster/internal/components"
+	"storefront.dev/cluster/internal/forward"
+	"storefront.dev/cluster/internal/layout"
+)
+
+func connect(c *layout.Cluster) (*kubernetes.Clientset, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	if err != nil {
+		return nil, err
+	}
+	config.UserAgent = "storefront-cluster"
+	return kubernetes.NewForConfig(config)
+}
+
+// kubectl runs our own build of it, with input on its standard input.
+func kubectl(c *layout.Cluster, input string, arguments ...string) error {
+	binary, err := components.Binary()
+	if err != nil {
+		return err
+	}
+	command := exec.Command(binary, append([]string{"kubectl", "--kubeconfig=" + c.Kubeconfig()}, arguments...)...)
+	command.Stdin = strings.NewReader(input)
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("kubectl %s: %s (%w)", strings.Join(arguments, " "), strings.TrimSpace(string(output)), err)
+	}
+	return nil
+}
+
+// unready names what the cluster itself still waits for.
+func unready(ctx context.Context, client kubernetes.Interface, n layout.Node) []string {
+	var problems []string
+	node, err := client.CoreV1().Nodes().Get(ctx, n.Name(), meta.GetOptions{})
+	switch {
+	case err != nil:
+		problems = append(problems, err.Error())
+	case !nodeReady(node):
+		problems = append(problems, "node "+n.Name()+" is not ready")
+	}
+	dns, err := client.AppsV1().Deployments("kube-system").Get(ctx, "coredns", meta.GetOptions{})
+	switch {
+	case err != nil:
+		problems = append(problems, err.Error())
+	case dns.Status.AvailableReplicas == 0 || dns.Status.ObservedGeneration < dns.Generation:
+		problems = append(problems, "CoreDNS is not available")
+	}
+	return problems
+}
+
+func nodeReady(node *core.Node) bool {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == core.NodeReady {
+			return condition.Status == core.ConditionTrue
+		}
+	}
+	return false
+}
+
+// printURL is `cluster url`.
+func printURL(o options) error {
+	c, err := load(o.name)
+	if err != nil {
+		return err
+	}
+	for _, port := range forward.Read(forward.File(c)) {
+		if (o.gateway == "" || o.gateway == port.Gateway) && (o.namespace == "" || o.namespace == port.Namespace) {
+			fmt.Println(url(c, port))
+			return nil
+		}
+	}
+	return fmt.Errorf("cluster %q has no gateway yet; watch it come: kubectl --kubeconfig %s get gateways -A", o.name, c.Kubeconfig())
+}
+
+// url takes the host name from the Gateway's listener; names below localhost need no
+// entry anywhere, browsers and curl send them to 127.0.0.1.
+func url(c *layout.Cluster, port forward.Port) string {
+	host := "127.0.0.1"
+	if name := listenerHost(c, port); name != "" && !strings.HasPrefix(name, "*") {
+		host = name
+	}
+	if port.Port == 443 {
+		return fmt.Sprintf("https://%s:%d/", host, port.Host)
+	}
+	return fmt.Sprintf("http://%s:%d/", host, port.Host)
+}
+
+func listenerHost(c *layout.Cluster, port forward.Port) string {
+	client, err := connect(c)
+	if err != nil {
+		return ""
+	}
+	path := fmt.Sprintf("/apis/gateway.networking.k8s.io/v1/namespaces/%s/gateways/%s", port.Namespace, port.Gateway)
+	raw, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(context.Background())
+	if err != nil {
+		return ""
+	}
+	var gateway struct {
+		Spec struct {
+			Listeners []struct {
+				Port     int32
+				Hostname string
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &gateway); err != nil {
+		fmt.Fprintf(os.Stderr, "read gateway %s/%s: %v\n", port.Namespace, port.Gateway, err)
+	}
+	for _, listener := range gateway.Spec.Listeners {
+		if listener.Port == port.Port {
+			return listener.Hostname
+		}
+	}
+	return ""
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Builds the images that changed, without a container daemon (buildah), as archives in the
+# cache. An image's reference ends in a hash of all that goes into it: what did not change
+# is neither built nor loaded again. With arguments: only the named images.
+#
+#   index.tsv  name <TAB> reference <TAB> archive, one line an image
+#   release    the tag under which all images of this state are known together
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=e2e/lib.sh
+. ../lib.sh
+
+OUT=$CACHE/images
+REGISTRY=localhost/storefront
+RUST=(operator gateway auth user product order payment notification web)
+ALL=(pause coredns postgres nats redis mailpit "${RUST[@]}")
+BINARIES=${CARGO_TARGET_DIR:-$CACHE/target}/x86_64-unknown-linux-musl/release
+
+# context NAME DIR: puts what the Containerfile copies into DIR.
+context() {
+  local name=$1 dir=$2
+  case $name in
+    pause) musl-gcc -static -Os -s -o "$dir/pause" pause/pause.c ;;
+    coredns | mailpit) ln "$BIN/$name" "$dir/$name" 2>/dev/null || cp "$BIN/$name" "$dir/$name" ;;
+    nats) cp "$BIN/nats-server" "$dir/nats-server" ;;
+    postgres) postgres/rootfs.sh "$dir/rootfs" ;;
+    redis) libraries_of "$(command -v redis-server)" "$dir/rootfs" ;;
+    *) cp "$BINARIES/$name" "$dir/$name" ;;
+  esac
+}
+
+# inputs NAME: prints what the image depends on; its hash names the image.
+inputs() {
+  case $1 in
+    pause) cat pause/* ;;
+    coredns | mailpit) cat "$1/Containerfile" "$BIN/.$1.key" ;;
+    nats) cat nats/Containerfile "$BIN/.nats-server.key" ;;
+    postgres) cat postgres/*; debian_version postgresql-15 ;;
+    redis) cat redis/Containerfile; sha256sum < "$(command -v redis-server)" ;;
+    *) cat services/Containerfile; sha256sum < "$BINARIES/$1" ;;
+  esac
+}
+
+# A security update of the package is a new image.
+debian_version() { apt-cache policy "$1" | awk '/Candidate:/ { print $2 }'; }
+
+# libraries_of PROGRAM ROOT: the program and the libraries that it loads, at their places.
+libraries_of() {
+  local file
+  install -D -m 0755 "$1" "$2/usr/bin/$(basename "$1")"
+  ldd "$1" | grep -o '/[^ ]*' | while read -r file; do
+    mkdir -p "$2$(dirname "$file")"
+    cp -L "$file" "$2$file"
+  done
+  install -d -m 1777 "$2/tmp"
+}
+
+containerfile() {
+  case $1 in
+    pause | coredns | postgres | nats | redis | mailpit) echo "$1/Containerfile" ;;
+    *) echo "services/Containerfile" ;;
+  esac
+}
+
+buildah() { command buildah --root "$OUT/.storage" --runroot "$OUT/.storage-run" --storage-driver vfs "$@"; }
+
+# build NAME REFERENCE ARCHIVE
+build() {
+  local name=$1 reference=$2 archive=$3 dir
+  dir=$(mktemp -d "$OUT/.context.XXXXXX")
+  context "$name" "$dir" > "$dir.log" 2>&1 || { cat "$dir.log" >&2; rm -rf "$dir" "$dir.log"; return 1; }
+  local target=()
+  if [[ $(containerfile "$name") == services/* ]]; then target=(--target "$name"); fi
+  # --timestamp: the same inputs give the same image, whenever it is built.
+  # Its own CNI folder, although nothing here needs a network: otherwise it makes /etc/cni.
+  buildah bud --cni-config-path "$OUT/.cni" --isolation chroot --layers=false --timestamp 0 --quiet "${target[@]}" \
+    --file "$(containerfile "$name")" --tag "$reference" "$dir" > /dev/null
+  rm -f "$archive.next"
+  buildah push --quiet "$reference" "docker-archive:$archive.next:$reference"
+  buildah rmi "$reference" > /dev/null
+  mv "$archive.next" "$archive"
+  rm -rf "$dir" "$dir.log"
+}
+
+main() {
+  local name hash reference archive began lines="" wanted=("$@")
+  mkdir -p "$OUT"
+  rm -rf "$OUT"/.context.*
+  [[ ${#wanted[@]} -gt 0 ]] || wanted=("${ALL[@]}")
+  for name in "${ALL[@]}"; do
+    if [[ " ${wanted[*]} " != *" $name "* ]]; then
+      line=$(grep -P "^$name\t" "$OUT/index.tsv" 2>/dev/null || true)
+      lines+=${line:+$line$'\n'}
+      continue
+    fi
+    hash=$(inputs "$name" | sha256sum | cut -c1-12)
+    reference=$REGISTRY/$name:$hash archive=$OUT/$name-$hash.tar
+    if [[ ! -f $archive ]]; then
+      began=$EPOCHREALTIME
+      build "$name" "$reference" "$archive"
+      printf '    built %-20s %6.1f s  %5.1f MB\n' "$name" "$(since "$began")" "$(megabytes "$archive")"
+      find "$OUT" -maxdepth 1 -name "$name-????????????.tar" ! -path "$archive" -delete
+    fi
+    lines+=$name$'\t'$reference$'\t'$archive$'\n'
+  done
+  replace "$OUT/index.tsv" "$lines"
+  replace "$OUT/release" "$(printf %s "$lines" | cut -f2 | sha256sum | cut -c1-12)"$'\n'
+}
+
+megabytes() { awk -v b="$(stat -c %s "$1")" 'BEGIN { print b / 1e6 }'; }
+
+# replace FILE CONTENT: leaves an unchanged file untouched.
+replace() {
+  [[ -f $1 && $(cat "$1"; echo x) == "$2x" ]] && return 0
+  printf %s "$2" > "$1.next" && mv "$1.next" "$1"
+}
+
+main "$@"

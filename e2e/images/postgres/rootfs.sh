@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# rootfs.sh DIR: PostgreSQL 15 and what it needs to run, from Debian's packages. Nothing of
+# them is executed or configured (variant `extract`), so no daemon starts and no main
+# cluster is made; users and folders are written here instead of by maintainer scripts.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+DIR=$1
+trap 'status=$?; if ((status)); then rm -rf "$DIR"; fi' EXIT
+
+rm -rf "$DIR"
+mmdebstrap --quiet --variant=extract --mode=root \
+  --include=postgresql-15,libc-bin,dash,coreutils,tzdata,netbase \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/perl*' \
+  --dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/perl*' --dpkgopt='path-exclude=/usr/lib/llvm*' \
+  --dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/libLLVM*' --dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/libz3*' \
+  --setup-hook='cd "$1" && mkdir -p usr/bin usr/sbin usr/lib usr/lib64 && for d in bin sbin lib lib64; do ln -s usr/$d $d; done' \
+  "${SUITE:-bookworm}" "$DIR" ${MIRROR:+"$MIRROR"}
+
+cd "$DIR"
+# The JIT goes (with it 120 MB of LLVM, whose library was excluded above): PostgreSQL runs
+# without it when the provider is absent.
+rm -rf usr/lib/postgresql/15/lib/{llvmjit.so,bitcode} usr/lib/postgresql/15/lib/pgxs
+rm -rf usr/share/{i18n,zoneinfo/right,zoneinfo/posix,X11,pixmaps,pam*,postgresql/15/man} usr/lib/x86_64-linux-gnu/{gconv,libperl*,libdb-*,libgnutls*} usr/bin/openssl
+rm -rf var/{cache,lib,log}/* usr/share/{bash-completion,lintian,perl5,info,postgresql-common} usr/include
+# Perl, systemd, udev and friends come as dependencies of Debian's cluster tools only.
+rm -rf usr/lib/{systemd,udev,apt,dpkg,tmpfiles.d,init} usr/bin/{perl*,apt*,dpkg*,systemd*,udevadm} usr/sbin/* etc/{apt,dpkg,init.d,systemd}
+mkdir -p tmp run var/lib/postgresql/data usr/local/bin
+chmod 1777 tmp
+chown 26:26 var/lib/postgresql var/lib/postgresql/data
+install -m 0755 "$HERE/start-postgres" usr/local/bin/start-postgres
+printf 'root:x:0:0:root:/:/bin/sh\npostgres:x:26:26:PostgreSQL:/var/lib/postgresql:/bin/sh\n' > etc/passwd
+printf 'root:x:0:\npostgres:x:26:\n' > etc/group
+# The image must be able to start what it is for.
+chroot --userspec=26:26 . /usr/lib/postgresql/15/bin/postgres --version
+for program in initdb pg_dump pg_restore psql pg_isready; do
+  chroot --userspec=26:26 . "/usr/lib/postgresql/15/bin/$program" --version
+done
