@@ -131,7 +131,9 @@ pub fn read_facts(rows: &Rows) -> Result<Facts, Unreadable> {
 /// Asks for our roles.
 pub fn ask_roles(wanted: &Wanted, facts: &Facts) -> Statement {
     let names = &wanted.names;
-    let ours = [&names.owner, &names.writer, &names.reader, &names.login].map(|n| text(n)).join(", ");
+    let ours = [&names.owner, &names.writer, &names.reader, &names.login]
+        .map(|n| text(n))
+        .join(", ");
     let verifier = if facts.reads_verifiers {
         format!(
             "(select a.rolpassword from pg_authid a where a.oid = r.oid and a.rolname = {})",
@@ -205,7 +207,9 @@ pub fn ask_database(wanted: &Wanted) -> Statement {
 
 /// Reads the answer to [`ask_database`].
 pub fn read_database(rows: &Rows) -> Result<Option<Database>, Unreadable> {
-    let Some(row) = rows.first() else { return Ok(None) };
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
     Ok(Some(Database {
         owner: value(row, 0).ok_or(Unreadable("read the database"))?,
         comment: value(row, 1),
@@ -226,7 +230,10 @@ pub fn ask_inside(wanted: &Wanted) -> Statement {
         )
     };
     let tables = "'r', 'p', 'v', 'm', 'f'";
-    let reads = relations(tables, &format!("has_table_privilege({reader}, c.oid, 'select')"));
+    let reads = relations(
+        tables,
+        &format!("has_table_privilege({reader}, c.oid, 'select')"),
+    );
     let writes = relations(
         tables,
         &["insert", "update", "delete"]
@@ -235,7 +242,9 @@ pub fn ask_inside(wanted: &Wanted) -> Statement {
     );
     // The case keeps the planner from asking about a relation that is no sequence.
     let sequence = |role: &str, right: &str| {
-        format!("case when c.relkind = 'S' then has_sequence_privilege({role}, c.oid, '{right}') else true end")
+        format!(
+            "case when c.relkind = 'S' then has_sequence_privilege({role}, c.oid, '{right}') else true end"
+        )
     };
     let read_sequences = relations("'S'", &sequence(&reader, "select"));
     let use_sequences = relations("'S'", &sequence(&writer, "usage"));
@@ -276,7 +285,9 @@ pub fn read_inside(rows: &Rows) -> Result<Inside, Unreadable> {
                 inside.extensions.insert(named);
             }
             Some("default") => {
-                inside.defaults.insert(format!("{named} {}", value(row, 2).ok_or(ASKED)?));
+                inside
+                    .defaults
+                    .insert(format!("{named} {}", value(row, 2).ok_or(ASKED)?));
             }
             Some("schema") => {
                 let lacks = words(row, 2).into_iter().collect();
@@ -298,9 +309,16 @@ fn flag(row: &[Option<String>], column: usize) -> bool {
 
 fn lines(row: &[Option<String>], column: usize) -> Vec<String> {
     let text = value(row, column).unwrap_or_default();
-    text.split('\n').filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    text.split('\n')
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn words(row: &[Option<String>], column: usize) -> Vec<String> {
-    value(row, column).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    value(row, column)
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
 }

@@ -41,7 +41,9 @@ fn judge_owner(wanted: &Wanted, seen: &Seen) -> Claim {
             return refuse("role", group, role.mark().as_ref());
         }
     }
-    let Some(database) = &seen.database else { return Claim::Granted };
+    let Some(database) = &seen.database else {
+        return Claim::Granted;
+    };
     let mark = database.mark();
     // CREATE DATABASE and its mark cannot be one transaction. Between them its owner vouches for
     // it: a group role that carries our mark (checked above) exists only through us.
@@ -60,7 +62,9 @@ fn judge_sharer(wanted: &Wanted, seen: &Seen) -> Claim {
             "database {database} is not there yet: a DatabaseBinding with access Owner and spec.database {database} makes it"
         ))
     };
-    let Some(found) = &seen.database else { return absent() };
+    let Some(found) = &seen.database else {
+        return absent();
+    };
     let group = seen.roles.get(wanted.group()).and_then(Role::mark);
     match (found.mark(), group) {
         (None, None) => Claim::Refused(format!(

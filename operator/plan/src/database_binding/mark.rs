@@ -38,13 +38,21 @@ impl Mark {
             "retained" => Hold::Retained,
             _ => return None,
         };
-        Some(Self { namespace: namespace.into(), name: name.into(), uid: uid.into(), hold })
+        Some(Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            uid: uid.into(),
+            hold,
+        })
     }
 
     /// The same claim after its binding is gone.
     #[must_use]
     pub fn retained(&self) -> Self {
-        Self { hold: Hold::Retained, ..self.clone() }
+        Self {
+            hold: Hold::Retained,
+            ..self.clone()
+        }
     }
 
     /// Whether both speak of one namespace and name.
@@ -59,8 +67,16 @@ impl fmt::Display for Mark {
             Hold::Bound => "bound",
             Hold::Retained => "retained",
         };
-        let Self { namespace, name, uid, .. } = self;
-        write!(out, "{PREFIX} binding={namespace}/{name} uid={uid} hold={hold}")
+        let Self {
+            namespace,
+            name,
+            uid,
+            ..
+        } = self;
+        write!(
+            out,
+            "{PREFIX} binding={namespace}/{name} uid={uid} hold={hold}"
+        )
     }
 }
 
@@ -77,12 +93,20 @@ mod tests {
             hold: Hold::Bound,
         };
         assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
-        assert_eq!(Mark::parse(&mark.retained().to_string()), Some(mark.retained()));
+        assert_eq!(
+            Mark::parse(&mark.retained().to_string()),
+            Some(mark.retained())
+        );
     }
 
     #[test]
     fn a_comment_of_somebody_else_is_no_mark() {
-        for comment in ["", "sales", "storefront.dev:", "storefront.dev: binding=a uid=b hold=bound"] {
+        for comment in [
+            "",
+            "sales",
+            "storefront.dev:",
+            "storefront.dev: binding=a uid=b hold=bound",
+        ] {
             assert_eq!(Mark::parse(comment), None, "{comment}");
         }
     }

@@ -46,8 +46,12 @@ impl Wanted {
         let meta = &binding.metadata;
         let (namespace, object) = (meta.namespace.as_deref()?, meta.name.as_deref()?);
         let uid = meta.uid.as_deref()?;
-        let mut extensions: Vec<_> =
-            binding.spec.extensions.iter().map(|extension| extension.as_str()).collect();
+        let mut extensions: Vec<_> = binding
+            .spec
+            .extensions
+            .iter()
+            .map(|extension| extension.as_str())
+            .collect();
         extensions.sort_unstable();
         extensions.dedup();
         Some(Self {
@@ -92,7 +96,13 @@ fn names(namespace: &str, object: &str, uid: &str, database: Option<&str>) -> Na
 fn identifier(text: &str) -> String {
     let plain: String = text
         .chars()
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     if plain.starts_with(|c: char| c.is_ascii_digit()) || plain.starts_with("pg_") {
         format!("db_{plain}")
@@ -133,7 +143,13 @@ mod tests {
         assert_eq!(short.secret, "demo-auth-db");
         assert!(short.login.starts_with("shops_demo_auth_"));
         let long = names(&"n".repeat(63), &"o".repeat(60), "u1", None);
-        for name in [&long.database, &long.owner, &long.writer, &long.reader, &long.login] {
+        for name in [
+            &long.database,
+            &long.owner,
+            &long.writer,
+            &long.reader,
+            &long.login,
+        ] {
             assert!(name.len() <= LONGEST, "{name}");
         }
         assert_ne!(long.owner, long.database);

@@ -28,7 +28,11 @@ pub fn outside(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
         )),
         Some(database) if database.owner != names.owner => statements.push(Statement::administer(
             "give the database to its owner group",
-            format!("alter database {} owner to {}", name(&names.database), name(&names.owner)),
+            format!(
+                "alter database {} owner to {}",
+                name(&names.database),
+                name(&names.owner)
+            ),
         )),
         Some(_) => {}
     }
@@ -38,8 +42,11 @@ pub fn outside(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
 }
 
 fn make_groups(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
-    let missing: Vec<_> =
-        wanted.groups().into_iter().filter(|group| !seen.roles.contains_key(*group)).collect();
+    let missing: Vec<_> = wanted
+        .groups()
+        .into_iter()
+        .filter(|group| !seen.roles.contains_key(*group))
+        .collect();
     if missing.is_empty() {
         return None;
     }
@@ -53,14 +60,19 @@ fn make_groups(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
         }
     }
     // One transaction: a role of ours without a mark never exists.
-    Some(Statement::administer("create the group roles", lines.join("; ")))
+    Some(Statement::administer(
+        "create the group roles",
+        lines.join("; "),
+    ))
 }
 
 fn mend_groups(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
     let names = &wanted.names;
     let mut statements = Vec::new();
     for group in wanted.groups() {
-        let Some(role) = seen.roles.get(group) else { continue };
+        let Some(role) = seen.roles.get(group) else {
+            continue;
+        };
         let mut lines = attributes(group, role, false);
         if role.comment.as_deref() != Some(wanted.mark.to_string().as_str()) {
             lines.push(comment_role(wanted, group));
@@ -73,7 +85,9 @@ fn mend_groups(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
         }
     }
     let member = |member: &str, group: &str| {
-        seen.roles.get(member).is_some_and(|role| role.member_of.iter().any(|of| of == group))
+        seen.roles
+            .get(member)
+            .is_some_and(|role| role.member_of.iter().any(|of| of == group))
     };
     if !member(&names.writer, &names.reader) {
         statements.push(Statement::administer(
@@ -89,29 +103,48 @@ fn mend_groups(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
 fn attributes(role_name: &str, role: &Role, login: bool) -> Vec<String> {
     let mut words = Vec::new();
     if role.login != login {
-        words.push(if login { "login".to_owned() } else { "nologin".to_owned() });
+        words.push(if login {
+            "login".to_owned()
+        } else {
+            "nologin".to_owned()
+        });
     }
     if role.limited {
         words.push("connection limit -1 valid until 'infinity'".to_owned());
     }
-    words.extend(role.elevated.iter().map(|attribute| match attribute.as_str() {
-        "noinherit" => "inherit".to_owned(),
-        elevated => format!("no{elevated}"),
-    }));
+    words.extend(
+        role.elevated
+            .iter()
+            .map(|attribute| match attribute.as_str() {
+                "noinherit" => "inherit".to_owned(),
+                elevated => format!("no{elevated}"),
+            }),
+    );
     if words.is_empty() {
         Vec::new()
     } else {
-        vec![format!("alter role {} {}", name(role_name), words.join(" "))]
+        vec![format!(
+            "alter role {} {}",
+            name(role_name),
+            words.join(" ")
+        )]
     }
 }
 
 fn comment_role(wanted: &Wanted, role: &str) -> String {
-    format!("comment on role {} is {}", name(role), text(&wanted.mark.to_string()))
+    format!(
+        "comment on role {} is {}",
+        name(role),
+        text(&wanted.mark.to_string())
+    )
 }
 
 fn mark_database(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
     let mark = wanted.mark.to_string();
-    let marked = seen.database.as_ref().and_then(|database| database.comment.as_ref());
+    let marked = seen
+        .database
+        .as_ref()
+        .and_then(|database| database.comment.as_ref());
     (marked != Some(&mark)).then(|| {
         Statement::administer(
             "mark the database",
@@ -129,27 +162,47 @@ fn open_database(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
     let database = name(&names.database);
     let mut lines = Vec::new();
     let has = |grant: &str| {
-        seen.database.as_ref().is_some_and(|database| database.grants.contains(grant))
+        seen.database
+            .as_ref()
+            .is_some_and(|database| database.grants.contains(grant))
     };
     let fresh = seen.database.is_none();
-    let public = seen
-        .database
-        .as_ref()
-        .is_some_and(|database| database.grants.iter().any(|grant| grant.starts_with("PUBLIC=")));
+    let public = seen.database.as_ref().is_some_and(|database| {
+        database
+            .grants
+            .iter()
+            .any(|grant| grant.starts_with("PUBLIC="))
+    });
     if fresh || public {
         lines.push(format!("revoke all on database {database} from public"));
     }
     let own = ["CONNECT", "CREATE", "TEMPORARY"];
-    if !fresh && own.iter().any(|right| !has(&format!("{}={right}", names.owner))) {
-        lines.push(format!("grant all on database {database} to {}", name(&names.owner)));
+    if !fresh
+        && own
+            .iter()
+            .any(|right| !has(&format!("{}={right}", names.owner)))
+    {
+        lines.push(format!(
+            "grant all on database {database} to {}",
+            name(&names.owner)
+        ));
     }
     for group in [&names.reader, &names.writer] {
         if !has(&format!("{group}=CONNECT")) {
-            lines.push(format!("grant connect on database {database} to {}", name(group)));
+            lines.push(format!(
+                "grant connect on database {database} to {}",
+                name(group)
+            ));
         }
     }
-    if seen.database.as_ref().is_some_and(|database| !database.open) {
-        lines.push(format!("alter database {database} with allow_connections true"));
+    if seen
+        .database
+        .as_ref()
+        .is_some_and(|database| !database.open)
+    {
+        lines.push(format!(
+            "alter database {database} with allow_connections true"
+        ));
     }
     (!lines.is_empty())
         .then(|| Statement::administer("open the database to its roles only", lines.join("; ")))
@@ -175,7 +228,10 @@ pub fn inside(wanted: &Wanted, inside: &Inside) -> Vec<Statement> {
         statements.push(Statement::inside(
             "create an extension",
             database,
-            format!("create extension if not exists {} with schema public", name(extension)),
+            format!(
+                "create extension if not exists {} with schema public",
+                name(extension)
+            ),
         ));
     }
     for (schema, seen) in &inside.schemas {
@@ -198,7 +254,12 @@ fn default_privileges(wanted: &Wanted, inside: &Inside) -> Vec<String> {
         ("n", "schemas", &names.reader, &["usage"]),
         ("n", "schemas", &names.writer, &["usage"]),
         ("r", "tables", &names.reader, &["select"]),
-        ("r", "tables", &names.writer, &["insert", "update", "delete"]),
+        (
+            "r",
+            "tables",
+            &names.writer,
+            &["insert", "update", "delete"],
+        ),
         ("S", "sequences", &names.reader, &["select"]),
         ("S", "sequences", &names.writer, &["usage"]),
     ];
@@ -222,22 +283,27 @@ fn default_privileges(wanted: &Wanted, inside: &Inside) -> Vec<String> {
 }
 
 fn schema_grants(wanted: &Wanted, schema: &str, seen: &Schema) -> Vec<String> {
-    let (owner, writer, reader) =
-        (name(&wanted.names.owner), name(&wanted.names.writer), name(&wanted.names.reader));
+    let (owner, writer, reader) = (
+        name(&wanted.names.owner),
+        name(&wanted.names.writer),
+        name(&wanted.names.reader),
+    );
     let schema = name(schema);
     let line = |lack: &String| match lack.as_str() {
         "reader:usage" => Some(format!("grant usage on schema {schema} to {reader}")),
         "writer:usage" => Some(format!("grant usage on schema {schema} to {writer}")),
-        "reader:tables" => Some(format!("grant select on all tables in schema {schema} to {reader}")),
+        "reader:tables" => Some(format!(
+            "grant select on all tables in schema {schema} to {reader}"
+        )),
         "writer:tables" => Some(format!(
             "grant insert, update, delete on all tables in schema {schema} to {writer}"
         )),
-        "reader:sequences" => {
-            Some(format!("grant select on all sequences in schema {schema} to {reader}"))
-        }
-        "writer:sequences" => {
-            Some(format!("grant usage on all sequences in schema {schema} to {writer}"))
-        }
+        "reader:sequences" => Some(format!(
+            "grant select on all sequences in schema {schema} to {reader}"
+        )),
+        "writer:sequences" => Some(format!(
+            "grant usage on all sequences in schema {schema} to {writer}"
+        )),
         "owner:create" => Some(format!("grant all on schema {schema} to {owner}")),
         "public:create" => Some(format!("revoke create on schema {schema} from public")),
         _ => None,
@@ -250,17 +316,28 @@ pub fn login(wanted: &Wanted, seen: &Seen, verifier: Option<&str>) -> Vec<Statem
     let login = name(&wanted.names.login);
     let group = name(wanted.group());
     // Objects that the owner's user makes belong to the group, so that they outlive the login role.
-    let acts_as_owner =
-        || format!("alter role {login} set role = {}", text(&wanted.names.owner));
+    let acts_as_owner = || {
+        format!(
+            "alter role {login} set role = {}",
+            text(&wanted.names.owner)
+        )
+    };
     let Some(role) = seen.roles.get(&wanted.names.login) else {
-        let Some(verifier) = verifier else { return Vec::new() };
-        let mut lines =
-            vec![format!("create role {login} login password {} in role {group}", text(verifier))];
+        let Some(verifier) = verifier else {
+            return Vec::new();
+        };
+        let mut lines = vec![format!(
+            "create role {login} login password {} in role {group}",
+            text(verifier)
+        )];
         lines.push(comment_role(wanted, &wanted.names.login));
         if wanted.access == Access::Owner {
             lines.push(acts_as_owner());
         }
-        return vec![Statement::administer("create the login role", lines.join("; "))];
+        return vec![Statement::administer(
+            "create the login role",
+            lines.join("; "),
+        )];
     };
     let mut lines = attributes(&wanted.names.login, role, true);
     if role.comment.as_deref() != Some(wanted.mark.to_string().as_str()) {
@@ -275,7 +352,10 @@ pub fn login(wanted: &Wanted, seen: &Seen, verifier: Option<&str>) -> Vec<Statem
     }
     let mut statements = Vec::new();
     if !lines.is_empty() {
-        statements.push(Statement::administer("mend the login role", lines.join("; ")));
+        statements.push(Statement::administer(
+            "mend the login role",
+            lines.join("; "),
+        ));
     }
     if let Some(verifier) = verifier {
         statements.push(Statement::administer(

@@ -22,7 +22,10 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
     if drops {
         statements.push(Statement::administer(
             "drop the database",
-            format!("drop database if exists {} with (force)", name(&wanted.names.database)),
+            format!(
+                "drop database if exists {} with (force)",
+                name(&wanted.names.database)
+            ),
         ));
     }
     if let Some(role) = login {
@@ -30,7 +33,11 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
     }
     // The groups go last: until then the owner group vouches for a database without a mark.
     if owns && policy != DeletionPolicy::Retain && (drops || seen.database.is_none()) {
-        for group in [&wanted.names.writer, &wanted.names.reader, &wanted.names.owner] {
+        for group in [
+            &wanted.names.writer,
+            &wanted.names.reader,
+            &wanted.names.owner,
+        ] {
             if let Some(role) = ours(wanted, seen, group) {
                 statements.extend(drop_role(wanted, group, role, drops));
             }
@@ -41,17 +48,21 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
 
 /// Whether the database may be dropped: it carries our mark, or none and our marked group owns it.
 pub fn owns_database(wanted: &Wanted, seen: &Seen) -> bool {
-    seen.database.as_ref().is_some_and(|database| match database.mark() {
-        Some(mark) => wanted.made(Some(&mark)),
-        None => {
-            database.owner == wanted.names.owner
-                && ours(wanted, seen, &wanted.names.owner).is_some()
-        }
-    })
+    seen.database
+        .as_ref()
+        .is_some_and(|database| match database.mark() {
+            Some(mark) => wanted.made(Some(&mark)),
+            None => {
+                database.owner == wanted.names.owner
+                    && ours(wanted, seen, &wanted.names.owner).is_some()
+            }
+        })
 }
 
 fn ours<'a>(wanted: &Wanted, seen: &'a Seen, role: &str) -> Option<&'a Role> {
-    seen.roles.get(role).filter(|role| wanted.made(role.mark().as_ref()))
+    seen.roles
+        .get(role)
+        .filter(|role| wanted.made(role.mark().as_ref()))
 }
 
 /// Marks groups and database as left for a binding of the same namespace and name.
@@ -60,10 +71,17 @@ fn leave_for_later(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
     let mut lines = Vec::new();
     for group in wanted.groups() {
         if ours(wanted, seen, group).is_some_and(|role| role.comment.as_ref() != Some(&mark)) {
-            lines.push(format!("comment on role {} is {}", name(group), text(&mark)));
+            lines.push(format!(
+                "comment on role {} is {}",
+                name(group),
+                text(&mark)
+            ));
         }
     }
-    let marked = seen.database.as_ref().and_then(|database| database.comment.as_ref());
+    let marked = seen
+        .database
+        .as_ref()
+        .and_then(|database| database.comment.as_ref());
     if owns_database(wanted, seen) && marked != Some(&mark) {
         lines.push(format!(
             "comment on database {} is {}",
@@ -87,7 +105,10 @@ fn shut_out(wanted: &Wanted, seen: &Seen, role: &Role) -> Vec<Statement> {
     }
     let mut statements = Vec::new();
     if !lines.is_empty() {
-        statements.push(Statement::administer("close the login role", lines.join("; ")));
+        statements.push(Statement::administer(
+            "close the login role",
+            lines.join("; "),
+        ));
     }
     statements.push(Statement {
         purpose: "end the login role's sessions",

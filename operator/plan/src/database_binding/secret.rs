@@ -28,7 +28,10 @@ pub enum Keys {
 pub fn secret(binding: &DatabaseBinding, valid: &Valid, password: &str) -> Secret {
     let names = &valid.wanted.names;
     let labels = BTreeMap::from([
-        ("app.kubernetes.io/managed-by".to_owned(), MANAGER.to_owned()),
+        (
+            "app.kubernetes.io/managed-by".to_owned(),
+            MANAGER.to_owned(),
+        ),
         (OWNER_UID_LABEL.to_owned(), valid.wanted.mark.uid.clone()),
     ]);
     Secret {
@@ -76,7 +79,10 @@ fn content(valid: &Valid, password: &str) -> BTreeMap<String, ByteString> {
 /// What `found`, a Secret of our name, means for us.
 pub fn standing(valid: &Valid, found: &Secret) -> Keys {
     let owners = found.metadata.owner_references.iter().flatten();
-    let Some(owner) = owners.into_iter().find(|owner| owner.controller == Some(true)) else {
+    let Some(owner) = owners
+        .into_iter()
+        .find(|owner| owner.controller == Some(true))
+    else {
         return Keys::Foreign;
     };
     if owner.uid != valid.wanted.mark.uid {

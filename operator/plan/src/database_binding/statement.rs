@@ -36,22 +36,41 @@ impl std::fmt::Debug for Statement {
 impl Statement {
     /// A statement that only looks.
     pub(super) fn look(purpose: &'static str, place: Place, text: String) -> Self {
-        Self { purpose, place, reads: true, text }
+        Self {
+            purpose,
+            place,
+            reads: true,
+            text,
+        }
     }
 
     /// A statement that changes roles or databases.
     pub(super) fn administer(purpose: &'static str, text: String) -> Self {
-        Self { purpose, place: Place::Administration, reads: false, text }
+        Self {
+            purpose,
+            place: Place::Administration,
+            reads: false,
+            text,
+        }
     }
 
     /// A statement that changes what is inside a database.
     pub(super) fn inside(purpose: &'static str, database: &str, text: String) -> Self {
-        Self { purpose, place: Place::Database(database.to_owned()), reads: false, text }
+        Self {
+            purpose,
+            place: Place::Database(database.to_owned()),
+            reads: false,
+            text,
+        }
     }
 
     /// Takes the lock that keeps two operators from one server, until the session ends.
     pub fn lock(key: i64) -> Self {
-        Self::look("lock", Place::Administration, format!("select pg_advisory_lock({key})::text"))
+        Self::look(
+            "lock",
+            Place::Administration,
+            format!("select pg_advisory_lock({key})::text"),
+        )
     }
 }
 

@@ -68,8 +68,9 @@ pub fn status(
     let previous = std::mem::take(&mut status.conditions);
     status.conditions = match progress {
         Progress::Done => {
-            status.binding =
-                wanted.map(|wanted| BindingRef { name: wanted.names.secret.clone() });
+            status.binding = wanted.map(|wanted| BindingRef {
+                name: wanted.names.secret.clone(),
+            });
             done(&previous, wanted, generation, now)
         }
         Progress::Waiting(on) => {
@@ -103,8 +104,16 @@ fn done(
         (wanted.names.database.as_str(), wanted.names.secret.as_str())
     });
     let parts = [
-        Aspect::yes("DatabaseReady", "Provisioned", format!("database {database} and its roles are in place")),
-        Aspect::yes("SecretReady", "Created", format!("Secret {secret} holds the credentials")),
+        Aspect::yes(
+            "DatabaseReady",
+            "Provisioned",
+            format!("database {database} and its roles are in place"),
+        ),
+        Aspect::yes(
+            "SecretReady",
+            "Created",
+            format!("Secret {secret} holds the credentials"),
+        ),
     ];
     let mut aspects = conditions::summary(&parts);
     aspects.extend(parts);

@@ -79,8 +79,10 @@ pub fn validate(binding: &DatabaseBinding, seen: &Observed) -> Verdict<Valid> {
             format!("Secret {secret}, which says where the database server is, does not exist"),
         ));
     };
-    let embedded =
-        seen.storefront.as_ref().is_some_and(|shop| shop.spec.database.external.is_none());
+    let embedded = seen
+        .storefront
+        .as_ref()
+        .is_some_and(|shop| shop.spec.database.external.is_none());
     let namespace = binding.metadata.namespace.as_deref().unwrap_or_default();
     let home = shop
         .filter(|_| embedded)
@@ -109,16 +111,24 @@ fn server(admin: &Data, home: Option<&str>, secret: &str) -> Result<Server, Inva
         }
     };
     let missing = |key: &str| {
-        Invalid::new("ServerSecretInvalid", format!("Secret {secret}: key {key} is missing"))
+        Invalid::new(
+            "ServerSecretInvalid",
+            format!("Secret {secret}: key {key} is missing"),
+        )
     };
     let port = match text("port")? {
         None => 5432,
         Some(port) => port.parse().map_err(|_| {
-            Invalid::new("ServerSecretInvalid", format!("Secret {secret}: key port is no TCP port"))
+            Invalid::new(
+                "ServerSecretInvalid",
+                format!("Secret {secret}: key port is no TCP port"),
+            )
         })?,
     };
     Ok(Server {
-        host: text("host")?.or(home.map(str::to_owned)).ok_or_else(|| missing("host"))?,
+        host: text("host")?
+            .or(home.map(str::to_owned))
+            .ok_or_else(|| missing("host"))?,
         port,
         username: text("username")?
             .or(home.map(|_| "postgres".to_owned()))
@@ -133,25 +143,41 @@ mod tests {
     use super::*;
 
     fn data(pairs: &[(&str, &str)]) -> Data {
-        pairs.iter().map(|(key, value)| ((*key).into(), value.as_bytes().to_vec())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), value.as_bytes().to_vec()))
+            .collect()
     }
 
     #[test]
     fn an_external_server_needs_host_username_and_password() {
-        let admin = data(&[("host", "db.example"), ("username", "root"), ("password", "x\n")]);
+        let admin = data(&[
+            ("host", "db.example"),
+            ("username", "root"),
+            ("password", "x\n"),
+        ]);
         let found = server(&admin, None, "s").expect("complete");
         assert_eq!((found.host.as_str(), found.port), ("db.example", 5432));
         assert_eq!(found.password, "x");
         for key in ["host", "username", "password"] {
             let mut short = admin.clone();
             short.remove(key);
-            assert!(server(&short, None, "s").expect_err(key).message.contains(key));
+            assert!(
+                server(&short, None, "s")
+                    .expect_err(key)
+                    .message
+                    .contains(key)
+            );
         }
     }
 
     #[test]
     fn the_shops_own_server_needs_only_a_password() {
-        let found = server(&data(&[("password", "x")]), Some("demo-postgres.shops.svc"), "s");
+        let found = server(
+            &data(&[("password", "x")]),
+            Some("demo-postgres.shops.svc"),
+            "s",
+        );
         assert_eq!(found.expect("complete").host, "demo-postgres.shops.svc");
     }
 }

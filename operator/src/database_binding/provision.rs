@@ -1,0 +1,113 @@
+//! The server's side of a binding that should exist. Looks first and writes only what differs.
+
+use operator_plan::database_binding::{
+    Claim, Seen, Statement, Valid, inside, judge, login, outside,
+};
+
+use super::desk::Desk;
+use super::error::ServerError;
+use super::scram::Password;
+use super::server::{Endpoint, Servers};
+
+/// Looks that a provisioning may take before it says that the server does not do as it is told.
+const ROUNDS: usize = 4;
+
+/// What a look at the marks decided.
+pub enum Entry {
+    /// Go on.
+    Granted,
+    /// Somebody else has to act first.
+    Waits(String),
+    /// Only a human can decide.
+    Refused(String),
+}
+
+/// Reads the marks. Nothing has been made for this binding when this says no.
+pub async fn enter(desk: &mut Desk, valid: &Valid) -> Result<Entry, ServerError> {
+    let seen = desk.look(&valid.wanted).await?;
+    Ok(match judge(&valid.wanted, &seen) {
+        Claim::Granted => Entry::Granted,
+        Claim::Waits(on) => Entry::Waits(on),
+        Claim::Refused(why) => Entry::Refused(why),
+    })
+}
+
+/// Makes the server as it should be, and looks again until it is.
+pub async fn provision(
+    desk: &mut Desk,
+    servers: &dyn Servers,
+    valid: &Valid,
+    password: &Password,
+) -> Result<(), ServerError> {
+    let mut last = "look at the server";
+    for _ in 0..ROUNDS {
+        match round(desk, servers, valid, password).await? {
+            None => return Ok(()),
+            Some(purpose) => last = purpose,
+        }
+    }
+    Err(ServerError::Unsettled { purpose: last })
+}
+
+/// One look and what follows from it. `None`: nothing was missing.
+async fn round(
+    desk: &mut Desk,
+    servers: &dyn Servers,
+    valid: &Valid,
+    password: &Password,
+) -> Result<Option<&'static str>, ServerError> {
+    let wanted = &valid.wanted;
+    let seen = desk.look(wanted).await?;
+    let around = outside(wanted, &seen);
+    desk.run(&around).await?;
+    let within = if wanted.access == crds::Access::Owner {
+        inside(wanted, &desk.look_inside(wanted).await?)
+    } else {
+        Vec::new()
+    };
+    desk.run(&within).await?;
+    let verifier = if password_differs(servers, valid, &seen, password).await? {
+        Some(password.verifier().map_err(|_| ServerError::NoEntropy)?)
+    } else {
+        None
+    };
+    // Last, so that whoever can log in finds everything in place.
+    let entrance = login(wanted, &seen, verifier.as_deref());
+    desk.run(&entrance).await?;
+    let statements = [&around, &within, &entrance].into_iter().flatten();
+    Ok(statements
+        .last()
+        .map(|statement: &Statement| statement.purpose))
+}
+
+/// Whether the server does not hold our password. Where it shows no verifiers, a log-in tells.
+async fn password_differs(
+    servers: &dyn Servers,
+    valid: &Valid,
+    seen: &Seen,
+    password: &Password,
+) -> Result<bool, ServerError> {
+    let names = &valid.wanted.names;
+    let Some(role) = seen.roles.get(&names.login) else {
+        return Ok(true);
+    };
+    if seen.facts.reads_verifiers {
+        return Ok(!role
+            .verifier
+            .as_deref()
+            .is_some_and(|held| password.matches(held)));
+    }
+    if !role.login || seen.database.is_none() {
+        // The role could not log in whatever its password is; the next look tells more.
+        return Ok(false);
+    }
+    let user = Endpoint {
+        username: names.login.clone(),
+        password: password.clone(),
+        ..Endpoint::from(&valid.server)
+    };
+    servers
+        .can_log_in(&user, &names.database)
+        .await
+        .map(|able| !able)
+}

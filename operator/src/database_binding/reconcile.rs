@@ -1,0 +1,284 @@
+//! The story of one binding: look, decide, make, tell.
+//!
+//! Order of effects, so that a kill between any two leaves nothing unnamed or unowned:
+//! marks read, finalizer, intent in the status, Secret, SQL, status.
+
+use std::time::Duration;
+
+use crds::DatabaseBinding;
+use kube::ResourceExt;
+use operator_plan::database_binding::{
+    FINALIZER, Observed, Progress, Valid, Wanted, intent, status, validate,
+};
+use operator_plan::{Invalid, Verdict, Waiting, conditions};
+
+use super::desk::Desk;
+use super::error::ServerError;
+use super::provision::{Entry, enter, provision};
+use super::reclaim::{End, after_failure, before_asking, reclaim};
+use super::secret::Held;
+use super::server::Endpoint;
+use super::{observe, secret};
+use crate::context::Context;
+use crate::error::{Error, Outcome};
+
+/// Time between two looks at a binding that is as it should be; up to a fifth is added by its uid,
+/// so that bindings made together do not audit together.
+const RESYNC: Duration = Duration::from_secs(300);
+/// Time between two looks for what is not watched, such as a server that starts.
+const SOON: Duration = Duration::from_secs(3);
+/// The same, when somebody has to act first.
+const LATER: Duration = Duration::from_secs(15);
+
+/// How far provisioning came.
+enum Reached {
+    /// Everything is in place; these purposes had to be served for it.
+    Settled(Vec<&'static str>),
+    Waiting(Waiting),
+    Invalid(Invalid),
+}
+
+/// Why provisioning stopped.
+enum Stop {
+    Api(Error),
+    Server(ServerError),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<ServerError> for Stop {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Brings one binding closer to what it says.
+pub async fn reconcile(cached: &DatabaseBinding, ctx: &Context) -> Result<Outcome, Error> {
+    let Some(binding) = observe::current(ctx, cached).await? else {
+        return Ok(Outcome::AwaitChange);
+    };
+    let leaving = binding.metadata.deletion_timestamp.is_some();
+    if leaving
+        && !binding
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == FINALIZER)
+    {
+        return Ok(Outcome::AwaitChange);
+    }
+    let seen = observe::observe(ctx, &binding).await?;
+    if leaving {
+        return end(ctx, &binding, &seen).await;
+    }
+    if seen
+        .storefront
+        .as_ref()
+        .is_some_and(|shop| shop.spec.paused)
+    {
+        return Ok(Outcome::AwaitChange);
+    }
+    let valid = match validate(&binding, &seen) {
+        Verdict::Ready(valid) => valid,
+        Verdict::Waiting(on) => return wait(ctx, &binding, None, &on).await,
+        Verdict::Invalid(why) => return refuse(ctx, &binding, None, &why).await,
+    };
+    let wanted = Some(&valid.wanted);
+    match make(ctx, &binding, &valid).await {
+        Ok(Reached::Settled(changed)) => settle(ctx, &binding, &valid, &changed).await,
+        Ok(Reached::Waiting(on)) => wait(ctx, &binding, wanted, &on).await,
+        Ok(Reached::Invalid(why)) => refuse(ctx, &binding, wanted, &why).await,
+        Err(Stop::Api(error)) => Err(error),
+        Err(Stop::Server(failure)) => fail(ctx, &binding, wanted, failure).await,
+    }
+}
+
+/// Everything between the decision to make something and the look that finds nothing missing.
+async fn make(ctx: &Context, binding: &DatabaseBinding, valid: &Valid) -> Result<Reached, Stop> {
+    let endpoint = Endpoint::from(&valid.server);
+    let statements = &ctx.metrics.sql_statements;
+    let mut desk = Desk::open(ctx.servers.as_ref(), &endpoint, statements).await?;
+    let reached = make_at(&mut desk, ctx, binding, valid).await;
+    desk.leave().await;
+    reached
+}
+
+async fn make_at(
+    desk: &mut Desk,
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    valid: &Valid,
+) -> Result<Reached, Stop> {
+    match enter(desk, valid).await? {
+        Entry::Granted => {}
+        Entry::Waits(on) => return Ok(Reached::Waiting(Waiting::new("DatabaseNotFound", on))),
+        Entry::Refused(why) => return Ok(Reached::Invalid(Invalid::new("NotOurs", why))),
+    }
+    ctx.add_finalizer(binding, FINALIZER).await?;
+    ctx.patch_status(binding, &intent(binding, &valid.wanted, ctx.now()))
+        .await?;
+    let password = match secret::hold(ctx, binding, valid).await? {
+        Held::Password(password) => password,
+        Held::Leaving => {
+            let message = format!(
+                "Secret {} of a deleted DatabaseBinding of this name is still there",
+                valid.wanted.names.secret
+            );
+            return Ok(Reached::Waiting(Waiting::new("SecretLeaving", message)));
+        }
+        Held::Foreign => {
+            let message = format!(
+                "Secret {} exists and is not this binding's: delete it, or create this binding under another name",
+                valid.wanted.names.secret
+            );
+            return Ok(Reached::Invalid(Invalid::new("SecretNotOurs", message)));
+        }
+    };
+    provision(desk, ctx.servers.as_ref(), valid, &password).await?;
+    Ok(Reached::Settled(desk.changed().to_vec()))
+}
+
+async fn settle(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    valid: &Valid,
+    changed: &[&'static str],
+) -> Result<Outcome, Error> {
+    let was_ready = binding.status.as_ref().is_some_and(|status| {
+        conditions::is_ready(&status.conditions, binding.metadata.generation)
+    });
+    let new = status(binding, Some(&valid.wanted), Progress::Done, ctx.now());
+    ctx.patch_status(binding, &new).await?;
+    if was_ready && !changed.is_empty() {
+        let note = format!("put right on the server: {}", changed.join(", "));
+        ctx.warn(binding, "DriftRepaired", "Reconcile", note).await;
+    }
+    Ok(Outcome::Requeue(resync(binding)))
+}
+
+async fn wait(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    wanted: Option<&Wanted>,
+    on: &Waiting,
+) -> Result<Outcome, Error> {
+    ctx.patch_status(
+        binding,
+        &status(binding, wanted, Progress::Waiting(on), ctx.now()),
+    )
+    .await?;
+    Ok(Outcome::Requeue(SOON))
+}
+
+async fn refuse(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    wanted: Option<&Wanted>,
+    why: &Invalid,
+) -> Result<Outcome, Error> {
+    ctx.patch_status(
+        binding,
+        &status(binding, wanted, Progress::Invalid(why), ctx.now()),
+    )
+    .await?;
+    // The remedy may lie on the server, which nobody watches.
+    Ok(Outcome::Requeue(RESYNC))
+}
+
+async fn fail(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    wanted: Option<&Wanted>,
+    failure: ServerError,
+) -> Result<Outcome, Error> {
+    // Busy says nothing about the binding, only about the moment.
+    if !matches!(failure, ServerError::Busy { .. }) {
+        let message = failure.to_string();
+        let progress = Progress::Failed {
+            reason: failure.reason(),
+            message: &message,
+        };
+        ctx.patch_status(binding, &status(binding, wanted, progress, ctx.now()))
+            .await?;
+    }
+    match failure {
+        // A server that starts, or is away: a steady beat finds it sooner than a growing backoff.
+        ServerError::Unreachable { .. } | ServerError::Busy { .. } => Ok(Outcome::Requeue(SOON)),
+        ServerError::Denied { .. } => Ok(Outcome::Requeue(LATER)),
+        other => Err(Error::other(other)),
+    }
+}
+
+/// The end of a binding that holds the finalizer.
+async fn end(ctx: &Context, binding: &DatabaseBinding, seen: &Observed) -> Result<Outcome, Error> {
+    let end = match before_asking(binding, seen, ctx.now()) {
+        Err(end) => end,
+        Ok(valid) => {
+            let statements = &ctx.metrics.sql_statements;
+            match reclaim(
+                ctx.servers.as_ref(),
+                statements,
+                &valid,
+                binding.spec.reclaim_policy,
+            )
+            .await
+            {
+                Ok(end) => end,
+                Err(failure) => match after_failure(binding, seen, ctx.now(), &failure) {
+                    Some(end) => end,
+                    None => {
+                        say_deleting(ctx, binding, failure.reason(), &failure.to_string()).await?;
+                        return Err(Error::other(failure));
+                    }
+                },
+            }
+        }
+    };
+    match end {
+        End::Held(who) => {
+            say_deleting(ctx, binding, "ServerSilent", &who).await?;
+            Ok(Outcome::Requeue(LATER))
+        }
+        End::Reclaimed(what) => {
+            secret::remove(ctx, binding).await?;
+            ctx.tell(binding, "Reclaimed", "Delete", what).await;
+            release(ctx, binding).await
+        }
+        End::Abandoned(why) => {
+            secret::remove(ctx, binding).await?;
+            ctx.warn(binding, "Abandoned", "Delete", why).await;
+            release(ctx, binding).await
+        }
+    }
+}
+
+/// Lets the object go. The Secret went before: a new object of this name must not find an old one.
+async fn release(ctx: &Context, binding: &DatabaseBinding) -> Result<Outcome, Error> {
+    ctx.remove_finalizer(binding, FINALIZER).await?;
+    Ok(Outcome::AwaitChange)
+}
+
+async fn say_deleting(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    reason: &'static str,
+    message: &str,
+) -> Result<(), Error> {
+    let progress = Progress::Deleting { reason, message };
+    ctx.patch_status(binding, &status(binding, None, progress, ctx.now()))
+        .await
+        .map(drop)
+}
+
+fn resync(binding: &DatabaseBinding) -> Duration {
+    let spread: u32 = binding
+        .uid()
+        .unwrap_or_default()
+        .bytes()
+        .map(u32::from)
+        .sum();
+    RESYNC + RESYNC * (spread % 100) / 500
+}
