@@ -21,17 +21,32 @@ pub struct Aspect {
 impl Aspect {
     /// An aspect that holds.
     pub fn yes(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
-        Self { type_, holds: Some(true), reason: reason.into(), message: message.into() }
+        Self {
+            type_,
+            holds: Some(true),
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     /// An aspect that does not hold.
     pub fn no(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
-        Self { type_, holds: Some(false), reason: reason.into(), message: message.into() }
+        Self {
+            type_,
+            holds: Some(false),
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     /// An aspect that nothing is known of.
     pub fn unknown(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
-        Self { type_, holds: None, reason: reason.into(), message: message.into() }
+        Self {
+            type_,
+            holds: None,
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     fn status(&self) -> &'static str {
@@ -95,7 +110,10 @@ pub fn summary(parts: &[Aspect]) -> Vec<Aspect> {
     match parts.iter().find(|a| a.holds != Some(true)) {
         None => vec![Aspect::yes("Ready", "Ready", "everything is in place")],
         Some(first) => vec![
-            Aspect { type_: "Ready", ..first.clone() },
+            Aspect {
+                type_: "Ready",
+                ..first.clone()
+            },
             Aspect::yes("Reconciling", &first.reason, first.message.clone()),
         ],
     }
@@ -103,12 +121,18 @@ pub fn summary(parts: &[Aspect]) -> Vec<Aspect> {
 
 /// An object that only a change of itself can help.
 pub fn stalled(reason: &str, message: &str) -> Vec<Aspect> {
-    vec![Aspect::no("Ready", reason, message), Aspect::yes("Stalled", reason, message)]
+    vec![
+        Aspect::no("Ready", reason, message),
+        Aspect::yes("Stalled", reason, message),
+    ]
 }
 
 /// An object on its way.
 pub fn reconciling(reason: &str, message: &str) -> Vec<Aspect> {
-    vec![Aspect::no("Ready", reason, message), Aspect::yes("Reconciling", reason, message)]
+    vec![
+        Aspect::no("Ready", reason, message),
+        Aspect::yes("Reconciling", reason, message),
+    ]
 }
 
 /// The API server keeps whole seconds; a finer time would never compare equal to what it stored.

@@ -74,7 +74,9 @@ impl<T> Objects<T> {
 
 impl<T> FromIterator<T> for Objects<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Self { items: items.into_iter().collect() }
+        Self {
+            items: items.into_iter().collect(),
+        }
     }
 }
 
@@ -107,7 +109,12 @@ impl Objects<Planned> {
             "metadata": { "namespace": namespace, "name": name },
         });
         let key = key_of::<K>(namespace, name);
-        self.items.push(Planned { resource, key, mode: Mode::Keep, body });
+        self.items.push(Planned {
+            resource,
+            key,
+            mode: Mode::Keep,
+            body,
+        });
     }
 
     /// Whether an object is in the plan, in whatever mode.
@@ -122,7 +129,9 @@ impl Objects<Applied> {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
-        self.all::<K>().find(|(found, _)| found == name).map(|(_, object)| object)
+        self.all::<K>()
+            .find(|(found, _)| found == name)
+            .map(|(_, object)| object)
     }
 
     /// Every live object of a kind, with its name.
@@ -169,7 +178,12 @@ where
         // Whoever applies a spec does not own the status.
         map.remove("status");
     }
-    Planned { resource, key, mode, body }
+    Planned {
+        resource,
+        key,
+        mode,
+        body,
+    }
 }
 
 /// A controller reference to a custom resource.

@@ -35,7 +35,10 @@ pub struct Waiting {
 impl Waiting {
     /// Waits for what `message` names.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -51,7 +54,10 @@ pub struct Invalid {
 impl Invalid {
     /// Refuses with the field and the remedy in `message`.
     pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -90,7 +96,11 @@ pub struct Platform {
 impl Platform {
     /// The image `name` of a release. A release other than the operator's own is a tag by itself.
     pub fn image(&self, name: &str, version: &str) -> String {
-        let tag = if version == self.version { &self.tag } else { version };
+        let tag = if version == self.version {
+            &self.tag
+        } else {
+            version
+        };
         format!("{}/{name}:{tag}", self.registry)
     }
 }

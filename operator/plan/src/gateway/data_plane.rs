@@ -1,0 +1,248 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{
+            Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSpec, Probe,
+            ServiceAccount, SleepAction,
+        },
+        networking::v1::NetworkPolicy,
+        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
+        rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
+    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+};
+
+use super::Valid;
+use crate::{
+    Objects, Planned,
+    network::{self, Flows, allow_from, allow_to},
+    pods::{self, PLATFORM_UID, env},
+    service_deployment::GATEWAY_LABEL,
+    storefront::METRICS_PORT,
+};
+
+const APP: &str = "gateway";
+
+/// What runs a Gateway: its rights first, then its pods.
+pub fn desired(valid: &Valid) -> Objects<Planned> {
+    let mut objects = Objects::new();
+    objects.apply(&ServiceAccount {
+        metadata: meta(valid),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    });
+    objects.apply(&role(valid));
+    objects.apply(&role_binding(valid));
+    objects.apply(&network_policy(valid));
+    objects.apply(&service(valid));
+    objects.apply(&deployment(valid));
+    objects.apply(&disruption_budget(valid));
+    objects
+}
+
+fn meta(valid: &Valid) -> ObjectMeta {
+    let mut meta = valid.scope.meta(&valid.name(), APP, valid.gateway());
+    if let Some(labels) = meta.labels.as_mut() {
+        labels.extend(valid.labels.clone());
+        labels.insert(
+            GATEWAY_LABEL.into(),
+            crate::names::label_value(valid.gateway()),
+        );
+    }
+    meta.annotations = (!valid.annotations.is_empty()).then(|| valid.annotations.clone());
+    meta
+}
+
+fn selector(valid: &Valid) -> BTreeMap<String, String> {
+    pods::selector(APP, valid.gateway())
+}
+
+fn role(valid: &Valid) -> Role {
+    let rule = |group: &str, resources: &[&str], names: Option<Vec<String>>| PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(resources.iter().map(|r| (*r).to_owned()).collect()),
+        resource_names: names,
+        verbs: ["get", "list", "watch"].map(Into::into).into(),
+        non_resource_urls: None,
+    };
+    let mut rules = vec![
+        rule(
+            "gateway.networking.k8s.io",
+            &["gateways", "httproutes"],
+            None,
+        ),
+        rule(
+            "storefront.dev",
+            &["jwtpolicies", "ratelimitpolicies"],
+            None,
+        ),
+        rule("", &["services"], None),
+        rule("discovery.k8s.io", &["endpointslices"], None),
+    ];
+    if !valid.tls_secrets.is_empty() {
+        let names = valid.tls_secrets.iter().cloned().collect();
+        rules.push(rule("", &["secrets"], Some(names)));
+    }
+    Role {
+        metadata: meta(valid),
+        rules: Some(rules),
+    }
+}
+
+fn role_binding(valid: &Valid) -> RoleBinding {
+    RoleBinding {
+        metadata: meta(valid),
+        role_ref: RoleRef {
+            api_group: "rbac.authorization.k8s.io".into(),
+            kind: "Role".into(),
+            name: valid.name(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".into(),
+            name: valid.name(),
+            namespace: Some(valid.scope.namespace.clone()),
+            api_group: None,
+        }]),
+    }
+}
+
+/// In: clients, and Prometheus. Out: names, the API server, and whatever the routes name in this namespace.
+fn network_policy(valid: &Valid) -> NetworkPolicy {
+    let ports: Vec<i32> = valid.ports.values().copied().collect();
+    let flows = Flows {
+        ingress: Some(vec![
+            allow_from(Vec::new(), network::tcp(&ports)),
+            allow_from(vec![network::prometheus()], network::tcp(&[METRICS_PORT])),
+        ]),
+        egress: Some(vec![
+            network::dns(),
+            allow_to(Vec::new(), network::tcp(&[443, 6443])),
+            allow_to(vec![network::neighbours()], None),
+        ]),
+    };
+    network::policy(meta(valid), pods::label_selector(selector(valid)), flows)
+}
+
+fn service(valid: &Valid) -> k8s_openapi::api::core::v1::Service {
+    let names: Vec<String> = valid.ports.keys().map(|port| port_name(*port)).collect();
+    let ports: Vec<(&str, i32, &str)> = valid
+        .ports
+        .keys()
+        .zip(&names)
+        .map(|(port, name)| (name.as_str(), *port, name.as_str()))
+        .collect();
+    pods::service(meta(valid), selector(valid), false, &ports)
+}
+
+fn port_name(port: i32) -> String {
+    format!("port-{port}")
+}
+
+fn deployment(valid: &Valid) -> Deployment {
+    let mut labels = valid.labels.clone();
+    labels.extend(
+        valid
+            .scope
+            .pod_labels(APP, &crate::names::label_value(valid.gateway())),
+    );
+    labels.insert(
+        GATEWAY_LABEL.into(),
+        crate::names::label_value(valid.gateway()),
+    );
+    Deployment {
+        metadata: meta(valid),
+        spec: Some(DeploymentSpec {
+            replicas: Some(1),
+            selector: pods::label_selector(selector(valid)),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".into()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            revision_history_limit: Some(3),
+            progress_deadline_seconds: Some(300),
+            template: pods::template(labels, valid.annotations.clone(), pod(valid)),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn pod(valid: &Valid) -> PodSpec {
+    let probe = |path: &str, period, failures| {
+        Some(Probe {
+            http_get: Some(HTTPGetAction {
+                path: Some(path.to_owned()),
+                port: IntOrString::Int(METRICS_PORT),
+                ..HTTPGetAction::default()
+            }),
+            period_seconds: Some(period),
+            failure_threshold: Some(failures),
+            timeout_seconds: Some(2),
+            ..Probe::default()
+        })
+    };
+    let port = |name: String, number| ContainerPort {
+        name: Some(name),
+        container_port: number,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    };
+    let listeners = valid
+        .ports
+        .iter()
+        .map(|(outside, inside)| port(port_name(*outside), *inside));
+    let container = Container {
+        name: APP.to_owned(),
+        image: Some(valid.image.clone()),
+        image_pull_policy: Some(valid.pull_policy.clone()),
+        args: Some(vec!["serve".into()]),
+        env: Some(vec![
+            env("DRAIN_SECS", "20"),
+            env("GATEWAY_NAME", valid.gateway()),
+            env("GATEWAY_NAMESPACE", &valid.scope.namespace),
+            env("LOG", "info"),
+        ]),
+        ports: Some(
+            listeners
+                .chain([port("metrics".into(), METRICS_PORT)])
+                .collect(),
+        ),
+        resources: Some(pods::resources("100m", "48Mi", "256Mi")),
+        security_context: Some(pods::container_security()),
+        startup_probe: probe("/healthz", 1, 60),
+        liveness_probe: probe("/healthz", 10, 3),
+        readiness_probe: probe("/readyz", 2, 2),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                sleep: Some(SleepAction { seconds: 5 }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        ..Container::default()
+    };
+    let security = pods::pod_security(Some(PLATFORM_UID), PLATFORM_UID);
+    PodSpec {
+        service_account_name: Some(valid.name()),
+        // It watches its Gateway, routes and endpoints.
+        automount_service_account_token: Some(true),
+        ..pods::pod(container, Vec::new(), security, 45)
+    }
+}
+
+fn disruption_budget(valid: &Valid) -> PodDisruptionBudget {
+    PodDisruptionBudget {
+        metadata: meta(valid),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(pods::label_selector(selector(valid))),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    }
+}

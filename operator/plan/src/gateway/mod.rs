@@ -1,0 +1,144 @@
+//! The data plane of a Gateway of the class `storefront`: what runs it. What it serves, and the
+//! conditions of Gateway and routes, are decided in `gateway-routes`.
+
+mod data_plane;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gateway_routes::api::Gateway;
+use kube::core::ApiResource;
+
+pub use data_plane::desired;
+
+use crate::{
+    Invalid, Platform, Verdict, names, objects::owner_of, pods::Scope,
+    storefront::VERSION_ANNOTATION,
+};
+
+/// Added to a privileged port to get the container's: 80 is served on 10080.
+const PRIVILEGED_OFFSET: i32 = 10_000;
+
+/// A Gateway whose data plane can be made.
+#[derive(Clone, Debug)]
+pub struct Valid {
+    scope: Scope,
+    /// Port of the Service, port of the container.
+    ports: BTreeMap<i32, i32>,
+    /// TLS Secrets of this namespace.
+    tls_secrets: BTreeSet<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    image: String,
+    pull_policy: String,
+}
+
+impl Valid {
+    /// The Gateway's name.
+    pub fn gateway(&self) -> &str {
+        &self.scope.owner.name
+    }
+
+    /// Name of everything that is made for it.
+    pub fn name(&self) -> String {
+        resource_name(self.gateway())
+    }
+}
+
+/// Name of the Deployment, the Service and the rest of a Gateway's data plane.
+pub fn resource_name(gateway: &str) -> String {
+    names::child(gateway, "gateway")
+}
+
+/// Port that the container listens on for a port of a listener.
+pub fn container_port(listener: i32) -> i32 {
+    if listener < 1_024 {
+        listener + PRIVILEGED_OFFSET
+    } else {
+        listener
+    }
+}
+
+/// Whether the data plane can be made.
+pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
+    let mut ports = BTreeMap::new();
+    let mut taken: BTreeMap<i32, i32> = BTreeMap::new();
+    for listener in &gateway.spec.listeners {
+        let port = i32::from(listener.port);
+        let inside = container_port(port);
+        if inside == crate::storefront::METRICS_PORT {
+            return Verdict::Invalid(Invalid::new(
+                "PortUnavailable",
+                format!(
+                    "spec.listeners: port {port} is the data plane's own for metrics; choose another"
+                ),
+            ));
+        }
+        if let Some(other) = taken.insert(inside, port).filter(|other| *other != port) {
+            return Verdict::Invalid(Invalid::new(
+                "PortUnavailable",
+                format!(
+                    "spec.listeners: the ports {other} and {port} would share the container's port {inside}; change one of them"
+                ),
+            ));
+        }
+        ports.insert(port, inside);
+    }
+    if ports.is_empty() {
+        return Verdict::Invalid(Invalid::new(
+            "ListenersMissing",
+            "spec.listeners: name at least one listener",
+        ));
+    }
+    let release = gateway
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|map| map.get(VERSION_ANNOTATION));
+    let release = release.unwrap_or(&platform.version);
+    let infrastructure = gateway.spec.infrastructure.clone().unwrap_or_default();
+    Verdict::Ready(Valid {
+        scope: Scope {
+            namespace: gateway.metadata.namespace.clone().unwrap_or_default(),
+            storefront: None,
+            owner: owner_of(gateway),
+        },
+        ports,
+        tls_secrets: tls_secrets(gateway),
+        labels: infrastructure.labels.unwrap_or_default(),
+        annotations: infrastructure.annotations.unwrap_or_default(),
+        image: platform.image("gateway", release),
+        pull_policy: platform.pull_policy.clone(),
+    })
+}
+
+/// Secrets of the Gateway's own namespace that its listeners name: the only ones that the data plane may read.
+fn tls_secrets(gateway: &Gateway) -> BTreeSet<String> {
+    let own = gateway.metadata.namespace.as_deref();
+    let listeners = gateway.spec.listeners.iter().filter_map(|l| l.tls.as_ref());
+    listeners
+        .flat_map(|tls| tls.certificate_refs.iter().flatten())
+        .filter(|secret| secret.is_secret())
+        .filter(|secret| secret.namespace.is_none() || secret.namespace.as_deref() == own)
+        .map(|secret| secret.name.clone())
+        .collect()
+}
+
+/// Kinds that are looked through for objects that no plan names any more.
+pub fn pruned_kinds() -> Vec<ApiResource> {
+    use k8s_openapi::api::{
+        apps::v1::Deployment,
+        core::v1::{Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::{Role, RoleBinding},
+    };
+    vec![
+        ApiResource::erase::<Deployment>(&()),
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<PodDisruptionBudget>(&()),
+        ApiResource::erase::<NetworkPolicy>(&()),
+        ApiResource::erase::<RoleBinding>(&()),
+        ApiResource::erase::<Role>(&()),
+        ApiResource::erase::<ServiceAccount>(&()),
+    ]
+}

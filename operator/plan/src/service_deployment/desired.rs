@@ -1,0 +1,148 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        autoscaling::v2::{
+            CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec,
+            MetricSpec, MetricTarget, ResourceMetricSource,
+        },
+        core::v1::ServiceAccount,
+        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
+    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+};
+
+use super::{
+    Valid, migration, network, routes,
+    workload::{self, HTTP, METRICS},
+};
+use crate::{Objects, Planned, hash, pods, storefront::SERVICE_PORT};
+
+/// Annotation that rolls the pods when a mounted Secret has other content.
+const BINDINGS_ANNOTATION: &str = "storefront.dev/bindings-hash";
+
+/// Everything that a workload consists of. While its migration runs, the pods that there are stay as they are.
+pub fn desired(valid: &Valid) -> Objects<Planned> {
+    let mut objects = Objects::new();
+    objects.apply(&service_account(valid));
+    objects.apply(&network::policy(valid));
+    objects.apply(&service(valid));
+    if let Some((job, _)) = migration::plan(valid) {
+        objects.apply(&job);
+    }
+    let scaled = autoscaler(valid);
+    if valid.migration.is_past() {
+        objects.apply(&deployment(valid, scaled.is_some()));
+    } else {
+        objects.keep::<Deployment>(&valid.scope.namespace, valid.name());
+    }
+    if let Some(scaler) = &scaled {
+        objects.apply(scaler);
+    }
+    objects.apply(&disruption_budget(valid));
+    routes::plan(valid, &mut objects);
+    objects
+}
+
+fn meta(valid: &Valid) -> ObjectMeta {
+    valid.scope.meta(valid.name(), valid.app(), valid.name())
+}
+
+fn selector(valid: &Valid) -> BTreeMap<String, String> {
+    pods::selector(valid.app(), valid.name())
+}
+
+fn service_account(valid: &Valid) -> ServiceAccount {
+    ServiceAccount {
+        metadata: meta(valid),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}
+
+fn service(valid: &Valid) -> k8s_openapi::api::core::v1::Service {
+    let mut ports = vec![(HTTP, SERVICE_PORT, HTTP)];
+    ports.extend(
+        valid
+            .service
+            .spec
+            .metrics_port
+            .filter(|p| *p != SERVICE_PORT)
+            .map(|p| (METRICS, p, METRICS)),
+    );
+    pods::service(meta(valid), selector(valid), false, &ports)
+}
+
+fn deployment(valid: &Valid, scaled: bool) -> Deployment {
+    let contents = valid
+        .contents
+        .iter()
+        .flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]);
+    let annotations = BTreeMap::from([(BINDINGS_ANNOTATION.to_owned(), hash::short(contents))]);
+    let mut labels = valid.scope.pod_labels(valid.app(), valid.name());
+    labels.extend(network::client_labels(valid));
+    Deployment {
+        metadata: meta(valid),
+        spec: Some(DeploymentSpec {
+            // An autoscaler owns the number; writing it here would fight it.
+            replicas: (!scaled).then_some(valid.service.spec.replicas.min),
+            selector: pods::label_selector(selector(valid)),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".into()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            revision_history_limit: Some(3),
+            progress_deadline_seconds: Some(300),
+            template: pods::template(labels, annotations, workload::serving_pod(valid)),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn autoscaler(valid: &Valid) -> Option<HorizontalPodAutoscaler> {
+    let replicas = &valid.service.spec.replicas;
+    let max = replicas.max.filter(|max| *max > replicas.min)?;
+    Some(HorizontalPodAutoscaler {
+        metadata: meta(valid),
+        spec: Some(HorizontalPodAutoscalerSpec {
+            min_replicas: Some(replicas.min),
+            max_replicas: max,
+            scale_target_ref: CrossVersionObjectReference {
+                api_version: Some("apps/v1".into()),
+                kind: "Deployment".into(),
+                name: valid.name().to_owned(),
+            },
+            metrics: Some(vec![MetricSpec {
+                type_: "Resource".into(),
+                resource: Some(ResourceMetricSource {
+                    name: "cpu".into(),
+                    target: MetricTarget {
+                        type_: "Utilization".into(),
+                        average_utilization: Some(replicas.cpu_percent.unwrap_or(70)),
+                        ..MetricTarget::default()
+                    },
+                }),
+                ..MetricSpec::default()
+            }]),
+            behavior: None,
+        }),
+        status: None,
+    })
+}
+
+fn disruption_budget(valid: &Valid) -> PodDisruptionBudget {
+    PodDisruptionBudget {
+        metadata: meta(valid),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(pods::label_selector(selector(valid))),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    }
+}

@@ -1,0 +1,133 @@
+//! HTTPRoutes and the token policies in front of them: one pair for each kind of caller, because a
+//! policy governs a whole route in every implementation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef};
+use gateway_routes::api::{
+    BackendObjectReference, GROUP, HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteMatch,
+    HTTPRouteRule, HTTPRouteSpec, ParentReference,
+};
+
+use super::Valid;
+use crate::{
+    Objects, Planned, hash, names,
+    storefront::{SERVICE_PORT, url},
+};
+
+/// Who may call: the paths of a workload are grouped by this.
+type Callers = (AuthMode, BTreeSet<String>);
+
+/// Plans each token policy in front of its route, so that no path is ever open for a moment.
+pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
+    let mut groups: BTreeMap<Callers, Vec<&str>> = BTreeMap::new();
+    for route in &valid.service.spec.routes {
+        let callers = (route.auth, route.roles.iter().cloned().collect());
+        groups.entry(callers).or_default().push(&route.path);
+    }
+    for callers in groups.keys().filter(|(auth, _)| *auth != AuthMode::Public) {
+        objects.apply(&jwt_policy(valid, callers));
+    }
+    for (callers, paths) in &groups {
+        objects.apply(&http_route(valid, callers, paths));
+    }
+}
+
+/// Names of the planned routes.
+pub(super) fn names_of(valid: &Valid) -> BTreeSet<String> {
+    let routes = &valid.service.spec.routes;
+    routes
+        .iter()
+        .map(|r| name(valid, &(r.auth, r.roles.iter().cloned().collect())))
+        .collect()
+}
+
+fn name(valid: &Valid, (auth, roles): &Callers) -> String {
+    let kind = match auth {
+        AuthMode::Required => "required",
+        AuthMode::Optional => "optional",
+        AuthMode::Public => "public",
+    };
+    if roles.is_empty() {
+        return names::child(valid.name(), kind);
+    }
+    let tag = hash::short(roles.iter().map(String::as_bytes));
+    names::child(valid.name(), &format!("{kind}-{tag}"))
+}
+
+fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {
+    let name = name(valid, callers);
+    let (namespace, shop) = (&valid.scope.namespace, valid.shop());
+    let mut policy = JwtPolicy::new(
+        &name,
+        JwtPolicySpec {
+            target_refs: vec![PolicyTargetRef {
+                group: GROUP.to_owned(),
+                kind: "HTTPRoute".into(),
+                name: name.clone(),
+                section_name: None,
+            }],
+            issuer: url(&valid.storefront),
+            audiences: vec![shop.to_owned()],
+            jwks_uri: format!(
+                "http://{shop}-auth.{namespace}.svc:{SERVICE_PORT}/.well-known/jwks.json"
+            ),
+            mode: match callers.0 {
+                AuthMode::Required => JwtMode::Required,
+                AuthMode::Optional | AuthMode::Public => JwtMode::Optional,
+            },
+            roles: callers.1.iter().cloned().collect(),
+            claim_to_headers: Vec::new(),
+        },
+    );
+    policy.metadata = valid.scope.meta(&name, valid.app(), valid.name());
+    policy
+}
+
+fn http_route(valid: &Valid, callers: &Callers, paths: &[&str]) -> HTTPRoute {
+    let name = name(valid, callers);
+    let mut paths = paths.to_vec();
+    paths.sort_unstable();
+    paths.dedup();
+    // Eight matches are allowed in a rule, sixteen rules in a route: one rule for each path would be short of room.
+    let rules = paths.chunks(8).map(|chunk| HTTPRouteRule {
+        matches: Some(chunk.iter().map(|path| prefix(path)).collect()),
+        backend_refs: Some(vec![HTTPBackendRef {
+            backend: BackendObjectReference {
+                group: Some(String::new()),
+                kind: Some("Service".into()),
+                name: valid.name().to_owned(),
+                namespace: None,
+                port: u16::try_from(SERVICE_PORT).ok(),
+            },
+            weight: Some(1),
+            filters: None,
+        }]),
+        ..HTTPRouteRule::default()
+    });
+    let mut route = HTTPRoute::new(
+        &name,
+        HTTPRouteSpec {
+            parent_refs: Some(vec![ParentReference {
+                group: Some(GROUP.to_owned()),
+                kind: Some("Gateway".into()),
+                name: valid.shop().to_owned(),
+                ..ParentReference::default()
+            }]),
+            hostnames: Some(valid.storefront.spec.hostnames.clone()),
+            rules: Some(rules.collect()),
+        },
+    );
+    route.metadata = valid.scope.meta(&name, valid.app(), valid.name());
+    route
+}
+
+fn prefix(path: &str) -> HTTPRouteMatch {
+    HTTPRouteMatch {
+        path: Some(HTTPPathMatch {
+            type_: Some("PathPrefix".into()),
+            value: Some(path.to_owned()),
+        }),
+        ..HTTPRouteMatch::default()
+    }
+}

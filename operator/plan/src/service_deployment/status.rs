@@ -1,0 +1,204 @@
+use crds::{ServiceDeployment, ServiceDeploymentStatus};
+use gateway_routes::api::HTTPRoute;
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+
+use super::{Migration, Valid, routes};
+use crate::{
+    Applied, Objects, Outcome,
+    conditions::{self, Aspect},
+    pods,
+};
+
+/// What the ServiceDeployment's status says after a look. `valid` is given whenever the spec was found good.
+pub fn status(
+    service: &ServiceDeployment,
+    outcome: &Outcome<'_>,
+    valid: Option<&Valid>,
+    now: Timestamp,
+) -> ServiceDeploymentStatus {
+    let previous = service.status.clone().unwrap_or_default();
+    let generation = service.metadata.generation;
+    let mut status = ServiceDeploymentStatus {
+        observed_generation: generation,
+        ..previous.clone()
+    };
+    if let Some(valid) = valid {
+        let labels = pods::selector(valid.app(), valid.name());
+        let pairs: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        status.selector = Some(pairs.join(","));
+        status.migrated = match &valid.migration {
+            Migration::Done { revision } => Some(revision.clone()),
+            Migration::Unneeded => None,
+            Migration::Running { .. } | Migration::Failed { .. } => previous.migrated.clone(),
+        };
+    }
+    let known = &previous.conditions;
+    let partial = |aspects: Vec<Aspect>| conditions::partial(known, &aspects, generation, now);
+    status.conditions = match (outcome, valid) {
+        (Outcome::Applied(objects), Some(valid)) => {
+            let deployment = objects.get::<Deployment>(valid.name());
+            let counts = deployment.as_ref().and_then(|d| d.status.as_ref());
+            status.replicas = counts.and_then(|c| c.replicas).unwrap_or(0);
+            status.ready_replicas = counts.and_then(|c| c.ready_replicas).unwrap_or(0);
+            let parts = parts(valid, objects, deployment.as_ref());
+            let mut aspects = conditions::summary(&parts);
+            aspects.extend(parts);
+            conditions::conditions(known, &aspects, generation, now)
+        }
+        (Outcome::Applied(_), None) => previous.conditions.clone(),
+        (Outcome::Waiting(on), _) => {
+            let mut aspects = conditions::reconciling(on.reason, &on.message);
+            aspects.push(Aspect::no("BindingsReady", on.reason, on.message.clone()));
+            partial(aspects)
+        }
+        (Outcome::Invalid(why), _) => {
+            let mut aspects = conditions::stalled(why.reason, &why.message);
+            if why.reason == "MigrationFailed" {
+                aspects.push(Aspect::no("Migrated", why.reason, why.message.clone()));
+            }
+            partial(aspects)
+        }
+        (Outcome::Failed(text), _) => partial(conditions::reconciling("ReconcileFailed", text)),
+        (Outcome::Deleting(text), _) => partial(conditions::reconciling("Deleting", text)),
+        (Outcome::Paused, _) => partial(vec![Aspect::unknown(
+            "Ready",
+            "Paused",
+            "spec.paused is true: nothing is changed, the pods run on as they are",
+        )]),
+    };
+    status
+}
+
+fn parts(
+    valid: &Valid,
+    objects: &Objects<Applied>,
+    deployment: Option<&Deployment>,
+) -> Vec<Aspect> {
+    let mut parts = vec![
+        Aspect::yes(
+            "BindingsReady",
+            "Ready",
+            format!("{} bindings are mounted", valid.mounts.len()),
+        ),
+        match &valid.migration {
+            Migration::Unneeded => {
+                Aspect::yes("Migrated", "Unneeded", "there is nothing to migrate")
+            }
+            Migration::Done { .. } => {
+                Aspect::yes("Migrated", "Done", "the migration of this revision has run")
+            }
+            Migration::Running { job } => Aspect::no(
+                "Migrated",
+                "Migrating",
+                format!("waiting for Job {job} to end; the pods that there are run on"),
+            ),
+            Migration::Failed { job } => {
+                Aspect::no("Migrated", "MigrationFailed", format!("Job {job} failed"))
+            }
+        },
+        available(valid, deployment),
+    ];
+    let routes = routes::names_of(valid);
+    if !routes.is_empty() {
+        let refused = routes.iter().find_map(|name| refusal(objects, name));
+        parts.push(refused.map_or_else(
+            || {
+                Aspect::yes(
+                    "RoutesAccepted",
+                    "Accepted",
+                    format!("{} routes are served", routes.len()),
+                )
+            },
+            |text| Aspect::no("RoutesAccepted", "RoutesNotAccepted", text),
+        ));
+    }
+    parts
+}
+
+/// Whether the newest revision serves: all of its pods, not some of the old ones.
+fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
+    let no = |reason: &str, text: String| Aspect::no("Available", reason, text);
+    let name = valid.name();
+    let Some(deployment) = deployment else {
+        return no("NoPods", format!("Deployment {name} does not exist yet"));
+    };
+    let status = deployment.status.clone().unwrap_or_default();
+    let conditions = status.conditions.clone().unwrap_or_default();
+    let find = |type_: &str| {
+        conditions
+            .iter()
+            .find(|c: &&DeploymentCondition| c.type_ == type_)
+    };
+    let least = valid.service.spec.replicas.min;
+    let total = status.replicas.unwrap_or(0);
+    let updated = status.updated_replicas.unwrap_or(0);
+    let ready = status.available_replicas.unwrap_or(0);
+    let since = find("Available")
+        .filter(|c| c.status != "True")
+        .and_then(|c| c.last_transition_time.as_ref())
+        .map(|time| format!(" since {}", time.0))
+        .unwrap_or_default();
+    if let Some(stuck) = find("Progressing").filter(|c| c.status == "False") {
+        let text = stuck.message.clone().unwrap_or_default();
+        return no(
+            "RolloutStuck",
+            format!(
+                "Deployment {name} does not get on{since}: {text} See `kubectl describe pod -l app.kubernetes.io/instance={name}`"
+            ),
+        );
+    }
+    if let Some(failing) = find("ReplicaFailure").filter(|c| c.status == "True") {
+        let text = failing.message.clone().unwrap_or_default();
+        return no(
+            "PodsRefused",
+            format!("Deployment {name} cannot make pods: {text}"),
+        );
+    }
+    if status.observed_generation != deployment.metadata.generation {
+        return no(
+            "RollingOut",
+            format!("Deployment {name} has just been changed"),
+        );
+    }
+    // More pods than the least may be on their way up: that is scaling, not trouble.
+    if updated < total.max(least) || ready < least {
+        return no(
+            "RollingOut",
+            format!(
+                "Deployment {name}: {updated} of {} pods are of the newest revision, {ready} of at least {least} are available{since}",
+                total.max(least)
+            ),
+        );
+    }
+    Aspect::yes(
+        "Available",
+        "Available",
+        format!("{ready} pods are available"),
+    )
+}
+
+fn refusal(objects: &Objects<Applied>, name: &str) -> Option<String> {
+    let Some(route) = objects.get::<HTTPRoute>(name) else {
+        return Some(format!("HTTPRoute {name} does not exist yet"));
+    };
+    let generation = route.metadata.generation;
+    let parents = route.status.map(|s| s.parents).unwrap_or_default();
+    let Some(parent) = parents.first() else {
+        return Some(format!("no gateway has taken up HTTPRoute {name} yet"));
+    };
+    ["Accepted", "ResolvedRefs"].into_iter().find_map(|type_| {
+        let Some(c) = parent.conditions.iter().find(|c| c.type_ == type_) else {
+            return Some(format!(
+                "the gateway says nothing about {type_} of HTTPRoute {name} yet"
+            ));
+        };
+        if c.status == "True" && c.observed_generation == generation {
+            return None;
+        }
+        Some(format!(
+            "HTTPRoute {name}: {type_} is {} ({}) {}",
+            c.status, c.reason, c.message
+        ))
+    })
+}

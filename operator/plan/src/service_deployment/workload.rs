@@ -1,0 +1,257 @@
+//! The container of a workload: environment, files, probes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{
+        Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler,
+        LocalObjectReference, PodSpec, Probe, SleepAction, TopologySpreadConstraint, Volume,
+        VolumeMount,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use super::Valid;
+use crate::{
+    names,
+    pods::{self, env, mount},
+    storefront::{SERVICE_PORT, url},
+};
+
+/// Seconds that a pod goes on serving after it was told to end, so that nobody still sends to it.
+const PRE_STOP_SECS: i64 = 5;
+/// Seconds that requests in flight get after that.
+const DRAIN_SECS: i64 = 20;
+/// Until the kubelet kills: both of the above, and some air.
+const GRACE_SECS: i64 = 45;
+/// Name of the Service's and the container's HTTP port.
+pub(super) const HTTP: &str = "http";
+pub(super) const METRICS: &str = "metrics";
+const BINDINGS: &str = "/bindings";
+/// Services whose address every workload is told.
+const PEERS: [&str; 6] = [
+    "auth",
+    "user",
+    "product",
+    "order",
+    "payment",
+    "notification",
+];
+
+/// The pod of the Deployment.
+pub(super) fn serving_pod(valid: &Valid) -> PodSpec {
+    let spec = &valid.service.spec;
+    let mut ports = vec![port(HTTP, spec.port)];
+    ports.extend(spec.metrics_port.map(|number| port(METRICS, number)));
+    let container = Container {
+        args: (!spec.args.is_empty()).then(|| spec.args.clone()),
+        ports: Some(ports),
+        startup_probe: probe(valid, Kind::Startup),
+        liveness_probe: probe(valid, Kind::Liveness),
+        readiness_probe: probe(valid, Kind::Readiness),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                sleep: Some(SleepAction {
+                    seconds: PRE_STOP_SECS,
+                }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        ..container(valid, valid.app())
+    };
+    PodSpec {
+        topology_spread_constraints: Some(spread(valid)),
+        ..pod(valid, container, GRACE_SECS)
+    }
+}
+
+/// The pod of the migration Job: the same image and files, other arguments.
+pub(super) fn migrating_pod(valid: &Valid, args: &[String]) -> PodSpec {
+    let container = Container {
+        args: Some(args.to_vec()),
+        ..container(valid, "migrate")
+    };
+    PodSpec {
+        restart_policy: Some("OnFailure".into()),
+        ..pod(valid, container, 30)
+    }
+}
+
+fn pod(valid: &Valid, container: Container, grace_secs: i64) -> PodSpec {
+    let security = pods::pod_security(None, pods::PLATFORM_UID);
+    let secrets = &valid.service.spec.image_pull_secrets;
+    PodSpec {
+        service_account_name: Some(valid.name().to_owned()),
+        image_pull_secrets: (!secrets.is_empty()).then(|| {
+            secrets
+                .iter()
+                .map(|s| LocalObjectReference {
+                    name: s.name.clone(),
+                })
+                .collect()
+        }),
+        ..pods::pod(container, volumes(valid), security, grace_secs)
+    }
+}
+
+fn container(valid: &Valid, name: &str) -> Container {
+    let spec = &valid.service.spec;
+    let pull = spec.image_pull_policy.map(|p| p.as_str().to_owned());
+    Container {
+        name: name.to_owned(),
+        image: Some(spec.image.clone()),
+        image_pull_policy: Some(pull.unwrap_or_else(|| valid.platform.pull_policy.clone())),
+        command: (!spec.command.is_empty()).then(|| spec.command.clone()),
+        env: Some(environment(valid)),
+        resources: Some(pods::with_overrides(
+            pods::resources("25m", "48Mi", "256Mi"),
+            spec.resources.as_ref(),
+        )),
+        security_context: Some(pods::container_security()),
+        volume_mounts: Some(mounts(valid)),
+        ..Container::default()
+    }
+}
+
+fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }
+}
+
+/// What every workload is told; the user's own variables win.
+fn environment(valid: &Valid) -> Vec<EnvVar> {
+    let spec = &valid.service.spec;
+    let shop = valid.shop();
+    let at = |service: &str| format!("http://{shop}-{service}:{SERVICE_PORT}");
+    let storefront = &valid.storefront.spec;
+    let title = storefront.display_name.as_deref().unwrap_or(shop);
+    let mut vars: BTreeMap<String, String> = BTreeMap::from(
+        [
+            ("LISTEN", format!("0.0.0.0:{}", spec.port)),
+            ("PORT", spec.port.to_string()),
+            ("SERVICE_BINDING_ROOT", BINDINGS.to_owned()),
+            ("TOKEN_ISSUER", url(&valid.storefront)),
+            ("TOKEN_AUDIENCE", shop.to_owned()),
+            ("JWKS_URL", format!("{}/.well-known/jwks.json", at("auth"))),
+            ("SHOP_NAME", title.to_owned()),
+            ("SHOP_CURRENCIES", storefront.currencies.join(",")),
+            ("SHOP_URL", url(&valid.storefront)),
+            ("LOG", "info".to_owned()),
+            ("DRAIN_SECS", DRAIN_SECS.to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    if let Some(number) = spec.metrics_port {
+        vars.insert("ADMIN_LISTEN".into(), format!("0.0.0.0:{number}"));
+    }
+    for peer in PEERS {
+        vars.insert(format!("{}_URL", peer.to_uppercase()), at(peer));
+    }
+    for callee in &spec.calls {
+        let app = callee
+            .strip_prefix(shop)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .unwrap_or(callee);
+        let key = format!("{}_URL", app.to_uppercase().replace('-', "_"));
+        vars.insert(key, format!("http://{callee}:{SERVICE_PORT}"));
+    }
+    vars.extend(
+        spec.env
+            .iter()
+            .map(|var| (var.name.clone(), var.value.clone())),
+    );
+    vars.into_iter()
+        .map(|(key, value)| env(&key, value))
+        .collect()
+}
+
+fn volumes(valid: &Valid) -> Vec<Volume> {
+    let secrets = valid
+        .mounts
+        .iter()
+        .map(|(folder, secret)| pods::secret_volume(&volume_name(folder), secret));
+    secrets
+        .chain([pods::scratch_volume("tmp", "64Mi", false)])
+        .collect()
+}
+
+fn mounts(valid: &Valid) -> Vec<VolumeMount> {
+    let secrets = valid
+        .mounts
+        .keys()
+        .map(|folder| mount(&volume_name(folder), &format!("{BINDINGS}/{folder}"), true));
+    secrets.chain([mount("tmp", "/tmp", false)]).collect()
+}
+
+fn volume_name(folder: &str) -> String {
+    names::child("binding", folder)
+}
+
+/// Which of the three questions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Startup,
+    Liveness,
+    Readiness,
+}
+
+fn probe(valid: &Valid, kind: Kind) -> Option<Probe> {
+    let spec = &valid.service.spec;
+    let wanted = spec.probes.clone().unwrap_or_default();
+    let number = wanted.port.or(spec.metrics_port).unwrap_or(spec.port);
+    // Only a built-in process is known to answer these paths; it is told apart by its metrics port.
+    let known = spec.metrics_port.is_some() && spec.probes.is_none();
+    let path = match kind {
+        Kind::Startup | Kind::Liveness => wanted.liveness_path.or(known.then(|| "/healthz".into())),
+        Kind::Readiness => wanted.readiness_path.or(known.then(|| "/readyz".into())),
+    };
+    let (period, failures) = match kind {
+        Kind::Startup => (1, 120),
+        Kind::Liveness => (10, 3),
+        Kind::Readiness => (2, 2),
+    };
+    let port = IntOrString::Int(number);
+    let mut probe = Probe {
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(2),
+        ..Probe::default()
+    };
+    match path {
+        Some(path) => {
+            probe.http_get = Some(HTTPGetAction {
+                path: Some(path),
+                port,
+                ..HTTPGetAction::default()
+            });
+        }
+        None => {
+            probe.tcp_socket =
+                Some(k8s_openapi::api::core::v1::TCPSocketAction { host: None, port });
+        }
+    }
+    Some(probe)
+}
+
+/// Over zones and nodes where there are several, without ever refusing a pod.
+fn spread(valid: &Valid) -> Vec<TopologySpreadConstraint> {
+    ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        .into_iter()
+        .map(|key| TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: key.to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".into(),
+            label_selector: Some(pods::label_selector(pods::selector(
+                valid.app(),
+                valid.name(),
+            ))),
+            match_label_keys: Some(vec!["pod-template-hash".into()]),
+            ..TopologySpreadConstraint::default()
+        })
+        .collect()
+}

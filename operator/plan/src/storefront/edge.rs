@@ -1,0 +1,102 @@
+//! The shop's Gateway and its limits.
+
+use std::collections::BTreeMap;
+
+use crds::{PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
+use gateway_routes::api::{
+    AllowedRoutes, GROUP, Gateway, GatewaySpec, Listener, ListenerTls, RouteNamespaces,
+    SecretObjectReference,
+};
+
+use super::Valid;
+use crate::{Objects, Planned};
+
+/// Annotation of a Gateway with the release that its data plane runs.
+pub(crate) const VERSION_ANNOTATION: &str = "storefront.dev/version";
+
+/// Plans the Gateway, its limits first so that it never serves without them.
+pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
+    let limits = &valid.storefront.spec.gateway.rate_limits;
+    if !limits.is_empty() {
+        let mut policy = RateLimitPolicy::new(
+            valid.name(),
+            RateLimitPolicySpec {
+                target_refs: vec![PolicyTargetRef {
+                    group: GROUP.to_owned(),
+                    kind: "Gateway".into(),
+                    name: valid.name().to_owned(),
+                    section_name: None,
+                }],
+                limits: limits.clone(),
+            },
+        );
+        policy.metadata = valid.scope.meta(valid.name(), "gateway", valid.name());
+        objects.apply(&policy);
+    }
+    objects.apply(&gateway(valid));
+}
+
+fn gateway(valid: &Valid) -> Gateway {
+    let spec = &valid.storefront.spec;
+    let mut listeners = Vec::new();
+    for (index, host) in spec.hostnames.iter().enumerate() {
+        listeners.push(listener("http", index, 80, host, None));
+    }
+    if let Some(tls) = &spec.gateway.tls {
+        for (index, host) in spec.hostnames.iter().enumerate() {
+            listeners.push(listener(
+                "https",
+                index,
+                443,
+                host,
+                Some(&tls.secret_ref.name),
+            ));
+        }
+    }
+    let mut gateway = Gateway::new(
+        valid.name(),
+        GatewaySpec {
+            gateway_class_name: spec.gateway.class_name.clone(),
+            listeners,
+            addresses: None,
+            infrastructure: None,
+        },
+    );
+    gateway.metadata = valid.scope.meta(valid.name(), "gateway", valid.name());
+    gateway.metadata.annotations = Some(BTreeMap::from([(
+        VERSION_ANNOTATION.to_owned(),
+        valid.version.clone(),
+    )]));
+    gateway
+}
+
+fn listener(scheme: &str, index: usize, port: u16, host: &str, secret: Option<&str>) -> Listener {
+    let name = if index == 0 {
+        scheme.to_owned()
+    } else {
+        format!("{scheme}-{}", index + 1)
+    };
+    Listener {
+        name,
+        hostname: Some(host.to_owned()),
+        port,
+        protocol: scheme.to_uppercase(),
+        tls: secret.map(|secret| ListenerTls {
+            mode: Some("Terminate".into()),
+            certificate_refs: Some(vec![SecretObjectReference {
+                group: Some(String::new()),
+                kind: Some("Secret".into()),
+                name: secret.to_owned(),
+                namespace: None,
+            }]),
+            options: None,
+        }),
+        allowed_routes: Some(AllowedRoutes {
+            namespaces: Some(RouteNamespaces {
+                from: Some("Same".into()),
+                selector: None,
+            }),
+            kinds: None,
+        }),
+    }
+}

@@ -1,0 +1,133 @@
+//! Storefront: one shop, its platform parts and its services.
+
+mod catalogue;
+mod data_services;
+mod desired;
+mod edge;
+pub(crate) mod flows;
+mod material;
+mod secrets;
+mod status;
+mod teardown;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use crds::Storefront;
+use kube::core::ApiResource;
+
+pub use catalogue::{SERVICES, ServiceName};
+pub use desired::desired;
+pub(crate) use edge::VERSION_ANNOTATION;
+pub use material::{Fresh, SigningKey};
+pub use status::status;
+pub use teardown::{Live, Teardown, teardown};
+pub use validate::{Server, Valid, for_deletion, validate};
+
+/// The decoded content of a Secret.
+pub type Data = BTreeMap<String, Vec<u8>>;
+
+/// Port of the Service of every workload.
+pub const SERVICE_PORT: i32 = 8080;
+/// Port of probes and metrics of every built-in workload.
+pub const METRICS_PORT: i32 = 9090;
+/// The data plane that the platform brings along.
+pub const BUILT_IN_CLASS: &str = "storefront";
+
+/// What is known about the world around a Storefront.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The shop's own Secrets that exist, by name: those of [`secret_names`].
+    pub own: BTreeMap<String, Data>,
+    /// The user's Secrets that exist, by name: those of [`referenced_secrets`].
+    pub referenced: BTreeMap<String, Data>,
+    /// New random material; used only where `own` has none.
+    pub fresh: Fresh,
+}
+
+/// Names of the shop's own Secrets that hold something that must not change by itself.
+pub fn secret_names(storefront: &Storefront) -> Vec<String> {
+    let name = storefront.metadata.name.as_deref().unwrap_or_default();
+    let mut names: Vec<String> = [
+        "admin",
+        "signing-keys",
+        "internal",
+        "nats-auth",
+        "redis-auth",
+    ]
+    .into_iter()
+    .map(|part| format!("{name}-{part}"))
+    .collect();
+    if storefront.spec.database.external.is_none() {
+        names.push(format!("{name}-postgres-admin"));
+    }
+    names
+}
+
+/// Names of the user's Secrets that the spec refers to.
+pub fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
+    let spec = &storefront.spec;
+    let external = spec
+        .database
+        .external
+        .as_ref()
+        .map(|e| e.admin_secret_ref.name.clone());
+    let tls = spec.gateway.tls.as_ref().map(|t| t.secret_ref.name.clone());
+    let smtp = spec
+        .notifications
+        .email
+        .smtp
+        .secret_ref
+        .as_ref()
+        .map(|r| r.name.clone());
+    [external, tls, smtp].into_iter().flatten().collect()
+}
+
+/// The scheme and first host of the shop, as clients write it.
+pub fn url(storefront: &Storefront) -> String {
+    let scheme = if storefront.spec.gateway.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let host = storefront
+        .spec
+        .hostnames
+        .first()
+        .map_or("localhost", String::as_str);
+    format!("{scheme}://{host}")
+}
+
+/// The release that the shop runs: what the spec says, else what it has run so far, else the operator's own.
+pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
+    let pinned = storefront
+        .status
+        .as_ref()
+        .and_then(|status| status.version.clone());
+    storefront
+        .spec
+        .version
+        .clone()
+        .or(pinned)
+        .unwrap_or_else(|| platform.version.clone())
+}
+
+/// Kinds that are looked through for objects that no plan names any more.
+pub fn pruned_kinds() -> Vec<ApiResource> {
+    use k8s_openapi::api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{Secret, Service},
+        networking::v1::NetworkPolicy,
+    };
+    vec![
+        ApiResource::erase::<crds::ServiceDeployment>(&()),
+        ApiResource::erase::<crds::DatabaseBinding>(&()),
+        ApiResource::erase::<crds::RateLimitPolicy>(&()),
+        ApiResource::erase::<gateway_routes::api::Gateway>(&()),
+        ApiResource::erase::<Deployment>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<NetworkPolicy>(&()),
+        ApiResource::erase::<Secret>(&()),
+    ]
+}

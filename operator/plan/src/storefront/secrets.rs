@@ -1,0 +1,200 @@
+//! The shop's Secrets.
+
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+
+use super::{
+    Data, Valid,
+    data_services::{BUS_USER, nats_config, redis_config},
+    material::{kept, signing_keys},
+};
+use crate::{Mode, Objects, Planned, pods};
+
+const OPAQUE: &str = "Opaque";
+
+/// Plans every Secret, in front of whatever mounts it.
+pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
+    let own = |part: &str| valid.seen.own.get(&valid.child(part));
+    let fresh = &valid.seen.fresh;
+
+    let admin_password = kept(own("admin"), "password", &fresh.admin_password);
+    push_kept(
+        valid,
+        objects,
+        "admin",
+        OPAQUE,
+        admin(valid, &admin_password),
+    );
+    push_kept(
+        valid,
+        objects,
+        "signing-keys",
+        OPAQUE,
+        signing_keys(own("signing-keys"), &fresh.signing_key),
+    );
+    let token = kept(own("internal"), "token", &fresh.internal_token);
+    push_kept(
+        valid,
+        objects,
+        "internal",
+        OPAQUE,
+        text([("token", token.as_str())]),
+    );
+
+    if valid.storefront.spec.database.external.is_none() {
+        let password = kept(own("postgres-admin"), "password", &fresh.postgres_password);
+        push_kept(
+            valid,
+            objects,
+            "postgres-admin",
+            "servicebinding.io/postgresql",
+            postgres_admin(valid, &password),
+        );
+    }
+    let nats = kept(own("nats-auth"), "password", &fresh.nats_password);
+    push_kept(
+        valid,
+        objects,
+        "nats-auth",
+        "servicebinding.io/nats",
+        nats_binding(valid, &nats),
+    );
+    let redis = kept(own("redis-auth"), "password", &fresh.redis_password);
+    push_kept(
+        valid,
+        objects,
+        "redis-auth",
+        "servicebinding.io/redis",
+        redis_binding(valid, &redis),
+    );
+
+    // Made out of the ones above, so there is nothing in them that could be lost.
+    let storage = &valid.storefront.spec.queue.nats.storage;
+    let config = nats_config(&valid.child("nats"), storage, &nats);
+    objects.apply(&derived(
+        valid,
+        "nats-config",
+        OPAQUE,
+        text([("nats.conf", config.as_str())]),
+    ));
+    let config = redis_config(&redis);
+    objects.apply(&derived(
+        valid,
+        "redis-config",
+        OPAQUE,
+        text([("redis.conf", config.as_str())]),
+    ));
+    objects.apply(&derived(
+        valid,
+        "smtp",
+        "servicebinding.io/smtp",
+        smtp(valid),
+    ));
+}
+
+/// A Secret whose content must outlive every mistake of ours: created once, then only kept in shape.
+/// With `deletionPolicy: Retain` it has no owner, so that data left behind can still be opened.
+fn push_kept(valid: &Valid, objects: &mut Objects<Planned>, part: &str, kind: &str, data: Data) {
+    let name = valid.child(part);
+    let mode = if valid.seen.own.contains_key(&name) {
+        Mode::Apply
+    } else {
+        Mode::Create
+    };
+    let mut meta = meta(valid, part);
+    if valid.retains() {
+        meta.owner_references = None;
+    }
+    objects.push(mode, &pods::secret(meta, kind, data));
+}
+
+fn derived(valid: &Valid, part: &str, kind: &str, data: Data) -> Secret {
+    pods::secret(meta(valid, part), kind, data)
+}
+
+fn meta(valid: &Valid, part: &str) -> ObjectMeta {
+    let name = valid.child(part);
+    valid.scope.meta(&name, part, &name)
+}
+
+fn text<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Data {
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+fn admin(valid: &Valid, password: &str) -> Data {
+    let host = valid
+        .storefront
+        .spec
+        .hostnames
+        .first()
+        .map_or("localhost", String::as_str);
+    let email = format!("admin@{host}");
+    text([
+        ("email", email.as_str()),
+        ("username", "admin"),
+        ("password", password),
+    ])
+}
+
+fn postgres_admin(valid: &Valid, password: &str) -> Data {
+    let host = format!("{}.{}.svc", valid.child("postgres"), valid.scope.namespace);
+    text([
+        ("type", "postgresql"),
+        ("provider", "storefront"),
+        ("host", host.as_str()),
+        ("port", "5432"),
+        ("username", "postgres"),
+        ("password", password),
+    ])
+}
+
+fn nats_binding(valid: &Valid, password: &str) -> Data {
+    let host = valid.child("nats");
+    let uri = format!("nats://{host}:4222");
+    text([
+        ("type", "nats"),
+        ("provider", "storefront"),
+        ("host", host.as_str()),
+        ("port", "4222"),
+        ("uri", uri.as_str()),
+        ("username", BUS_USER),
+        ("password", password),
+    ])
+}
+
+fn redis_binding(valid: &Valid, password: &str) -> Data {
+    let host = valid.child("redis");
+    let uri = format!("redis://:{password}@{host}:6379/0");
+    text([
+        ("type", "redis"),
+        ("provider", "storefront"),
+        ("host", host.as_str()),
+        ("port", "6379"),
+        ("uri", uri.as_str()),
+        ("password", password),
+    ])
+}
+
+fn smtp(valid: &Valid) -> Data {
+    let smtp = &valid.storefront.spec.notifications.email.smtp;
+    let port = smtp.port.to_string();
+    let mut data = text([
+        ("type", "smtp"),
+        ("provider", "storefront"),
+        ("host", smtp.host.as_str()),
+        ("port", port.as_str()),
+        ("from", smtp.from.as_str()),
+    ]);
+    let login = smtp
+        .secret_ref
+        .as_ref()
+        .and_then(|r| valid.seen.referenced.get(&r.name));
+    for key in ["username", "password"] {
+        if let Some(value) = login.and_then(|login| login.get(key)) {
+            data.insert(key.to_owned(), value.clone());
+        }
+    }
+    data
+}

@@ -1,0 +1,304 @@
+use crds::{
+    Condition, LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus,
+    storefront::Blocker,
+};
+use gateway_routes::api::Gateway;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::apps::v1::{Deployment, StatefulSet},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+
+use super::{SERVICES, Server, Valid, url};
+use crate::{
+    Applied, Objects, Outcome,
+    conditions::{self, Aspect},
+};
+
+/// What the Storefront's status says after a look. `valid` is given whenever the spec was found good.
+pub fn status(
+    storefront: &Storefront,
+    outcome: &Outcome<'_>,
+    valid: Option<&Valid>,
+    now: Timestamp,
+) -> StorefrontStatus {
+    let previous = storefront.status.clone().unwrap_or_default();
+    let generation = storefront.metadata.generation;
+    let mut status = StorefrontStatus {
+        observed_generation: generation,
+        ..previous.clone()
+    };
+    if let Some(valid) = valid {
+        status.version = Some(valid.version().to_owned());
+        status.url = Some(url(storefront));
+        status.admin_secret_ref = Some(LocalRef::new(valid.child("admin")));
+    }
+    let known = &previous.conditions;
+    status.conditions = match outcome {
+        Outcome::Applied(objects) => {
+            let look = look(valid, objects);
+            status.blocked_by = look.blocker;
+            status.services = Some(look.services);
+            let mut aspects = conditions::summary(&look.aspects);
+            aspects.extend(look.aspects);
+            conditions::conditions(known, &aspects, generation, now)
+        }
+        Outcome::Waiting(on) => {
+            let aspects = conditions::reconciling(on.reason, &on.message);
+            conditions::partial(known, &aspects, generation, now)
+        }
+        Outcome::Invalid(why) => {
+            let aspects = conditions::stalled(why.reason, &why.message);
+            conditions::partial(known, &aspects, generation, now)
+        }
+        Outcome::Failed(text) => {
+            let aspects = conditions::reconciling("ReconcileFailed", text);
+            conditions::partial(known, &aspects, generation, now)
+        }
+        Outcome::Deleting(text) => {
+            let aspects = conditions::reconciling("Deleting", text);
+            conditions::partial(known, &aspects, generation, now)
+        }
+        Outcome::Paused => {
+            let text = "spec.paused is true: nothing is changed, the shop runs on as it is";
+            let aspects = [Aspect::unknown("Ready", "Paused", text)];
+            conditions::partial(known, &aspects, generation, now)
+        }
+    };
+    status
+}
+
+struct Look {
+    aspects: Vec<Aspect>,
+    services: ServiceCounts,
+    blocker: Option<Blocker>,
+}
+
+/// One part of the shop, and since when it has not been ready.
+struct Part {
+    kind: &'static str,
+    name: String,
+    ready: bool,
+    since: Option<Time>,
+    message: String,
+}
+
+fn look(valid: Option<&Valid>, objects: &Objects<Applied>) -> Look {
+    let name = valid.map(Valid::name).unwrap_or_default();
+    let database = match valid.map(Valid::server) {
+        Some(Server::External { admin_secret }) => Part {
+            kind: "Secret",
+            name: admin_secret,
+            ready: true,
+            since: None,
+            message: "the shop uses a server of its owner's".into(),
+        },
+        _ => stateful(objects, &format!("{name}-postgres")),
+    };
+    let queue = stateful(objects, &format!("{name}-nats"));
+    let cache = cache(objects, &format!("{name}-redis"));
+    let services: Vec<Part> = SERVICES
+        .iter()
+        .map(|s| service(objects, &format!("{name}-{s}")))
+        .collect();
+    let gateway = gateway(objects, name);
+
+    let ready = services.iter().filter(|part| part.ready).count();
+    let counts = ServiceCounts {
+        ready: i32::try_from(ready).unwrap_or(i32::MAX),
+        total: i32::try_from(services.len()).unwrap_or(i32::MAX),
+        summary: format!("{ready}/{}", services.len()),
+    };
+    let first_service = services.iter().find(|part| !part.ready);
+    let services_aspect = first_service.map_or_else(
+        || {
+            Aspect::yes(
+                "ServicesReady",
+                "Ready",
+                format!("all {} services are ready", services.len()),
+            )
+        },
+        |part| {
+            Aspect::no(
+                "ServicesReady",
+                "ServicesNotReady",
+                format!(
+                    "{} of {} services are ready; {}",
+                    ready,
+                    services.len(),
+                    blocked(part)
+                ),
+            )
+        },
+    );
+    let aspects = vec![
+        aspect("DatabaseReady", "DatabaseNotReady", &database),
+        aspect("QueueReady", "QueueNotReady", &queue),
+        aspect("CacheReady", "CacheNotReady", &cache),
+        services_aspect,
+        aspect("GatewayProgrammed", "GatewayNotProgrammed", &gateway),
+    ];
+    let blocker = [&database, &queue, &cache]
+        .into_iter()
+        .chain(&services)
+        .chain([&gateway])
+        .find(|part| !part.ready)
+        .map(|part| Blocker {
+            kind: part.kind.to_owned(),
+            name: part.name.clone(),
+            since: part.since.clone(),
+            message: part.message.clone(),
+        });
+    Look {
+        aspects,
+        services: counts,
+        blocker,
+    }
+}
+
+fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
+    if part.ready {
+        Aspect::yes(
+            type_,
+            "Ready",
+            format!("{} {} is ready", part.kind, part.name),
+        )
+    } else {
+        Aspect::no(type_, reason, blocked(part))
+    }
+}
+
+/// The sentence names the child, the instant since when, and the reason; it must read the same until
+/// something changes, so it never says "for 35 s".
+fn blocked(part: &Part) -> String {
+    let since = part
+        .since
+        .as_ref()
+        .map(|time| format!(" since {}", time.0))
+        .unwrap_or_default();
+    format!(
+        "{} {} is not ready{since}: {}",
+        part.kind, part.name, part.message
+    )
+}
+
+fn missing(kind: &'static str, name: &str) -> Part {
+    Part {
+        kind,
+        name: name.to_owned(),
+        ready: false,
+        since: None,
+        message: "it does not exist yet".into(),
+    }
+}
+
+fn stateful(objects: &Objects<Applied>, name: &str) -> Part {
+    let Some(set) = objects.get::<StatefulSet>(name) else {
+        return missing("StatefulSet", name);
+    };
+    let current = set
+        .status
+        .as_ref()
+        .is_some_and(|s| s.observed_generation == set.metadata.generation);
+    let pods = set
+        .status
+        .as_ref()
+        .and_then(|s| s.ready_replicas)
+        .unwrap_or(0);
+    Part {
+        kind: "StatefulSet",
+        name: name.to_owned(),
+        ready: current && pods >= 1,
+        since: set
+            .metadata
+            .creation_timestamp
+            .filter(|_| pods == 0 && set.status.is_none()),
+        message: format!("{pods} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
+    }
+}
+
+fn cache(objects: &Objects<Applied>, name: &str) -> Part {
+    let Some(deployment) = objects.get::<Deployment>(name) else {
+        return missing("Deployment", name);
+    };
+    let status = deployment.status.unwrap_or_default();
+    let pods = status.ready_replicas.unwrap_or(0);
+    let available = status
+        .conditions
+        .unwrap_or_default()
+        .into_iter()
+        .find(|c| c.type_ == "Available");
+    Part {
+        kind: "Deployment",
+        name: name.to_owned(),
+        ready: status.observed_generation == deployment.metadata.generation && pods >= 1,
+        since: available
+            .filter(|c| c.status != "True")
+            .and_then(|c| c.last_transition_time),
+        message: format!("{pods} of 1 pods are ready"),
+    }
+}
+
+fn service(objects: &Objects<Applied>, name: &str) -> Part {
+    let Some(service) = objects.get::<ServiceDeployment>(name) else {
+        return missing("ServiceDeployment", name);
+    };
+    let conditions = service.status.map(|s| s.conditions).unwrap_or_default();
+    from_conditions(
+        "ServiceDeployment",
+        name,
+        &conditions,
+        service.metadata.generation,
+    )
+}
+
+fn from_conditions(
+    kind: &'static str,
+    name: &str,
+    list: &[Condition],
+    generation: Option<i64>,
+) -> Part {
+    let ready = conditions::find(list, "Ready");
+    Part {
+        kind,
+        name: name.to_owned(),
+        ready: conditions::is_ready(list, generation),
+        since: ready
+            .filter(|c| !c.is_true())
+            .map(|c| c.last_transition_time.clone()),
+        message: match ready {
+            Some(c) if !c.is_true() => c.message.clone(),
+            Some(_) => "its newest generation has not been looked at yet".into(),
+            None => "it has not been looked at yet".into(),
+        },
+    }
+}
+
+fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
+    let Some(gateway) = objects.get::<Gateway>(name) else {
+        return missing("Gateway", name);
+    };
+    let list = gateway.status.map(|s| s.conditions).unwrap_or_default();
+    let programmed = list.iter().find(|c| c.type_ == "Programmed");
+    let refused = list
+        .iter()
+        .find(|c| c.type_ == "Accepted" && c.status == "False");
+    let ready = programmed.is_some_and(|c| {
+        c.status == "True" && c.observed_generation == gateway.metadata.generation
+    });
+    let speaks = refused.or(programmed.filter(|c| c.status != "True"));
+    Part {
+        kind: "Gateway",
+        name: name.to_owned(),
+        ready,
+        since: speaks.map(|c| c.last_transition_time.clone()),
+        message: match speaks {
+            Some(c) if !c.message.is_empty() => c.message.clone(),
+            Some(c) => c.reason.clone(),
+            None => format!(
+                "no controller has programmed it yet; is there one for the class {}?",
+                gateway.spec.gateway_class_name
+            ),
+        },
+    }
+}

@@ -1,0 +1,126 @@
+//! Deletion of a shop, in an order in which every database is still reachable when its fate is decided.
+
+use crds::{DatabaseBinding, ServiceDeployment};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
+
+use super::{Valid, catalogue, desired};
+use crate::{
+    Mode, ObjectKey, Objects, Planned,
+    objects::{key_of, planned},
+};
+
+/// The children that are still there, found by the owner label.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Services of the shop itself (a team's services stay).
+    pub services: Vec<ServiceDeployment>,
+    /// Databases of the shop itself.
+    pub bindings: Vec<DatabaseBinding>,
+}
+
+/// The next step of a deletion. Repeat until `waiting_for` is `None`; then remove the finalizer, and
+/// the garbage collector takes what is left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Teardown {
+    /// Write these first: they carry the deletion policy to what it governs.
+    pub apply: Objects<Planned>,
+    /// Then delete these (those that are being deleted already are not named again).
+    pub delete: Vec<ObjectKey>,
+    /// What is still there, for the status; `None`: nothing.
+    pub waiting_for: Option<String>,
+}
+
+/// Plans the next step of the deletion of a shop.
+pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
+    let namespace = &valid.scope.namespace;
+    if !live.services.is_empty() {
+        let names: Vec<&str> = live
+            .services
+            .iter()
+            .filter_map(|s| s.metadata.name.as_deref())
+            .collect();
+        return Teardown {
+            apply: policies(valid, live),
+            delete: live
+                .services
+                .iter()
+                .filter(|s| s.metadata.deletion_timestamp.is_none())
+                .filter_map(|s| s.metadata.name.as_deref())
+                .map(|name| key_of::<ServiceDeployment>(namespace, name))
+                .collect(),
+            waiting_for: Some(format!(
+                "waiting for the services {} to end",
+                names.join(", ")
+            )),
+        };
+    }
+    if live.bindings.is_empty() {
+        return Teardown {
+            apply: policies(valid, live),
+            delete: Vec::new(),
+            waiting_for: None,
+        };
+    }
+    let outdated = live.bindings.iter().any(|b| is_outdated(valid, b));
+    let names: Vec<&str> = live
+        .bindings
+        .iter()
+        .filter_map(|b| b.metadata.name.as_deref())
+        .collect();
+    Teardown {
+        apply: policies(valid, live),
+        // A binding must know the policy before it is told to go.
+        delete: if outdated {
+            Vec::new()
+        } else {
+            going(namespace, live)
+        },
+        waiting_for: Some(format!(
+            "waiting for the databases {} ({:?})",
+            names.join(", "),
+            valid.storefront.spec.deletion_policy
+        )),
+    }
+}
+
+fn going(namespace: &str, live: &Live) -> Vec<ObjectKey> {
+    live.bindings
+        .iter()
+        .filter(|b| b.metadata.deletion_timestamp.is_none())
+        .filter_map(|b| b.metadata.name.as_deref())
+        .map(|name| key_of::<DatabaseBinding>(namespace, name))
+        .collect()
+}
+
+fn is_outdated(valid: &Valid, binding: &DatabaseBinding) -> bool {
+    binding.metadata.deletion_timestamp.is_none()
+        && binding.spec.reclaim_policy != valid.storefront.spec.deletion_policy
+}
+
+/// Brings the policy to everything that decides about data: Secrets (owned or not), volumes (kept or
+/// not), bindings. Only what is there is written; nothing comes back to life.
+fn policies(valid: &Valid, live: &Live) -> Objects<Planned> {
+    let carriers = desired(valid).items.into_iter().filter(|item| {
+        let is_set = item.key == key_of::<StatefulSet>(&item.key.namespace, &item.key.name);
+        let is_secret = item.key == key_of::<Secret>(&item.key.namespace, &item.key.name);
+        is_set || (is_secret && valid.seen.own.contains_key(&item.key.name))
+    });
+    let bindings = live
+        .bindings
+        .iter()
+        .filter(|b| is_outdated(valid, b))
+        .map(|live| {
+            let service = super::SERVICES.into_iter().find(|service| {
+                live.metadata.name.as_deref() == Some(valid.child(service).as_str())
+            });
+            let mut binding = catalogue::database_binding(valid, service.unwrap_or("auth"));
+            binding.metadata.name.clone_from(&live.metadata.name);
+            // An apply with a resourceVersion cannot create: it fails where the object has gone meanwhile.
+            binding
+                .metadata
+                .resource_version
+                .clone_from(&live.metadata.resource_version);
+            planned(Mode::Apply, &binding)
+        });
+    carriers.chain(bindings).collect()
+}
