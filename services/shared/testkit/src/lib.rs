@@ -1,1 +1,20 @@
-//! Not yet furnished.
+#![doc = include_str!("../README.md")]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod db;
+mod eventually;
+mod http;
+mod servers;
+mod still;
+mod tokens;
+
+pub use crate::db::{TestDb, db};
+pub use crate::eventually::{eventually, eventually_within};
+pub use crate::http::{Answer, Call, delete, get, post, put, request};
+pub use crate::servers::{Nats, Redis, free_port, nats, redis};
+pub use crate::still::{FixedClock, SeededEntropy};
+pub use crate::tokens::TestTokens;

@@ -1,0 +1,115 @@
+//! A NATS server with JetStream.
+
+use std::path::PathBuf;
+use std::process::Child;
+
+use tempfile::TempDir;
+
+use super::{find, free_port, kill, listening, start};
+
+/// A NATS server of one's own; killed when dropped.
+pub struct Nats {
+    folder: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+/// Starts a NATS server with JetStream on an empty store.
+pub async fn nats() -> Nats {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut nats = Nats {
+        folder,
+        port: free_port(),
+        child: None,
+    };
+    nats.start().await;
+    nats
+}
+
+fn program() -> PathBuf {
+    let told = std::env::var_os("STOREFRONT_NATS_SERVER").map(PathBuf::from);
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let places: Vec<PathBuf> = told
+        .into_iter()
+        .chain([home.join(".cache/storefront/bin/nats-server")])
+        .collect();
+    find("nats-server", &places).expect("nats-server: see the README of testkit")
+}
+
+impl Nats {
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it, on what its store holds, and waits until it listens.
+    pub async fn start(&mut self) {
+        let store = self.folder.path().join("store");
+        let args = [
+            "-a".into(),
+            "127.0.0.1".into(),
+            "-p".into(),
+            self.port.to_string(),
+        ];
+        let args = args.into_iter().chain([
+            "-js".to_owned(),
+            "-sd".to_owned(),
+            store.to_string_lossy().into_owned(),
+        ]);
+        self.child = Some(start(&program(), args, &self.folder.path().join("log")));
+        listening(self.port, "the NATS server listens").await;
+    }
+
+    /// Kills it without warning (SIGKILL).
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            kill(&mut child);
+        }
+    }
+
+    /// Kills it and deletes its store: streams and consumers are gone.
+    pub fn wipe(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.folder.path().join("store")).expect("the store is deleted");
+    }
+
+    /// Kills it and keeps a copy of its store, to be put back by [`Nats::restore`].
+    pub fn backup(&mut self) -> TempDir {
+        self.kill();
+        let copy = tempfile::tempdir().expect("a temporary folder");
+        copy_folder(
+            &self.folder.path().join("store"),
+            &copy.path().join("store"),
+        );
+        copy
+    }
+
+    /// Kills it and puts an older store in place of the present one.
+    pub fn restore(&mut self, backup: &TempDir) {
+        self.wipe();
+        copy_folder(
+            &backup.path().join("store"),
+            &self.folder.path().join("store"),
+        );
+    }
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "copying a store failed"
+    );
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
