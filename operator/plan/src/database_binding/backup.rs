@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::{BackupStatus, DatabaseBinding};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
@@ -13,18 +14,20 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use super::{Valid, secret_name};
+use super::names::Wanted;
 use crate::{
-    Objects, Planned, hash, names,
-    pods::{self, mount},
+    Objects, Planned, Platform, hash, names,
+    objects::{OWNER_UID_LABEL, owner_of},
+    pods::{self, Scope, mount},
     storefront::flows::DATABASE_CLIENT,
 };
 
-/// Where the volume is in the Job's pod.
-pub const BACKUP_MOUNT: &str = "/backup";
 /// Tries before the backup counts as failed; nothing is dropped then.
 const TRIES: i32 = 6;
+/// Size of the volume with the dumps of one binding.
 const SIZE: &str = "5Gi";
+/// User of the PostgreSQL image.
+const POSTGRES_UID: i64 = 26;
 
 /// A dump counts only once it has been listed from end to end and has its final name.
 const SCRIPT: &str = r#"set -eu
@@ -37,41 +40,81 @@ mv "/backup/$BACKUP_FILE.part" "/backup/$BACKUP_FILE"
 sync
 "#;
 
-/// Name of the Job that dumps this binding's database.
-pub fn backup_job_name(valid: &Valid) -> String {
-    names::child(valid.name(), &format!("backup-{}", tag(valid)))
+/// How far the dump is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BackupState {
+    /// The dump is complete and has been read back: the database may go.
+    Done(BackupStatus),
+    /// The Job has not ended (or is not there yet): apply [`backup`], look again when it changes.
+    Running,
+    /// The Job has given up: nothing may be dropped until somebody acts.
+    Failed,
+}
+
+/// Name of the Job that dumps this binding's database; each life of a binding has its own.
+pub fn backup_job_name(wanted: &Wanted) -> String {
+    names::child(&wanted.mark.name, &format!("backup-{}", tag(wanted)))
 }
 
 /// Name of the volume claim that holds the dumps; it survives the binding.
-pub fn backup_volume_name(valid: &Valid) -> String {
-    names::child(valid.name(), "backup")
+pub fn backup_volume_name(wanted: &Wanted) -> String {
+    names::child(&wanted.mark.name, "backup")
 }
 
-/// The dump's file in the volume: each life of a binding has its own, so that none is overwritten.
-pub(super) fn file(valid: &Valid) -> String {
-    format!("{}-{}.dump", valid.names.database, tag(valid))
-}
-
-fn tag(valid: &Valid) -> String {
-    hash::short([valid.names.uid.as_bytes()])
-}
-
-/// Plans the volume and the Job.
-pub(super) fn plan(valid: &Valid) -> Objects<Planned> {
+/// The volume and the Job that take the dump. The Job logs in with the binding's own Secret, which
+/// must still be good. `release` is the shop's version, where the server is a shop's.
+pub fn backup(
+    binding: &DatabaseBinding,
+    wanted: &Wanted,
+    platform: &Platform,
+    release: &str,
+) -> Objects<Planned> {
+    let scope = Scope {
+        namespace: wanted.mark.namespace.clone(),
+        storefront: binding.spec.server_ref.storefront.clone(),
+        owner: owner_of(binding),
+    };
     let mut objects = Objects::new();
-    objects.apply(&volume(valid));
-    objects.apply(&job(valid));
+    objects.apply(&volume(&scope, wanted));
+    objects.apply(&job(&scope, wanted, platform, release));
     objects
 }
 
-fn volume(valid: &Valid) -> PersistentVolumeClaim {
-    let mut meta = valid
-        .scope
-        .meta(&backup_volume_name(valid), "backup", valid.name());
+/// Reads the Job of [`backup_job_name`].
+pub fn backup_state(wanted: &Wanted, job: Option<&Job>) -> BackupState {
+    let Some(status) = job.and_then(|job| job.status.as_ref()) else {
+        return BackupState::Running;
+    };
+    let list = status.conditions.as_deref().unwrap_or_default();
+    let has = |type_: &str| list.iter().any(|c| c.type_ == type_ && c.status == "True");
+    if has("Complete") {
+        BackupState::Done(BackupStatus {
+            volume_claim: backup_volume_name(wanted),
+            file: file(wanted),
+            completed_at: status.completion_time.clone(),
+        })
+    } else if has("Failed") {
+        BackupState::Failed
+    } else {
+        BackupState::Running
+    }
+}
+
+/// Each life of a binding has a file of its own, so that no dump overwrites another.
+fn file(wanted: &Wanted) -> String {
+    format!("{}-{}.dump", wanted.names.database, tag(wanted))
+}
+
+fn tag(wanted: &Wanted) -> String {
+    hash::short([wanted.mark.uid.as_bytes()])
+}
+
+fn volume(scope: &Scope, wanted: &Wanted) -> PersistentVolumeClaim {
+    let mut meta = scope.meta(&backup_volume_name(wanted), "backup", &wanted.mark.name);
     // Without an owner: it is made to outlive the binding, and the shop.
     meta.owner_references = None;
     if let Some(labels) = meta.labels.as_mut() {
-        labels.remove(crate::objects::OWNER_UID_LABEL);
+        labels.remove(OWNER_UID_LABEL);
     }
     PersistentVolumeClaim {
         metadata: meta,
@@ -90,50 +133,52 @@ fn volume(valid: &Valid) -> PersistentVolumeClaim {
     }
 }
 
-fn job(valid: &Valid) -> Job {
-    let mut labels = valid.scope.pod_labels("backup", valid.name());
+fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Job {
+    let name = wanted.mark.name.as_str();
+    let mut labels = scope.pod_labels("backup", name);
     labels.insert(DATABASE_CLIENT.into(), "true".into());
     let container = Container {
         name: "backup".into(),
-        image: Some(valid.backup_image.clone()),
-        image_pull_policy: Some(valid.pull_policy.clone()),
+        image: Some(platform.image("postgres", release)),
+        image_pull_policy: Some(platform.pull_policy.clone()),
         command: Some(vec!["/bin/sh".into(), "-c".into(), SCRIPT.into()]),
-        env: Some(vec![pods::env("BACKUP_FILE", file(valid))]),
+        env: Some(vec![pods::env("BACKUP_FILE", file(wanted))]),
         resources: Some(pods::resources("50m", "48Mi", "512Mi")),
         security_context: Some(pods::container_security()),
         volume_mounts: Some(vec![
             mount("database", "/bindings/database", true),
-            mount("backup", BACKUP_MOUNT, false),
+            mount("backup", "/backup", false),
             mount("tmp", "/tmp", false),
         ]),
         ..Container::default()
     };
-    let backup = Volume {
+    let dumps = Volume {
         name: "backup".into(),
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-            claim_name: backup_volume_name(valid),
+            claim_name: backup_volume_name(wanted),
             read_only: None,
         }),
         ..Volume::default()
     };
     let volumes = vec![
-        pods::secret_volume("database", &secret_name(&valid.binding)),
-        backup,
+        pods::secret_volume("database", &wanted.names.secret),
+        dumps,
         pods::scratch_volume("tmp", "64Mi", false),
     ];
-    // The user of the PostgreSQL image.
-    let pod = pods::pod(container, volumes, pods::pod_security(Some(26), 26), 30);
-    let pod = PodSpec {
-        restart_policy: Some("OnFailure".into()),
-        ..pod
-    };
+    let security = pods::pod_security(Some(POSTGRES_UID), POSTGRES_UID);
+    let pod = pods::pod(container, volumes, security, 30);
     Job {
-        metadata: valid
-            .scope
-            .meta(&backup_job_name(valid), "backup", valid.name()),
+        metadata: scope.meta(&backup_job_name(wanted), "backup", name),
         spec: Some(JobSpec {
             backoff_limit: Some(TRIES),
-            template: pods::template(labels, BTreeMap::new(), pod),
+            template: pods::template(
+                labels,
+                BTreeMap::new(),
+                PodSpec {
+                    restart_policy: Some("OnFailure".into()),
+                    ..pod
+                },
+            ),
             ..JobSpec::default()
         }),
         status: None,

@@ -1,69 +1,121 @@
-use crds::{DatabaseBinding, DatabaseBindingStatus};
+//! What a binding says about itself.
+
+use crds::{BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus};
 use jiff::Timestamp;
 
-use super::{Valid, intent};
-use crate::{
-    Outcome,
-    conditions::{self, Aspect},
-};
+use super::names::Wanted;
+use crate::conditions::{self, Aspect};
+use crate::{Invalid, Waiting};
 
-/// What the DatabaseBinding's status says after a look. [`Outcome::Applied`] means that the Secret was
-/// written and [`super::provision`] had nothing left to do. `valid` is given whenever the spec was found good.
+/// How far a reconciliation came.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// Everything was seen to be as it should be.
+    Done,
+    /// See [`Waiting`].
+    Waiting(&'a Waiting),
+    /// See [`Invalid`].
+    Invalid(&'a Invalid),
+    /// A call failed and will be tried again.
+    Failed {
+        /// A word for programs.
+        reason: &'static str,
+        /// Which call, and why.
+        message: &'a str,
+    },
+    /// The object is being deleted.
+    Deleting {
+        /// A word for programs.
+        reason: &'static str,
+        /// What is still to be done, and who blocks.
+        message: &'a str,
+    },
+}
+
+/// Names what is about to be made. Written before anything is made, so that a crash leaves nothing
+/// unnamed. Says nothing of readiness unless nothing was ever said.
+pub fn intent(binding: &DatabaseBinding, wanted: &Wanted, now: Timestamp) -> DatabaseBindingStatus {
+    let mut status = binding.status.clone().unwrap_or_default();
+    status.database = Some(wanted.names.database.clone());
+    status.role = Some(wanted.names.login.clone());
+    if status.observed_generation != binding.metadata.generation || status.conditions.is_empty() {
+        status.observed_generation = binding.metadata.generation;
+        let aspects = conditions::reconciling("Provisioning", "roles and database are being made");
+        status.conditions = conditions::partial(
+            &status.conditions,
+            &aspects,
+            binding.metadata.generation,
+            now,
+        );
+    }
+    status
+}
+
+/// The status after a reconciliation.
 pub fn status(
     binding: &DatabaseBinding,
-    outcome: &Outcome<'_>,
-    valid: Option<&Valid>,
+    wanted: Option<&Wanted>,
+    progress: Progress<'_>,
     now: Timestamp,
 ) -> DatabaseBindingStatus {
-    let previous = binding.status.clone().unwrap_or_default();
+    let mut status = binding.status.clone().unwrap_or_default();
     let generation = binding.metadata.generation;
-    let mut status = valid.map_or_else(|| previous.clone(), |valid| intent(binding, valid));
     status.observed_generation = generation;
-    let known = &previous.conditions;
-    let partial = |aspects: Vec<Aspect>| conditions::partial(known, &aspects, generation, now);
-    status.conditions = match outcome {
-        Outcome::Applied(_) => {
-            let (secret, database) = (
-                status
-                    .binding
-                    .as_ref()
-                    .map(|b| b.name.clone())
-                    .unwrap_or_default(),
-                status.database.clone().unwrap_or_default(),
-            );
-            let parts = vec![
-                Aspect::yes(
-                    "SecretReady",
-                    "Ready",
-                    format!("Secret {secret} says how to connect"),
-                ),
-                Aspect::yes(
-                    "DatabaseReady",
-                    "Ready",
-                    format!("database {database} and its roles are as they should be"),
-                ),
-            ];
-            let mut aspects = conditions::summary(&parts);
-            aspects.extend(parts);
-            conditions::conditions(known, &aspects, generation, now)
+    if let Some(wanted) = wanted {
+        status.database = Some(wanted.names.database.clone());
+        status.role = Some(wanted.names.login.clone());
+    }
+    let previous = std::mem::take(&mut status.conditions);
+    status.conditions = match progress {
+        Progress::Done => {
+            status.binding = wanted.map(|wanted| BindingRef {
+                name: wanted.names.secret.clone(),
+            });
+            done(&previous, wanted, generation, now)
         }
-        Outcome::Waiting(on) => {
-            let mut aspects = conditions::reconciling(on.reason, &on.message);
-            aspects.push(Aspect::no("DatabaseReady", on.reason, on.message.clone()));
-            partial(aspects)
+        Progress::Waiting(on) => {
+            let aspects = conditions::reconciling(on.reason, &on.message);
+            conditions::partial(&previous, &aspects, generation, now)
         }
-        Outcome::Invalid(why) => {
-            let mut aspects = conditions::stalled(why.reason, &why.message);
-            aspects.push(Aspect::no("DatabaseReady", why.reason, why.message.clone()));
-            partial(aspects)
+        Progress::Invalid(why) => {
+            let aspects = conditions::stalled(why.reason, &why.message);
+            conditions::partial(&previous, &aspects, generation, now)
         }
-        Outcome::Failed(text) => {
-            let mut aspects = conditions::reconciling("ReconcileFailed", text);
-            aspects.push(Aspect::unknown("DatabaseReady", "ReconcileFailed", *text));
-            partial(aspects)
+        Progress::Failed { reason, message } => {
+            let mut aspects = conditions::reconciling(reason, message);
+            aspects.push(Aspect::unknown("DatabaseReady", reason, message));
+            conditions::partial(&previous, &aspects, generation, now)
         }
-        Outcome::Deleting(text) => partial(conditions::reconciling("Deleting", text)),
-        Outcome::Paused => previous.conditions.clone(),
+        Progress::Deleting { reason, message } => {
+            let aspects = conditions::reconciling(reason, message);
+            conditions::partial(&previous, &aspects, generation, now)
+        }
     };
     status
+}
+
+fn done(
+    previous: &[Condition],
+    wanted: Option<&Wanted>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let (database, secret) = wanted.map_or(("", ""), |wanted| {
+        (wanted.names.database.as_str(), wanted.names.secret.as_str())
+    });
+    let parts = [
+        Aspect::yes(
+            "DatabaseReady",
+            "Provisioned",
+            format!("database {database} and its roles are in place"),
+        ),
+        Aspect::yes(
+            "SecretReady",
+            "Created",
+            format!("Secret {secret} holds the credentials"),
+        ),
+    ];
+    let mut aspects = conditions::summary(&parts);
+    aspects.extend(parts);
+    conditions::conditions(previous, &aspects, generation, now)
 }

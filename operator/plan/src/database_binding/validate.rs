@@ -1,183 +1,183 @@
+//! Where the server is, and whether a binding can be acted on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
 use crds::{DatabaseBinding, Storefront};
 
-use super::{Data, Names, Observed, admin_secret, names};
-use crate::{
-    Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope,
-    storefront::version,
-};
+use super::names::Wanted;
+use crate::{Invalid, Verdict, Waiting};
 
-/// Where the server is and who administers it.
+/// A Secret's decoded content.
+pub type Data = BTreeMap<String, Vec<u8>>;
+
+/// What was read before validation.
+#[derive(Clone, Default)]
+pub struct Observed {
+    /// The shop that the binding names, if it names one and it exists.
+    pub storefront: Option<Storefront>,
+    /// Content of the server's Secret, see [`admin_secret`].
+    pub admin: Option<Data>,
+}
+
+/// A server and its administrator.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Host name or address, reachable from the operator and from pods.
+    /// Host name or address.
     pub host: String,
-    /// Port.
+    /// TCP port.
     pub port: u16,
     /// A role that may create roles and databases.
     pub username: String,
     /// Its password.
     pub password: String,
+    /// libpq's `sslmode`; absent: TLS where the server offers it.
+    pub sslmode: Option<String>,
 }
 
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Server({}@{}:{})", self.username, self.host, self.port)
+impl fmt::Debug for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}@{}:{}", self.username, self.host, self.port)
     }
 }
 
-/// A DatabaseBinding that can be acted on.
-#[derive(Clone, Debug)]
+/// A binding that can be acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Valid {
-    pub(super) binding: DatabaseBinding,
-    pub(super) scope: Scope,
-    pub(super) names: Names,
-    pub(super) server: Server,
-    /// The password in the binding's Secret, if there is one.
-    pub(super) password: Option<String>,
-    /// Image of the backup Job.
-    pub(super) backup_image: String,
-    pub(super) pull_policy: String,
+    /// What it asks of its server.
+    pub wanted: Wanted,
+    /// The server.
+    pub server: Server,
 }
 
-impl Valid {
-    /// Names of role and database.
-    pub fn names(&self) -> &Names {
-        &self.names
+/// The Secret that says where the server is and who administers it. `None`: the shop is not known.
+pub fn admin_secret(binding: &DatabaseBinding, storefront: Option<&Storefront>) -> Option<String> {
+    let server = &binding.spec.server_ref;
+    if let Some(secret) = &server.admin_secret {
+        return Some(secret.name.clone());
     }
-
-    /// Where the server is.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// The password that the Secret holds, if the Secret is there.
-    pub fn stored_password(&self) -> Option<&str> {
-        self.password.as_deref()
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.scope.owner.name
+    let shop = server.storefront.as_deref()?;
+    match &storefront?.spec.database.external {
+        Some(external) => Some(external.admin_secret_ref.name.clone()),
+        None => Some(crate::names::child(shop, "postgres-admin")),
     }
 }
 
-/// Whether the binding can be made now.
-pub fn validate(binding: &DatabaseBinding, seen: &Observed, platform: &Platform) -> Verdict<Valid> {
-    let server_ref = &binding.spec.server_ref;
-    if server_ref.storefront.is_some() == server_ref.admin_secret.is_some() {
-        return Verdict::Invalid(Invalid::new(
-            "ServerAmbiguous",
-            "spec.serverRef: give exactly one of storefront or adminSecret",
+/// Decides whether a binding can be acted on.
+pub fn validate(binding: &DatabaseBinding, seen: &Observed) -> Verdict<Valid> {
+    let shop = binding.spec.server_ref.storefront.as_deref();
+    if let (Some(shop), None) = (shop, &seen.storefront) {
+        return Verdict::Waiting(Waiting::new(
+            "StorefrontNotFound",
+            format!("spec.serverRef.storefront: there is no Storefront {shop} in this namespace"),
         ));
     }
-    if let Some(shop) = &server_ref.storefront
-        && let Err(on) = server_is_up(shop, seen.storefront.as_ref())
-    {
-        return Verdict::Waiting(on);
-    }
-    match build(binding, seen, platform) {
-        Ok(valid) => Verdict::Ready(valid),
-        Err(on) => Verdict::Waiting(on),
-    }
-}
-
-/// The binding for its deletion: whether its server says that it is up does not matter. `None`: nobody
-/// can say where the server is any more, so there is nothing that could be dropped.
-pub fn for_deletion(
-    binding: &DatabaseBinding,
-    seen: &Observed,
-    platform: &Platform,
-) -> Option<Valid> {
-    build(binding, seen, platform).ok()
-}
-
-fn server_is_up(shop: &str, storefront: Option<&Storefront>) -> Result<(), Waiting> {
-    let Some(storefront) = storefront else {
-        return Err(Waiting::new(
-            "StorefrontMissing",
-            format!(
-                "spec.serverRef.storefront: there is no Storefront {shop} in this namespace; create it"
-            ),
-        ));
-    };
-    let known = storefront
-        .status
-        .as_ref()
-        .map(|s| s.conditions.as_slice())
-        .unwrap_or_default();
-    match conditions::find(known, "DatabaseReady") {
-        Some(c) if c.is_true() => Ok(()),
-        Some(c) => Err(Waiting::new(
-            "ServerNotReady",
-            format!(
-                "the server of Storefront {shop} is not ready: {}",
-                c.message
-            ),
-        )),
-        None => Err(Waiting::new(
-            "ServerNotReady",
-            format!("Storefront {shop} has not been looked at yet"),
-        )),
-    }
-}
-
-fn build(
-    binding: &DatabaseBinding,
-    seen: &Observed,
-    platform: &Platform,
-) -> Result<Valid, Waiting> {
     let secret = admin_secret(binding, seen.storefront.as_ref()).unwrap_or_default();
     let Some(admin) = &seen.admin else {
-        return Err(Waiting::new(
-            "SecretMissing",
-            format!(
-                "spec.serverRef: the Secret {secret} does not exist; create it with host, port, username, password"
-            ),
+        return Verdict::Waiting(Waiting::new(
+            "ServerSecretNotFound",
+            format!("Secret {secret}, which says where the database server is, does not exist"),
         ));
     };
-    let release = seen
+    let embedded = seen
         .storefront
         .as_ref()
-        .map_or_else(|| platform.version.clone(), |s| version(s, platform));
-    Ok(Valid {
-        binding: binding.clone(),
-        scope: Scope {
-            namespace: binding.metadata.namespace.clone().unwrap_or_default(),
-            storefront: binding.spec.server_ref.storefront.clone(),
-            owner: owner_of(binding),
-        },
-        names: names(binding),
-        server: server(&secret, admin)?,
-        password: seen.secret.as_ref().and_then(|data| text(data, "password")),
-        backup_image: platform.image("postgres", &release),
-        pull_policy: platform.pull_policy.clone(),
-    })
+        .is_some_and(|shop| shop.spec.database.external.is_none());
+    let namespace = binding.metadata.namespace.as_deref().unwrap_or_default();
+    let home = shop
+        .filter(|_| embedded)
+        .map(|shop| format!("{}.{namespace}.svc", crate::names::child(shop, "postgres")));
+    let server = match server(admin, home.as_deref(), &secret) {
+        Ok(server) => server,
+        Err(invalid) => return Verdict::Invalid(invalid),
+    };
+    match Wanted::of(binding, embedded) {
+        Some(wanted) => Verdict::Ready(Valid { wanted, server }),
+        None => Verdict::Waiting(Waiting::new("NotStored", "the object has no uid yet")),
+    }
 }
 
-fn server(secret: &str, admin: &Data) -> Result<Server, Waiting> {
-    let need = |key: &str| {
-        text(admin, key).ok_or_else(|| {
-            Waiting::new(
-                "SecretIncomplete",
-                format!("spec.serverRef: the Secret {secret} has no key {key}; add it"),
-            )
-        })
+/// Reads the server's Secret; `home` is the embedded server's Service.
+fn server(admin: &Data, home: Option<&str>, secret: &str) -> Result<Server, Invalid> {
+    let text = |key: &str| {
+        let value = admin.get(key).map(|bytes| std::str::from_utf8(bytes));
+        match value {
+            Some(Ok(value)) if !value.trim().is_empty() => Ok(Some(value.trim().to_owned())),
+            Some(Err(_)) => Err(Invalid::new(
+                "ServerSecretInvalid",
+                format!("Secret {secret}: key {key} is not text"),
+            )),
+            Some(Ok(_)) | None => Ok(None),
+        }
     };
-    let port = need("port")?;
-    let Ok(port) = port.trim().parse() else {
-        return Err(Waiting::new(
-            "SecretIncomplete",
-            format!("spec.serverRef: port of the Secret {secret} is not a port number"),
-        ));
+    let missing = |key: &str| {
+        Invalid::new(
+            "ServerSecretInvalid",
+            format!("Secret {secret}: key {key} is missing"),
+        )
+    };
+    let port = match text("port")? {
+        None => 5432,
+        Some(port) => port.parse().map_err(|_| {
+            Invalid::new(
+                "ServerSecretInvalid",
+                format!("Secret {secret}: key port is no TCP port"),
+            )
+        })?,
     };
     Ok(Server {
-        host: need("host")?,
+        host: text("host")?
+            .or(home.map(str::to_owned))
+            .ok_or_else(|| missing("host"))?,
         port,
-        username: need("username")?,
-        password: need("password")?,
+        username: text("username")?
+            .or(home.map(|_| "postgres".to_owned()))
+            .ok_or_else(|| missing("username"))?,
+        password: text("password")?.ok_or_else(|| missing("password"))?,
+        sslmode: text("sslmode")?,
     })
 }
 
-fn text(data: &Data, key: &str) -> Option<String> {
-    let value = std::str::from_utf8(data.get(key)?).ok()?;
-    (!value.is_empty()).then(|| value.to_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(pairs: &[(&str, &str)]) -> Data {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), value.as_bytes().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn an_external_server_needs_host_username_and_password() {
+        let admin = data(&[
+            ("host", "db.example"),
+            ("username", "root"),
+            ("password", "x\n"),
+        ]);
+        let found = server(&admin, None, "s").expect("complete");
+        assert_eq!((found.host.as_str(), found.port), ("db.example", 5432));
+        assert_eq!(found.password, "x");
+        for key in ["host", "username", "password"] {
+            let mut short = admin.clone();
+            short.remove(key);
+            assert!(
+                server(&short, None, "s")
+                    .expect_err(key)
+                    .message
+                    .contains(key)
+            );
+        }
+    }
+
+    #[test]
+    fn the_shops_own_server_needs_only_a_password() {
+        let found = server(
+            &data(&[("password", "x")]),
+            Some("demo-postgres.shops.svc"),
+            "s",
+        );
+        assert_eq!(found.expect("complete").host, "demo-postgres.shops.svc");
+    }
 }
