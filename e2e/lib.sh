@@ -15,27 +15,61 @@ MAILPIT_VERSION=v1.27.11
 HELM_VERSION=v3.22.0
 GATEWAY_API_VERSION=v1.6.3
 
+# One target folder for the workspace, outside the repository; musl for what ships.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+export CC_x86_64_unknown_linux_musl=musl-gcc
+MUSL=x86_64-unknown-linux-musl
+
 # step NAME HINT COMMAND...: runs COMMAND with its output in a log file, shows the name, a
 # running clock where somebody watches, and the duration. When it fails: the last lines of
 # the log, where the rest is, and HINT (how to go on).
 step() {
   local name=$1 hint=$2; shift 2
-  local log=$LOGS/${name//[^a-zA-Z0-9]/-}.log began=$EPOCHREALTIME status=0 pid
-  mkdir -p "$LOGS"
+  local log began=$EPOCHREALTIME status=0 clock=
+  log=$(log_of "$name")
   if [[ -t 1 ]]; then
-    ( while sleep 1; do printf '\r  %-46s %6.0f s ' "$name" "$(since "$began")"; done ) & pid=$!
+    { while sleep 1; do printf '\r  %-46s %6.0f s ' "$name" "$(since "$began")"; done; } & clock=$!
   fi
-  ( set -e; "$@" ) > "$log" 2>&1 || status=$?
-  if [[ -n ${pid-} ]]; then kill "$pid"; wait "$pid" 2>/dev/null || true; printf '\r'; fi
+  "$@" > "$log" 2>&1 || status=$?
+  if [[ -n $clock ]]; then kill "$clock"; wait "$clock" 2>/dev/null || true; printf '\r'; fi
   if ((status == 0)); then
     printf '  %-46s %6.1f s\n' "$name" "$(since "$began")"
     return 0
   fi
+  failed "$name" "$hint" "$began" "$status" "$log"
+}
+
+# live NAME HINT COMMAND...: the same for a command that reports its own progress.
+live() {
+  local name=$1 hint=$2; shift 2
+  local log began=$EPOCHREALTIME status=0
+  log=$(log_of "$name")
+  printf '  %s\n' "$name"
+  "$@" 2>&1 | tee "$log" | sed -u 's/^/  /' || status=${PIPESTATUS[0]}
+  if ((status == 0)); then
+    printf '  %-46s %6.1f s\n' "$name: done" "$(since "$began")"
+    return 0
+  fi
+  failed "$name" "$hint" "$began" "$status" "$log"
+}
+
+failed() {
+  local name=$1 hint=$2 began=$3 status=$4 log=$5
   printf '  %-46s failed after %.1f s (exit %d)\n\n' "$name" "$(since "$began")" "$status"
   tail -n "${LOG_LINES:-20}" "$log" | sed 's/^/  | /'
   printf '\n  The whole log: %s\n  %s\n' "$log" "$hint"
   return "$status"
 }
 
+log_of() { mkdir -p "$LOGS" && echo "$LOGS/${1//[^a-zA-Z0-9]/-}.log"; }
+
 # since INSTANT: seconds from an $EPOCHREALTIME to now.
 since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
+
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+# kube ARGS...: kubectl on the cluster that $CLUSTER names.
+kube() { kubectl --kubeconfig "$STATE/$CLUSTER/kubeconfig" "$@"; }
+
+# apply FILE...: server-side, so that what is right already is not written again.
+apply() { kube apply --server-side --force-conflicts --field-manager=make-up -f "$@"; }

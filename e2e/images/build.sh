@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 OUT=$CACHE/images
 REGISTRY=localhost/storefront
 RUST=(operator gateway auth user product order payment notification web)
-ALL=(pause coredns postgres nats redis mailpit "${RUST[@]}")
+ALL=(pause coredns postgres nats redis mailpit "${RUST[@]}" reviews)
 BINARIES=${CARGO_TARGET_DIR:-$CACHE/target}/x86_64-unknown-linux-musl/release
 
 # context NAME DIR: puts what the Containerfile copies into DIR.
@@ -23,6 +23,7 @@ context() {
     pause) musl-gcc -static -Os -s -o "$dir/pause" pause/pause.c ;;
     coredns | mailpit) ln "$BIN/$name" "$dir/$name" 2>/dev/null || cp "$BIN/$name" "$dir/$name" ;;
     nats) cp "$BIN/nats-server" "$dir/nats-server" ;;
+    reviews) (cd ../team-service && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
     postgres) postgres/rootfs.sh "$dir/rootfs" ;;
     redis) libraries_of "$(command -v redis-server)" "$dir/rootfs" ;;
     *) cp "$BINARIES/$name" "$dir/$name" ;;
@@ -35,6 +36,7 @@ inputs() {
     pause) cat pause/* ;;
     coredns | mailpit) cat "$1/Containerfile" "$BIN/.$1.key" ;;
     nats) cat nats/Containerfile "$BIN/.nats-server.key" ;;
+    reviews) cat ../team-service/*; go version ;;
     postgres) cat postgres/*; debian_version postgresql-15 ;;
     redis) cat redis/Containerfile; sha256sum < "$(command -v redis-server)" ;;
     *) cat services/Containerfile; sha256sum < "$BINARIES/$1" ;;
@@ -58,22 +60,23 @@ libraries_of() {
 containerfile() {
   case $1 in
     pause | coredns | postgres | nats | redis | mailpit) echo "$1/Containerfile" ;;
+    reviews) echo ../team-service/Containerfile ;;
     *) echo "services/Containerfile" ;;
   esac
 }
 
-buildah() { command buildah --root "$OUT/.storage" --runroot "$OUT/.storage-run" --storage-driver vfs "$@"; }
+# Its own configuration: otherwise it makes /etc/cni, although nothing here needs a network.
+buildah() { CONTAINERS_CONF=$OUT/.containers.conf command buildah --root "$OUT/.storage" --runroot "$OUT/.storage-run" --storage-driver vfs "$@"; }
 
 # build NAME REFERENCE ARCHIVE
 build() {
   local name=$1 reference=$2 archive=$3 dir
   dir=$(mktemp -d "$OUT/.context.XXXXXX")
-  context "$name" "$dir" > "$dir.log" 2>&1 || { cat "$dir.log" >&2; rm -rf "$dir" "$dir.log"; return 1; }
+  context "$name" "$dir" > "$dir.log" 2>&1 || { tail -n 30 "$dir.log" >&2; rm -rf "$dir" "$dir.log"; return 1; }
   local target=()
   if [[ $(containerfile "$name") == services/* ]]; then target=(--target "$name"); fi
   # --timestamp: the same inputs give the same image, whenever it is built.
-  # Its own CNI folder, although nothing here needs a network: otherwise it makes /etc/cni.
-  buildah bud --cni-config-path "$OUT/.cni" --isolation chroot --layers=false --timestamp 0 --quiet "${target[@]}" \
+  buildah bud --isolation chroot --layers=false --timestamp 0 --quiet "${target[@]}" \
     --file "$(containerfile "$name")" --tag "$reference" "$dir" > /dev/null
   rm -f "$archive.next"
   buildah push --quiet "$reference" "docker-archive:$archive.next:$reference"
@@ -86,6 +89,7 @@ main() {
   local name hash reference archive began lines="" wanted=("$@")
   mkdir -p "$OUT"
   rm -rf "$OUT"/.context.*
+  printf '[network]\nnetwork_config_dir = "%s"\n' "$OUT/.cni" > "$OUT/.containers.conf"
   [[ ${#wanted[@]} -gt 0 ]] || wanted=("${ALL[@]}")
   for name in "${ALL[@]}"; do
     if [[ " ${wanted[*]} " != *" $name "* ]]; then

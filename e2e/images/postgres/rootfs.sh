@@ -21,10 +21,22 @@ cd "$DIR"
 # The JIT goes (with it 120 MB of LLVM, whose library was excluded above): PostgreSQL runs
 # without it when the provider is absent.
 rm -rf usr/lib/postgresql/15/lib/{llvmjit.so,bitcode} usr/lib/postgresql/15/lib/pgxs
-rm -rf usr/share/{i18n,zoneinfo/right,zoneinfo/posix,X11,pixmaps,pam*,postgresql/15/man} usr/lib/x86_64-linux-gnu/{gconv,libperl*,libdb-*,libgnutls*} usr/bin/openssl
+rm -rf usr/share/{i18n,zoneinfo/right,zoneinfo/posix,X11,pixmaps,pam*,postgresql/15/man} usr/bin/openssl
 rm -rf var/{cache,lib,log}/* usr/share/{bash-completion,lintian,perl5,info,postgresql-common} usr/include
 # Perl, systemd, udev and friends come as dependencies of Debian's cluster tools only.
 rm -rf usr/lib/{systemd,udev,apt,dpkg,tmpfiles.d,init} usr/bin/{perl*,apt*,dpkg*,systemd*,udevadm} usr/sbin/* etc/{apt,dpkg,init.d,systemd}
+# Of the libraries stay those that a program or an extension loads.
+LIBRARIES=usr/lib/x86_64-linux-gnu
+loaded=$(for file in usr/bin/* usr/lib/postgresql/15/bin/* usr/lib/postgresql/15/lib/*.so; do
+  chroot . /lib64/ld-linux-x86-64.so.2 --list "/$file" 2>/dev/null || true
+done | grep -o '/[^ ]*\.so[^ ]*' | xargs -n1 basename | sort -u)
+find "$LIBRARIES" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
+for file in "$LIBRARIES"/*; do
+  [[ -L $file ]] && continue
+  links=$(find "$LIBRARIES" -maxdepth 1 -lname "$(basename "$file")" -printf '%f\n')
+  grep -qxF -e "$(basename "$file")" ${links:+-e "$links"} <<< "$loaded" || rm -f "$file"
+done
+find "$LIBRARIES" -maxdepth 1 -xtype l -delete
 mkdir -p tmp run var/lib/postgresql/data usr/local/bin
 chmod 1777 tmp
 chown 26:26 var/lib/postgresql var/lib/postgresql/data

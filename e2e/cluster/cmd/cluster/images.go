@@ -74,7 +74,34 @@ func loadImages(o options) error {
 	for _, image := range all {
 		references = append(references, image.reference)
 	}
-	return loadReferences(c, references)
+	if err := loadReferences(c, references); err != nil {
+		return err
+	}
+	return tagRelease(c.Node(1), all)
+}
+
+// tagRelease gives all images of this state one tag in common: the operator is told one tag
+// for everything that it starts.
+func tagRelease(n layout.Node, all []image) error {
+	raw, err := os.ReadFile(filepath.Join(layout.CacheRoot(), "images", "release"))
+	if err != nil {
+		return err
+	}
+	present, err := presentImages(n)
+	if err != nil {
+		return err
+	}
+	for _, image := range all {
+		repository, _, _ := strings.Cut(image.reference, ":")
+		tagged := repository + ":" + strings.TrimSpace(string(raw))
+		if present[tagged] {
+			continue
+		}
+		if _, err := ctr(n, "images", "tag", image.reference, tagged); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadReferences imports those of the built images that the node does not have.

@@ -1,0 +1,53 @@
+# The front door. Every target is one line; the work is in e2e/*.sh.
+SHELL := /bin/bash
+CLUSTER ?= dev
+export CLUSTER
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/storefront
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+PROGRAM := $(CACHE)/bin/cluster
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status url kubeconfig check test e2e images gen seed bench image-sizes
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  CLUSTER=name chooses another cluster than dev."
+
+up: ## from nothing to a running shop: packages, build, images, cluster, operator, shop
+	@e2e/up.sh
+
+down: ## end the cluster and leave nothing behind
+	@if [[ -x $(PROGRAM) ]]; then $(PROGRAM) down --name $(CLUSTER); fi
+
+status: ## what of the cluster runs
+	@$(PROGRAM) status --name $(CLUSTER)
+
+url: ## the shop's URL
+	@$(PROGRAM) url --name $(CLUSTER)
+
+kubeconfig: ## the path of the administrator's kubeconfig
+	@$(PROGRAM) kubeconfig --name $(CLUSTER)
+
+check: ## format, lints, walls between rooms, generated = committed
+	@e2e/build-tools.sh helm && e2e/check.sh
+
+test: ## every test there is, the users' stories on a cluster of their own included
+	@e2e/test.sh
+
+e2e: ## only the users' stories (KEEP=1 keeps their cluster)
+	@e2e/stories.sh
+
+images: ## build the images that changed
+	@e2e/images.sh
+
+gen: ## write what is generated: CRDs, OpenAPI documents, crate edges
+	@e2e/gen.sh
+
+seed: ## put the example catalogue into the shop
+	@e2e/seed.sh
+
+bench: ## measure the numbers that the README states, on the running cluster
+	@e2e/bench.sh
+
+image-sizes: ## what each image weighs
+	@e2e/image-sizes.sh

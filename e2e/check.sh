@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# `make check`: what can be said without running anything.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=e2e/lib.sh
+. e2e/lib.sh
+
+go_code() {
+  cd e2e/cluster
+  local unformatted; unformatted=$(gofmt -l .)
+  [[ -z $unformatted ]] || { echo "gofmt -w $unformatted"; return 1; }
+  go vet -trimpath ./internal/... ./cmd/cluster
+}
+
+chart() {
+  helm lint --quiet charts/storefront
+  helm template storefront charts/storefront > /dev/null
+  if command -v promtool > /dev/null; then
+    (cd charts/storefront/files && promtool check rules rules.yaml && promtool test rules rules_test.yaml)
+  fi
+}
+
+# cargo-deny takes minutes to build, so it is used where it is there already.
+dependencies() {
+  if command -v cargo-deny > /dev/null; then
+    cargo deny --locked check bans licenses sources
+  else
+    echo "cargo-deny is not installed; cargo install cargo-deny --locked"
+  fi
+}
+
+failed=0
+run() { step "$@" || failed=$((failed + 1)); }
+FIX="Put it right, then: make check"
+run "cargo fmt" "cargo fmt --all" cargo fmt --all --check
+run "walls between rooms" "$FIX" e2e/walls.sh
+run "clippy" "$FIX" cargo clippy --workspace --all-targets --locked -- -D warnings
+run "generated = committed" "make gen" e2e/gen.sh --check
+run "Go: gofmt, vet" "$FIX" go_code
+run "chart and alert rules" "$FIX" chart
+run "dependencies" "$FIX" dependencies
+((failed == 0))

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# `make e2e`: the users' stories, on a cluster of their own (its name is derived from this
+# checkout, so that neither `make up` nor another checkout is disturbed). KEEP=1 leaves the
+# cluster for a look afterwards; further arguments go to the test binary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=e2e/lib.sh
+. e2e/lib.sh
+CLUSTER=test-$(sha256sum <<< "$ROOT" | cut -c1-8)
+
+leave() {
+  [[ ${KEEP:-} == 1 ]] || step "cluster $CLUSTER down" "make down CLUSTER=$CLUSTER" cluster down --name "$CLUSTER"
+}
+trap leave EXIT
+e2e/deploy.sh "$CLUSTER"
+export STOREFRONT_E2E_STATE=$STATE/$CLUSTER STOREFRONT_KUBECTL=$BIN/kubectl
+cargo test --locked -p e2e --no-fail-fast -- --test-threads=1 "$@"

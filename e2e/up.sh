@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# `make up`: from nothing to a shop that answers on 127.0.0.1.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=e2e/lib.sh
+. ./lib.sh
+CLUSTER=${CLUSTER:-dev}
+EXAMPLE=$ROOT/crds/examples/good/storefront.yaml
+PATIENCE_SECS=${PATIENCE_SECS:-300}
+
+shop() {
+  apply manifests/shops.yaml
+  apply "$EXAMPLE"
+}
+
+# Prints each condition when it changes, until Ready is True for the object as applied.
+ready() {
+  local deadline=$((SECONDS + PATIENCE_SECS)) seen="" now shop
+  while :; do
+    shop=$(kube -n shops get -f "$EXAMPLE" -o json | jq 'if .items then .items[] | select(.kind == "Storefront") else . end')
+    now=$(jq -r '(.status.conditions // [])[] | select(.type != "Reconciling" and .type != "Stalled" or .status == "True")
+      | "\(.type)=\(.status) \(.message // "")"' <<< "$shop")
+    comm -13 <(sort <<< "$seen") <(sort <<< "$now") | sed '/^$/d; s/^/  /'
+    seen=$now
+    if jq -e '.metadata.generation as $g | (.status.conditions // [])[]
+      | select(.type == "Ready" and .status == "True" and (.observedGeneration // $g) == $g)' <<< "$shop" > /dev/null; then
+      return 0
+    fi
+    ((SECONDS < deadline)) || { what_is_wrong; return 1; }
+    sleep 0.5
+  done
+}
+
+what_is_wrong() {
+  echo "not Ready within $PATIENCE_SECS s; pods that do not run:"
+  kube -n shops get pods | awk 'NR == 1 || !/Running|Completed/'
+  echo "last warnings:"
+  kube -n shops get events --field-selector type=Warning --sort-by=.lastTimestamp | tail -n 8
+}
+
+# The shop is Ready when it says so; the port on 127.0.0.1 follows within a moment.
+url() {
+  local deadline=$((SECONDS + 30))
+  until cluster url --name "$CLUSTER" 2>/dev/null; do
+    ((SECONDS < deadline)) || { cluster url --name "$CLUSTER"; return 1; }
+    sleep 0.2
+  done
+}
+
+began=$EPOCHREALTIME
+./deploy.sh "$CLUSTER"
+HINT="Look: kubectl --kubeconfig $STATE/$CLUSTER/kubeconfig -n shops get storefronts,pods,events; then make up again."
+step "shop (namespace shops, Storefront demo)" "$HINT" shop
+live "shop Ready" "$HINT" ready
+step "URL" "$HINT" url
+URL=$(url)
+cat <<TEXT
+
+  Up after $(since "$began") s.
+
+  Shop         $URL
+  Kubeconfig   $STATE/$CLUSTER/kubeconfig
+
+  Next:
+    export KUBECONFIG=\$(make -s kubeconfig) PATH=$BIN:\$PATH; kubectl get storefronts,servicedeployments,databasebindings -A
+    curl -s -H 'content-type: application/json' -d '{"username":"ada","email":"ada@example.org","password":"a long passphrase"}' ${URL}v1/users/register
+    curl -s http://$(kube -n mail get service mailpit -o jsonpath='{.spec.clusterIP}'):8025/api/v1/messages    # the mail that arrived
+TEXT
