@@ -207,10 +207,11 @@ fn printed(args: &[&str], output: &Output) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout.clone())?)
 }
 
+/// A setting of the run.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test run is configured by its environment"
 )]
-fn env(name: &str) -> anyhow::Result<String> {
+pub fn env(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set"))
 }
