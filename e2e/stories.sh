@@ -14,4 +14,6 @@ leave() {
 trap leave EXIT
 e2e/deploy.sh "$CLUSTER"
 export STOREFRONT_E2E_STATE=$STATE/$CLUSTER STOREFRONT_KUBECTL=$BIN/kubectl
+STOREFRONT_TEAM_IMAGE=$(awk -F '\t' '$1 == "reviews" { print $2 }' "$CACHE/images/index.tsv")
+export STOREFRONT_TEAM_IMAGE
 cargo test --locked -p e2e --no-fail-fast -- --test-threads=1 "$@"

@@ -25,6 +25,7 @@ context() {
     nats) cp "$BIN/nats-server" "$dir/nats-server" ;;
     reviews) (cd ../team-service && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
     postgres) postgres/rootfs.sh "$dir/rootfs" ;;
+    reviews) (cd ../team-service && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
     redis) libraries_of "$(command -v redis-server)" "$dir/rootfs" ;;
     *) cp "$BINARIES/$name" "$dir/$name" ;;
   esac
@@ -38,6 +39,7 @@ inputs() {
     nats) cat nats/Containerfile "$BIN/.nats-server.key" ;;
     reviews) cat ../team-service/*; go version ;;
     postgres) cat postgres/*; debian_version postgresql-15 ;;
+    reviews) cat ../team-service/*; go version ;;
     redis) cat redis/Containerfile; sha256sum < "$(command -v redis-server)" ;;
     *) cat services/Containerfile; sha256sum < "$BINARIES/$1" ;;
   esac
@@ -60,6 +62,7 @@ libraries_of() {
 containerfile() {
   case $1 in
     pause | coredns | postgres | nats | redis | mailpit) echo "$1/Containerfile" ;;
+    reviews) echo "../team-service/Containerfile" ;;
     reviews) echo ../team-service/Containerfile ;;
     *) echo "services/Containerfile" ;;
   esac

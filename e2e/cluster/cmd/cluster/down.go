@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"storefront.dev/cluster/internal/cgroup"
@@ -56,14 +55,9 @@ func down(o options) error {
 	return removeFiles(c)
 }
 
-// removeFiles takes the state folder away, and the mount points that `up` had to make.
-// cluster.json goes last: until then a second `down` knows what to do.
+// removeFiles takes the state folder away. cluster.json goes last: until then a second
+// `down` knows what to do.
 func removeFiles(c *layout.Cluster) error {
-	for _, dir := range longestFirst(c.CreatedDirs) {
-		if err := handOver(c, dir); err != nil {
-			return err
-		}
-	}
 	if !layout.Under(c.Path(), layout.StateRoot()) {
 		return fmt.Errorf("%s is not below %s; left alone", c.Path(), layout.StateRoot())
 	}
@@ -79,39 +73,8 @@ func removeFiles(c *layout.Cluster) error {
 			return err
 		}
 	}
-	return os.RemoveAll(c.Path())
-}
-
-// handOver removes a mount point, or leaves that duty to another cluster that uses it.
-func handOver(c *layout.Cluster, dir string) error {
-	unlock, err := layout.Lock("index")
-	if err != nil {
+	if err := os.RemoveAll(c.Path()); err != nil {
 		return err
 	}
-	defer unlock()
-	names, err := layout.Names()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		other, err := layout.Load(name)
-		if err != nil || name == c.Name {
-			continue
-		}
-		if !slices.Contains(other.CreatedDirs, dir) {
-			other.CreatedDirs = append(other.CreatedDirs, dir)
-			return other.Save()
-		}
-		return nil
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(os.Stderr, "left %s, which is not empty\n", dir)
-	}
-	return nil
-}
-
-func longestFirst(dirs []string) []string {
-	sorted := slices.Clone(dirs)
-	slices.SortFunc(sorted, func(a, b string) int { return len(b) - len(a) })
-	return sorted
+	return layout.RemoveMountPoints()
 }

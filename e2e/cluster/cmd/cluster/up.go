@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +83,7 @@ func (b *bring) prepare() error {
 		return err
 	}
 	b.cluster, b.node, b.images = c, c.Node(1), images
-	if err := makeMountPoints(c); err != nil {
+	if err := layout.MakeMountPoints(slices.Collect(maps.Keys(hold.Private()))); err != nil {
 		return err
 	}
 	for _, dir := range []string{"etcd", "logs", "volumes"} {
@@ -95,26 +95,6 @@ func (b *bring) prepare() error {
 		return err
 	}
 	return pki.Ensure(c)
-}
-
-// makeMountPoints makes the folders that the node covers with its own, and remembers which
-// of them were not there, before it makes them.
-func makeMountPoints(c *layout.Cluster) error {
-	for inside := range hold.Private() {
-		for dir := inside; dir != "/"; dir = filepath.Dir(dir) {
-			if _, err := os.Stat(dir); err == nil || slices.Contains(c.CreatedDirs, dir) {
-				break
-			}
-			c.CreatedDirs = append(c.CreatedDirs, dir)
-			if err := c.Save(); err != nil {
-				return err
-			}
-		}
-		if err := os.MkdirAll(inside, 0o755); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // boot starts the node's init if it is dead, joins it to the host, and lets it start what

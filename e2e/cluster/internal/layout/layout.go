@@ -24,9 +24,6 @@ type Cluster struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
 	Nodes int    `json:"nodes"`
-	// CreatedDirs are host folders that had to be made as mount points; `down` removes
-	// them again when they are empty and no other cluster is left.
-	CreatedDirs []string `json:"createdDirs,omitempty"`
 }
 
 var nameForm = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$`)
