@@ -27,5 +27,5 @@ pub use objects::{CertificateState, Objects, Scope, inspect_certificate};
 pub use policy::{Guard, JwtSettings, Limit};
 pub use rule::{Backends, Choice, RouteRule, Target, Timeout};
 pub use status::{DataPlane, SUPPORTED_FEATURES, gateway_class_status};
-pub use table::{Cluster, ListenerTable, Matched, PortTable, Table};
+pub use table::{Cluster, Hosts, ListenerTable, Matched, PortTable, Table};
 pub use view::View;

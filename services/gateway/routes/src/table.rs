@@ -77,6 +77,16 @@ impl Table {
         self.clusters.get(index)
     }
 
+    /// All rules, once for each match.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<RouteRule>> {
+        self.ports
+            .values()
+            .flat_map(|port| port.listeners.values())
+            .flat_map(|listener| listener.routes.values())
+            .flat_map(PathIndex::candidates)
+            .map(|candidate| &candidate.rule)
+    }
+
     /// All clusters in use.
     pub fn clusters(&self) -> &[Cluster] {
         &self.clusters
@@ -95,6 +105,13 @@ impl PortTable {
         self.listeners.walk(host).next()
     }
 
+    /// The listeners' names by host, for a resolver that outlives the table.
+    pub fn hosts(&self) -> Hosts {
+        Hosts {
+            names: self.listeners.map(|listener| listener.name.clone()),
+        }
+    }
+
     /// All listeners on the port.
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<ListenerTable>> {
         self.listeners.values()
@@ -107,6 +124,19 @@ impl ListenerTable {
         self.routes
             .walk(head.host)
             .find_map(|index| index.find(head))
+    }
+}
+
+/// Which listener a host belongs to.
+#[derive(Debug)]
+pub struct Hosts {
+    names: HostMap<Box<str>>,
+}
+
+impl Hosts {
+    /// The name of the listener for a host.
+    pub fn listener(&self, host: &str) -> Option<&str> {
+        self.names.walk(host).next().map(|name| &**name)
     }
 }
 
@@ -147,6 +177,19 @@ impl<T> HostMap<T> {
             .filter(|(at, _)| *at > 0)
             .filter_map(|(at, _)| self.suffix.get(&host[at + 1..]));
         exact.into_iter().chain(suffixes).chain(&self.any)
+    }
+
+    pub fn map<U>(&self, change: impl Fn(&T) -> U) -> HostMap<U> {
+        let all = |map: &HashMap<Box<str>, T>| {
+            map.iter()
+                .map(|(host, value)| (host.clone(), change(value)))
+                .collect()
+        };
+        HostMap {
+            exact: all(&self.exact),
+            suffix: all(&self.suffix),
+            any: self.any.as_ref().map(&change),
+        }
     }
 
     pub fn values(&self) -> impl Iterator<Item = &T> {
@@ -217,6 +260,12 @@ impl PathIndex {
         self.prefixes.sort();
     }
 
+    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        let mut below = Vec::new();
+        self.prefixes.collect(&mut below);
+        self.exact.values().flatten().chain(below)
+    }
+
     fn find(&self, head: &RequestHead<'_>) -> Option<Matched<'_>> {
         self.exact
             .get(head.path)
@@ -233,6 +282,11 @@ impl Node {
     fn sort(&mut self) {
         self.candidates.sort_by(|a, b| a.order.cmp(&b.order));
         self.children.values_mut().for_each(Self::sort);
+    }
+
+    fn collect<'t>(&'t self, into: &mut Vec<&'t Candidate>) {
+        into.extend(&self.candidates);
+        self.children.values().for_each(|child| child.collect(into));
     }
 
     /// Deeper nodes first. The depth is that of the longest prefix of a route, whatever is asked for.

@@ -1,0 +1,155 @@
+//! Headers that do not pass, and those that we set.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, EXPECT, FORWARDED, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+/// The header with the request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+const REWRITE_URL: HeaderName = HeaderName::from_static("x-rewrite-url");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// What counts for one connection only.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What only an edge may say, and we are the edge. The last ones make some backends serve another
+/// path than the one that was checked.
+const EDGE_ONLY: [HeaderName; 6] = [
+    FORWARDED,
+    FORWARDED_PREFIX,
+    FORWARDED_PORT,
+    REAL_IP,
+    ORIGINAL_URL,
+    REWRITE_URL,
+];
+
+/// Takes away what counts for one connection only, and what `Connection` names.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Makes a client's headers fit for a backend.
+pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
+    strip_hop_by_hop(headers);
+    headers.remove(EXPECT);
+    headers.remove(HTTP2_SETTINGS);
+    for name in EDGE_ONLY.iter().chain(identity) {
+        headers.remove(name);
+    }
+    // Some backends read `x_user_id` as `x-user-id`: such a name is only ever a disguise.
+    let disguised: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().contains('_'))
+        .cloned()
+        .collect();
+    for name in disguised {
+        headers.remove(name);
+    }
+}
+
+/// Says who asked, and for what.
+pub fn forwarded(headers: &mut HeaderMap, client: IpAddr, is_tls: bool, authority: &str) {
+    if let Ok(value) = HeaderValue::try_from(client.to_canonical().to_string()) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+    let scheme = if is_tls { "https" } else { "http" };
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    if let Ok(value) = HeaderValue::try_from(authority) {
+        headers.insert(FORWARDED_HOST, value);
+    }
+}
+
+/// A request id that a client may choose: short and plain.
+pub fn valid_request_id(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_plain = (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
+    is_plain.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_connection_names_does_not_pass() {
+        let mut map = headers(&[
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("x-kept", "1"),
+        ]);
+        strip_hop_by_hop(&mut map);
+        assert_eq!(map.len(), 1);
+        assert!(map.contains_key("x-kept"));
+    }
+
+    #[test]
+    fn identity_and_forwarding_headers_of_clients_do_not_pass() {
+        let mut map = headers(&[
+            ("x-user-id", "root"),
+            ("x_user_id", "root"),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("forwarded", "for=127.0.0.1"),
+            ("x-original-url", "/internal"),
+        ]);
+        to_backend(&mut map, &[HeaderName::from_static("x-user-id")]);
+        forwarded(&mut map, IpAddr::from([192, 0, 2, 1]), true, "shop.example");
+        assert_eq!(map.len(), 3);
+        assert_eq!(map["x-forwarded-for"], "192.0.2.1");
+        assert_eq!(map["x-forwarded-proto"], "https");
+        assert_eq!(map["x-forwarded-host"], "shop.example");
+    }
+}

@@ -1,0 +1,191 @@
+//! Every series of this room.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use chassis::Registry;
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+};
+
+const BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// The series, and the registry that shows them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    duration: HistogramVec,
+    upstream: HistogramVec,
+    routes: Mutex<HashSet<(String, String, String)>>,
+    swapped: Mutex<Option<Instant>>,
+    config_age: IntGauge,
+    /// Requests in work.
+    pub active: IntGauge,
+    /// Client connections, by listener protocol.
+    pub connections: IntCounterVec,
+    /// Client connections that are open.
+    pub open_connections: IntGauge,
+    /// Tries to reach a backend, by result.
+    pub upstream_connections: IntCounterVec,
+    /// Second tries, by reason.
+    pub retries: IntCounterVec,
+    /// Endpoints taken out after failed connections.
+    pub ejections: IntCounter,
+    /// Generation of the table in force.
+    pub config_generation: IntGauge,
+    /// Routes that are refused by rate limit, by policy.
+    pub rate_limited: IntCounterVec,
+    /// What became of tokens, by policy.
+    pub jwt: IntCounterVec,
+    /// Fetches of keys, by result.
+    pub jwks_fetches: IntCounterVec,
+    /// Watches that failed and were begun again, and objects that do not decode, by kind.
+    pub watch_errors: IntCounterVec,
+    /// Listeners whose port could not be bound.
+    pub bind_failures: IntCounter,
+    /// Access lines that nobody took off our hands.
+    pub log_dropped: IntCounter,
+}
+
+impl Metrics {
+    /// Registers all series.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new()?;
+        let counter = |name: &str, help: &str| add(&registry, IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| add(&registry, IntGauge::new(name, help)?);
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            add(
+                &registry,
+                IntCounterVec::new(Opts::new(name, help), labels)?,
+            )
+        };
+        let histograms = |name: &str, help: &str, labels: &[&str]| {
+            let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+            add(&registry, HistogramVec::new(options, labels)?)
+        };
+        Ok(Self {
+            duration: histograms(
+                "http_server_request_duration_seconds",
+                "Duration of requests until the last byte, by method, HTTPRoute and status",
+                &[
+                    "http_request_method",
+                    "http_route",
+                    "http_response_status_code",
+                ],
+            )?,
+            upstream: histograms(
+                "gateway_upstream_duration_seconds",
+                "Time until a backend began to answer, by HTTPRoute",
+                &["http_route"],
+            )?,
+            routes: Mutex::default(),
+            swapped: Mutex::default(),
+            config_age: gauge("gateway_config_age_seconds", "Age of the table in force")?,
+            active: gauge("http_server_active_requests", "Requests in work")?,
+            connections: counters(
+                "gateway_connections_total",
+                "Client connections: accepted, tls_failed",
+                &["outcome"],
+            )?,
+            open_connections: gauge("gateway_connections_open", "Open client connections")?,
+            upstream_connections: counters(
+                "gateway_upstream_connections_total",
+                "Connections to backends: opened, reused, failed, refused",
+                &["outcome"],
+            )?,
+            retries: counters(
+                "gateway_upstream_retries_total",
+                "Second tries, by reason: connect, unsent, broken; and over_budget",
+                &["reason"],
+            )?,
+            ejections: counter(
+                "gateway_endpoint_ejections_total",
+                "Endpoints taken out after failed connections",
+            )?,
+            config_generation: gauge("gateway_config_generation", "Tables since start")?,
+            rate_limited: counters(
+                "gateway_rate_limited_total",
+                "Requests refused by rate limit, by limit",
+                &["limit"],
+            )?,
+            jwt: counters(
+                "gateway_jwt_total",
+                "Tokens: passed, anonymous, absent, invalid, forbidden, no_keys",
+                &["policy", "outcome"],
+            )?,
+            jwks_fetches: counters(
+                "gateway_jwks_fetches_total",
+                "Fetches of keys: fetched, failed",
+                &["outcome"],
+            )?,
+            watch_errors: counters(
+                "gateway_watch_errors_total",
+                "Watches that broke (watch) and objects that do not decode (object), by kind",
+                &["kind", "error"],
+            )?,
+            bind_failures: counter(
+                "gateway_listener_bind_failures_total",
+                "Tries to bind a listener's port that failed",
+            )?,
+            log_dropped: counter(
+                "gateway_access_log_dropped_total",
+                "Access lines dropped because the log was not read fast enough",
+            )?,
+            registry,
+        })
+    }
+
+    /// The Prometheus text format.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let swapped = *lock(&self.swapped);
+        let age = swapped.map_or(0, |at| at.elapsed().as_secs());
+        self.config_age.set(i64::try_from(age).unwrap_or(i64::MAX));
+        self.registry.render()
+    }
+
+    /// The histogram of one kind of request. Workers keep it at hand.
+    pub fn duration(&self, method: &str, route: &str, status: &str) -> Histogram {
+        let key = (method.to_owned(), route.to_owned(), status.to_owned());
+        lock(&self.routes).insert(key);
+        self.duration.with_label_values(&[method, route, status])
+    }
+
+    /// The histogram of the backends of one route. Workers keep it at hand.
+    pub fn upstream(&self, route: &str) -> Histogram {
+        self.upstream.with_label_values(&[route])
+    }
+
+    /// A new table is in force: series of routes that are gone end.
+    pub fn swapped(&self, generation: u64, routes: &HashSet<&str>) {
+        *lock(&self.swapped) = Some(Instant::now());
+        self.config_generation
+            .set(i64::try_from(generation).unwrap_or(i64::MAX));
+        lock(&self.routes).retain(|(method, route, status)| {
+            let stays = route.is_empty() || routes.contains(route.as_str());
+            if !stays {
+                // An error says that the series is already gone.
+                let _ = self.duration.remove_label_values(&[method, route, status]);
+                let _ = self.upstream.remove_label_values(&[route]);
+            }
+            stays
+        });
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    series: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(series)
+}
+
+/// A poisoned lock guards plain values here: what they hold is still true.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,264 @@
+//! Bearer tokens: who is asking.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gateway_routes::JwtSettings;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use jsonwebtoken::{Algorithm, Validation};
+use serde_json::{Map, Value};
+
+use crate::clock::unix_now;
+use crate::policy::jwks::{Issuers, Lookup};
+use crate::problem::Problem;
+
+/// Clocks in one cluster differ by less than this.
+const LEEWAY_SECS: u64 = 10;
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Tokens that a worker remembers as good.
+const MAX_REMEMBERED: usize = 4096;
+
+/// What a good token says.
+#[derive(Debug)]
+pub struct Identity {
+    claims: Map<String, Value>,
+    expires: u64,
+    keys_version: u64,
+}
+
+impl Identity {
+    /// Who it is about.
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.get("sub").and_then(Value::as_str)
+    }
+
+    fn has_role(&self, wanted: &[String]) -> bool {
+        let roles = self.claims.get("roles").and_then(Value::as_array);
+        roles
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .any(|role| wanted.iter().any(|wanted| wanted == role))
+    }
+}
+
+/// Why a request does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no token and there must be one.
+    Absent,
+    /// The token cannot be believed.
+    Invalid,
+    /// The caller lacks the role.
+    Forbidden,
+    /// Nobody can tell, since the issuer's keys were never to be had.
+    NoKeys,
+}
+
+impl Refusal {
+    /// The word for metrics.
+    pub fn outcome(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Invalid => "invalid",
+            Self::Forbidden => "forbidden",
+            Self::NoKeys => "no_keys",
+        }
+    }
+
+    /// The answer.
+    pub fn problem(self) -> Problem {
+        let challenge = |text| HeaderValue::from_static(text);
+        match self {
+            Self::Absent => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "A bearer token is needed",
+            )
+            .header(WWW_AUTHENTICATE, challenge("Bearer")),
+            Self::Invalid => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "The token is not valid",
+            )
+            .header(
+                WWW_AUTHENTICATE,
+                challenge("Bearer error=\"invalid_token\""),
+            ),
+            Self::Forbidden => Problem::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "This needs another role",
+            )
+            .header(
+                WWW_AUTHENTICATE,
+                challenge("Bearer error=\"insufficient_scope\""),
+            ),
+            Self::NoKeys => {
+                let title = "The token cannot be checked right now";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", title)
+                    .header(http::header::RETRY_AFTER, HeaderValue::from_static("2"))
+            }
+        }
+    }
+}
+
+/// Checks tokens for one worker, and remembers good ones: a signature costs more than the rest of a
+/// request.
+#[derive(Debug, Default)]
+pub struct Gatekeeper {
+    remembered: RefCell<HashMap<Box<str>, HashMap<Box<str>, Rc<Identity>>>>,
+}
+
+impl Gatekeeper {
+    /// Whether a request passes; `None` is a caller without a token where that is allowed.
+    pub async fn admit(
+        &self,
+        settings: &Arc<JwtSettings>,
+        issuers: &Issuers,
+        headers: &HeaderMap,
+    ) -> Result<Option<Rc<Identity>>, Refusal> {
+        let Some(token) = bearer(headers)? else {
+            return if settings.is_required {
+                Err(Refusal::Absent)
+            } else {
+                Ok(None)
+            };
+        };
+        let identity = self.identify(settings, issuers, token).await?;
+        if !settings.roles.is_empty() && !identity.has_role(&settings.roles) {
+            return Err(Refusal::Forbidden);
+        }
+        Ok(Some(identity))
+    }
+
+    /// The configuration changed: what was good may not be any more.
+    pub fn forget(&self) {
+        self.remembered.borrow_mut().clear();
+    }
+
+    async fn identify(
+        &self,
+        settings: &JwtSettings,
+        issuers: &Issuers,
+        token: &str,
+    ) -> Result<Rc<Identity>, Refusal> {
+        let issuer = issuers.get(&settings.jwks_uri).ok_or(Refusal::NoKeys)?;
+        let policy = settings.policy.to_string();
+        if let Some(known) = self.recall(&policy, token, issuer.version()) {
+            return Ok(known);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Invalid)?;
+        let typ = header.typ.as_deref().unwrap_or_default();
+        let typ = typ.strip_prefix("application/").unwrap_or(typ);
+        let is_ours = typ.eq_ignore_ascii_case("at+jwt")
+            && header.crit.is_none()
+            && matches!(header.alg, Algorithm::EdDSA | Algorithm::ES256);
+        let kid = header
+            .kid
+            .as_deref()
+            .filter(|_| is_ours)
+            .ok_or(Refusal::Invalid)?;
+        let ((algorithm, key), keys_version) = match issuer.find(kid).await {
+            Lookup::Found(key, version) => (key, version),
+            Lookup::Unknown => return Err(Refusal::Invalid),
+            Lookup::Unavailable => return Err(Refusal::NoKeys),
+        };
+        // Only the algorithm of the key, whatever the token would like.
+        let validation = validation(settings, algorithm);
+        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation)
+            .map_err(|_| Refusal::Invalid)?
+            .claims;
+        let expires = claims
+            .get("exp")
+            .and_then(Value::as_u64)
+            .ok_or(Refusal::Invalid)?;
+        let identity = Rc::new(Identity {
+            claims,
+            expires,
+            keys_version,
+        });
+        self.remember(policy, token, identity.clone());
+        Ok(identity)
+    }
+
+    fn recall(&self, policy: &str, token: &str, version: u64) -> Option<Rc<Identity>> {
+        let remembered = self.remembered.borrow();
+        let known = remembered.get(policy)?.get(token)?;
+        let is_good = known.keys_version == version && unix_now() < known.expires + LEEWAY_SECS;
+        is_good.then(|| known.clone())
+    }
+
+    fn remember(&self, policy: String, token: &str, identity: Rc<Identity>) {
+        let mut remembered = self.remembered.borrow_mut();
+        let tokens = remembered.entry(policy.into()).or_default();
+        if tokens.len() >= MAX_REMEMBERED {
+            tokens.clear();
+        }
+        tokens.insert(token.into(), identity);
+    }
+}
+
+fn validation(settings: &JwtSettings, algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.leeway = LEEWAY_SECS;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[&settings.issuer]);
+    if settings.audiences.is_empty() {
+        validation.validate_aud = false;
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+    } else {
+        validation.set_audience(&settings.audiences);
+        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+    }
+    validation
+}
+
+/// The token of a request. Anything that is there but is not exactly one bearer token is refused.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Refusal::Invalid);
+    }
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or(Refusal::Invalid)?;
+    let is_good = scheme.eq_ignore_ascii_case("bearer")
+        && !token.is_empty()
+        && token.len() <= MAX_TOKEN_BYTES
+        && token
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if is_good {
+        Ok(Some(token))
+    } else {
+        Err(Refusal::Invalid)
+    }
+}
+
+/// Puts claims into headers. Texts, numbers and truth values pass, lists of texts with commas.
+pub fn pass_on(settings: &JwtSettings, identity: &Identity, headers: &mut HeaderMap) {
+    for (claim, name) in &settings.claim_to_headers {
+        let text = match identity.claims.get(claim) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(","),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+            _ => continue,
+        };
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+}
