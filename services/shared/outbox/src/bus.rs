@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{self, Stream};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
 use chrono::{DateTime, Utc};
+use events::EventType;
 
 use crate::error::{DoingOnBus, OutboxError};
 
@@ -66,6 +69,69 @@ pub(crate) async fn ensure_stream(context: &Context) -> Result<Stream, OutboxErr
         .get_or_create_stream(config)
         .await
         .on_bus("ensure the stream")
+}
+
+/// A message on loan is lent again if it is not acknowledged within this time.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Messages on loan to one consumer.
+const ON_LOAN: i64 = 256;
+
+/// The durable consumer of a service: hears what the table of events says that it must hear. The
+/// same whoever makes it, so that a producer may make it before the service first starts.
+fn consumer_config(name: &str) -> pull::Config {
+    let heard = EventType::ALL
+        .iter()
+        .filter(|ty| ty.consumers().contains(&name));
+    pull::Config {
+        durable_name: Some(name.to_owned()),
+        filter_subjects: heard.map(|ty| ty.subject().to_owned()).collect(),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        max_deliver: -1,
+        max_ack_pending: ON_LOAN,
+        ..pull::Config::default()
+    }
+}
+
+/// Makes the consumer, or brings it up to this build's table.
+pub(crate) async fn ensure_consumer(
+    stream: &Stream,
+    name: &str,
+) -> Result<PullConsumer, OutboxError> {
+    stream
+        .create_consumer(consumer_config(name))
+        .await
+        .on_bus("ensure the consumer")
+}
+
+/// Makes the consumers that must hear `producer`, where they are missing. Without this, what is
+/// published before a service first starts would reach it late, behind what came after.
+pub(crate) async fn ensure_listeners(stream: &Stream, producer: &str) -> Result<(), OutboxError> {
+    let said = EventType::ALL.iter().filter(|ty| ty.producer() == producer);
+    let mut names: Vec<&str> = said.flat_map(|ty| ty.consumers()).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        if acknowledged_to(stream, name).await?.is_none() {
+            ensure_consumer(stream, name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How far a consumer has acknowledged; none if it does not exist.
+pub(crate) async fn acknowledged_to(
+    stream: &Stream,
+    name: &str,
+) -> Result<Option<i64>, OutboxError> {
+    match stream.consumer_info(name).await {
+        Ok(info) => Ok(Some(
+            i64::try_from(info.ack_floor.stream_sequence).unwrap_or(i64::MAX),
+        )),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).on_bus("look at a consumer"),
+    }
 }
 
 /// Which stream this is, and how far it has come.

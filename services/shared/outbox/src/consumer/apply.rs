@@ -101,8 +101,12 @@ async fn retry<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, event: &
 }
 
 async fn once<E: Effects>(consumer: &Consumer<E>, event: &Event) -> Result<Ending, EffectError> {
+    if !consumer.effects.subjects().contains(&event.ty) {
+        return Err(EffectError::poison(
+            "this build has no effect for the event",
+        ));
+    }
     let mut tx = consumer.pool.begin().await?;
-    let name = consumer.effects.consumer();
     if !remember(&mut tx, consumer, event).await? {
         tx.commit().await?;
         return Ok(Ending::Duplicate);
@@ -111,7 +115,6 @@ async fn once<E: Effects>(consumer: &Consumer<E>, event: &Event) -> Result<Endin
     tokio::time::timeout(EFFECT, effect)
         .await
         .map_err(|_| EffectError::transient(OutboxError::TimedOut("the effect")))??;
-    tracing::debug!(consumer = name, "applied");
     tx.commit().await?;
     Ok(Ending::Applied)
 }

@@ -97,7 +97,8 @@ pub trait Effects: Send + Sync + 'static {
     /// `EventType::consumers` of what it hears, or its producers wait for receipts in vain.
     fn consumer(&self) -> &'static str;
 
-    /// What it wants to hear.
+    /// What it wants to hear: what the table of events says that it must. An event that the table
+    /// sends here and this list lacks becomes a dead letter.
     fn subjects(&self) -> &'static [EventType];
 
     /// Does it, in the transaction of the inbox row: no other connection, no HTTP. Called again for
@@ -114,8 +115,6 @@ pub trait Effects: Send + Sync + 'static {
 pub struct ConsumerOptions {
     /// Effects applied side by side, each on a connection of the pool.
     pub concurrency: usize,
-    /// Messages on loan from the stream.
-    pub on_loan: usize,
     /// Failures of an effect before its event is a dead letter.
     pub attempts: u32,
     /// Pause after the first failure; doubles, up to a minute.
@@ -130,7 +129,6 @@ impl Default for ConsumerOptions {
     fn default() -> Self {
         Self {
             concurrency: 4,
-            on_loan: 256,
             attempts: 10,
             backoff: Duration::from_secs(1),
             check: Duration::from_secs(5),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{AckKind, Message};
 use events::{DecodeError, Event};
@@ -16,13 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{self, Ending};
 use super::lanes::Lanes;
 use super::{Consumer, Effects, dead};
-use crate::bus::{self, StreamState, ensure_stream, state_of};
+use crate::bus::{self, StreamState, ensure_consumer, ensure_stream, state_of};
 use crate::error::{Doing, DoingOnBus, OutboxError};
 use crate::leader::{lead, timed};
 use crate::relay::receipts::{self, Receipt};
 
-/// A message on loan is lent again if it is not acknowledged within this time.
-const ACK_WAIT: Duration = Duration::from_secs(30);
 /// How often the stream is told that a message is still being worked on.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// What is being applied at shutdown may take this long to end.
@@ -41,7 +39,7 @@ pub async fn run<E: Effects>(
     let context = bus::context(&consumer.bus);
     let stream = ensure_stream(&context).await?;
     let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);
-    let durable = ensure_consumer(consumer, &stream, born).await?;
+    let durable = durable(name, &stream, born).await?;
     tracing::info!(consumer = name, "consuming");
     tokio::select! {
         result = watch(consumer, &mut conn, &stream, born) => result,
@@ -52,32 +50,12 @@ pub async fn run<E: Effects>(
 /// Makes or updates the durable consumer. One that has seen more than the stream holds belongs to a
 /// stream that was restored from a backup: it would wait in silence for sequences to come, so it
 /// starts anew, and the inbox swallows what it has heard before.
-async fn ensure_consumer<E: Effects>(
-    consumer: &Consumer<E>,
+async fn durable(
+    name: &str,
     stream: &Stream,
     seen: StreamState,
 ) -> Result<PullConsumer, OutboxError> {
-    let name = consumer.effects.consumer();
-    let subjects = consumer
-        .effects
-        .subjects()
-        .iter()
-        .map(|ty| ty.subject().to_owned())
-        .collect();
-    let config = pull::Config {
-        durable_name: Some(name.to_owned()),
-        filter_subjects: subjects,
-        deliver_policy: DeliverPolicy::All,
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
-        max_deliver: -1,
-        max_ack_pending: i64::try_from(consumer.options.on_loan).unwrap_or(i64::MAX),
-        ..pull::Config::default()
-    };
-    let made = stream
-        .create_consumer(config.clone())
-        .await
-        .on_bus("ensure the consumer")?;
+    let made = ensure_consumer(stream, name).await?;
     let delivered = made.cached_info().delivered.stream_sequence;
     if i64::try_from(delivered).unwrap_or(i64::MAX) <= seen.last_seq {
         return Ok(made);
@@ -91,10 +69,7 @@ async fn ensure_consumer<E: Effects>(
         .delete_consumer(name)
         .await
         .on_bus("delete the consumer")?;
-    stream
-        .create_consumer(config)
-        .await
-        .on_bus("ensure the consumer")
+    ensure_consumer(stream, name).await
 }
 
 /// Ends with an error when the ground has moved: another stream, another consumer, a lost lock.
@@ -159,7 +134,7 @@ async fn pull<E: Effects>(
 ) -> Result<(), OutboxError> {
     let mut messages = durable
         .stream()
-        .max_messages_per_batch(consumer.options.on_loan.min(64))
+        .max_messages_per_batch(64)
         .expires(Duration::from_secs(30))
         .heartbeat(Duration::from_secs(5))
         .messages()
@@ -214,8 +189,7 @@ async fn read<E: Effects>(consumer: &Consumer<E>, message: Message) -> Option<Lo
             } else {
                 "none"
             };
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::error!(error, subject = %message.subject, "message is not an event, dropped");
+            tracing::error!(%error, subject = %message.subject, "message is not an event, dropped");
             consumer
                 .metrics
                 .handled

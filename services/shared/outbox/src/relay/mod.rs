@@ -5,6 +5,7 @@ pub(crate) mod receipts;
 mod rows;
 mod watch;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
@@ -16,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::append::channel;
-use crate::bus::{self, StreamState, ensure_stream, state_of};
+use crate::bus::{self, StreamState, ensure_listeners, ensure_stream, state_of};
 use crate::error::{Doing, DoingOnBus, OutboxError};
 use crate::leader::{for_ever, lead, timed};
 use crate::metrics::Metrics;
@@ -143,6 +144,7 @@ impl Relay {
                 .await
                 .on_bus("subscribe to receipts")?,
             stream: None,
+            seen_connects: 0,
             high_seq: 0,
             publish_after: Instant::now(),
             failures: 0,
@@ -173,6 +175,8 @@ struct Worker<'a> {
     receipts: Subscriber,
     /// The stream as last seen; none before the first look and after a failure.
     stream: Option<StreamState>,
+    /// How often the client had connected when the stream was seen.
+    seen_connects: u64,
     /// The highest sequence that an acknowledgement named.
     high_seq: i64,
     publish_after: Instant,
@@ -183,7 +187,9 @@ impl Worker<'_> {
     /// Looks at the stream: makes it if it is missing, rewinds if it went backwards.
     async fn look(&mut self) -> Result<StreamState, OutboxError> {
         let context = bus::context(&self.relay.bus);
+        let connects = self.connects();
         let stream = ensure_stream(&context).await?;
+        ensure_listeners(&stream, self.relay.producer).await?;
         let seen = state_of(&stream.get_info().await.on_bus("look at the stream")?);
         let schema = self.relay.schema;
         if timed(
@@ -202,7 +208,12 @@ impl Worker<'_> {
             );
         }
         self.stream = Some(seen);
+        self.seen_connects = connects;
         Ok(seen)
+    }
+
+    fn connects(&self) -> u64 {
+        self.relay.bus.statistics().connects.load(Ordering::Relaxed)
     }
 
     /// Publishes until nothing waits. Trouble with the bus is waited out here, so that receipts are
@@ -213,8 +224,11 @@ impl Worker<'_> {
         }
         // While disconnected the client would only buffer, and every wait would end in a timeout.
         if self.relay.bus.connection_state() != async_nats::connection::State::Connected {
-            self.stream = None;
             return Ok(());
+        }
+        // Connected again, perhaps to a server without the stream: look before publishing.
+        if self.connects() != self.seen_connects {
+            self.stream = None;
         }
         loop {
             match self.publish_batch().await {

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use events::EventType;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::rows::{self, Overdue};
-use crate::bus::ensure_stream;
+use crate::bus::{acknowledged_to, ensure_stream};
 use crate::error::{DoingOnBus, OutboxError};
 use crate::leader::timed;
 use crate::schema::Schema;
@@ -72,7 +71,9 @@ async fn must_repeat(
     for name in missing {
         let floor = match floors.get(name) {
             Some(floor) => *floor,
-            None => *floors.entry(name).or_insert(floor_of(stream, name).await?),
+            None => *floors
+                .entry(name)
+                .or_insert(acknowledged_to(stream, name).await?),
         };
         match floor {
             Some(floor) if floor >= row.stream_seq => return Ok(true),
@@ -81,20 +82,6 @@ async fn must_repeat(
         }
     }
     Ok(someone_listens && !holds(stream, row).await?)
-}
-
-async fn floor_of(stream: &Stream, name: &str) -> Result<Floor, OutboxError> {
-    match stream.consumer_info(name).await {
-        Ok(info) => Ok(Some(
-            i64::try_from(info.ack_floor.stream_sequence).unwrap_or(i64::MAX),
-        )),
-        Err(error) if is_missing(&error.kind()) => Ok(None),
-        Err(error) => Err(error).on_bus("look at a consumer"),
-    }
-}
-
-fn is_missing(kind: &ConsumerInfoErrorKind) -> bool {
-    matches!(kind, ConsumerInfoErrorKind::NotFound)
 }
 
 /// True if the stream still has this event at the recorded place.

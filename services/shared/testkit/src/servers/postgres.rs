@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use sqlx::{Connection, PgConnection};
 use tokio::sync::OnceCell;
 
-use super::{find, free_port, listening};
+use super::{find, free_port};
+use crate::eventually_within;
 
 /// Where the server is. The file keeps the shared lock until the process ends.
 struct Server {
@@ -172,7 +174,14 @@ async fn start(folder: &Path, root: bool) -> u16 {
         .process_group(0)
         .spawn()
         .expect("PostgreSQL starts");
-    listening(port, "the PostgreSQL server listens").await;
+    // It listens before it answers.
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    eventually_within(
+        Duration::from_secs(60),
+        "the PostgreSQL server answers",
+        || async { PgConnection::connect(&url).await.ok()?.close().await.ok() },
+    )
+    .await;
     std::fs::write(folder.join("port"), port.to_string()).expect("the port is noted");
     watch(folder, child.id());
     port

@@ -1,0 +1,227 @@
+//! When nothing breaks.
+
+use outbox::{EventMeta, Metrics, append, dead_letters, replay_dead_letter};
+use testkit::eventually;
+use vocabulary::{Clock, SystemClock};
+
+use crate::world::{
+    SCHEMA, World, assert_each_once, effects, new_id, new_order, place_with, placed,
+};
+
+#[tokio::test]
+async fn an_event_has_its_effect_once_at_every_consumer_and_its_row_is_done() {
+    let world = World::running().await;
+    let mut ids = Vec::new();
+    for number in 0..50 {
+        ids.push(world.place(new_order(), &number.to_string()).await);
+    }
+    world.all_hear(&ids).await;
+    world.all_done().await;
+    assert!(world.metric(&world.registry, "shop_outbox_published_total") >= 50.0);
+    assert!(world.metric(&world.registry, "shop_outbox_rewinds_total") < 1.0);
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_rolled_back_never_happened() {
+    let world = World::running().await;
+    let mut tx = world.db.pool.begin().await.unwrap();
+    let meta = EventMeta::new(new_id(), SystemClock.now());
+    append(&mut tx, SCHEMA, meta, &placed(new_order(), "never"))
+        .await
+        .unwrap();
+    tx.rollback().await.unwrap();
+    let id = world.place(new_order(), "after").await;
+    world.all_hear(&[id]).await;
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_commits_late_is_not_skipped() {
+    let world = World::running().await;
+    let (early, late) = (new_id(), new_id());
+    // Takes its position first ...
+    let mut tx = world.db.pool.begin().await.unwrap();
+    let meta = EventMeta::new(late, SystemClock.now());
+    append(&mut tx, SCHEMA, meta, &placed(new_order(), "late"))
+        .await
+        .unwrap();
+    // ... and is still invisible when a later position is published.
+    place_with(&world.db.pool, new_order(), "early", early).await;
+    world.all_hear(&[early]).await;
+    tx.commit().await.unwrap();
+    world.all_hear(&[early, late]).await;
+    world.all_done().await;
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_first() {
+    let world = World::running().await;
+    let (one, other) = (new_order(), new_order());
+    let mut ids = Vec::new();
+    for number in 0..20 {
+        let id = new_id();
+        if number % 5 == 0 {
+            world.sides["payment"].fail.lock().unwrap().insert(id, 2);
+        }
+        place_with(&world.db.pool, one, &format!("{number:02}"), id).await;
+        ids.push(id);
+        ids.push(world.place(other, "other").await);
+    }
+    world.all_hear(&ids).await;
+    for side in world.sides.values() {
+        let heard = effects(&side.db.pool).await;
+        let mut of_one: Vec<_> = heard
+            .into_iter()
+            .map(|(_, number)| number)
+            .filter(|n| n != "other")
+            .collect();
+        let applied = of_one.clone();
+        of_one.sort();
+        assert_eq!(applied, of_one);
+    }
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn poison_becomes_a_dead_letter_that_can_be_replayed() {
+    let world = World::running().await;
+    let (bad, good) = (new_id(), new_id());
+    let side = &world.sides["payment"];
+    side.poison.lock().unwrap().insert(bad, 1);
+    let order = new_order();
+    place_with(&world.db.pool, order, "bad", bad).await;
+    place_with(&world.db.pool, order, "good", good).await;
+
+    let mut conn = side.db.pool.acquire().await.unwrap();
+    eventually("the good event is applied", || async {
+        (effects(&side.db.pool).await.len() == 1).then_some(())
+    })
+    .await;
+    let letters = dead_letters(&mut conn, SCHEMA, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].event_id, bad);
+    assert!(
+        letters[0].error.contains("the effect cannot be done"),
+        "{}",
+        letters[0].error
+    );
+    // The producer has done its part.
+    world.all_done().await;
+    eventually("the dead letter shows on the metric", || async {
+        (world.metric(&side.registry, "shop_dead_letters") > 0.0).then_some(())
+    })
+    .await;
+
+    assert!(replay_dead_letter(&mut conn, SCHEMA, bad).await.unwrap());
+    world.all_hear(&[good, bad]).await;
+    eventually("the letter is resolved", || async {
+        let mut conn = side.db.pool.acquire().await.ok()?;
+        dead_letters(&mut conn, SCHEMA, 10)
+            .await
+            .ok()?
+            .is_empty()
+            .then_some(())
+    })
+    .await;
+    assert!(!replay_dead_letter(&mut conn, SCHEMA, bad).await.unwrap());
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn an_effect_that_keeps_failing_is_given_up_without_a_trace_of_its_tries() {
+    let world = World::running().await;
+    let side = &world.sides["payment"];
+    let id = new_id();
+    side.fail.lock().unwrap().insert(id, u32::MAX);
+    place_with(&world.db.pool, new_order(), "doomed", id).await;
+    let letter = eventually("a dead letter is written", || async {
+        let mut conn = side.db.pool.acquire().await.ok()?;
+        dead_letters(&mut conn, SCHEMA, 10).await.ok()?.pop()
+    })
+    .await;
+    assert_eq!(letter.attempts, 4);
+    assert_eq!(effects(&side.db.pool).await, []);
+    let inbox: i64 = sqlx::query_scalar("select count(*) from orders.inbox")
+        .fetch_one(&side.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(inbox, 0);
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_relays_one_is_active_and_the_other_takes_over() {
+    let world = World::new().await;
+    let registries = [
+        chassis::Registry::new().unwrap(),
+        chassis::Registry::new().unwrap(),
+    ];
+    let mut stops = Vec::new();
+    for registry in &registries {
+        stops.push(world.add_relay_with(Metrics::new(registry).unwrap()).await);
+    }
+    let active = || {
+        let shows = |r| world.metric(r, "shop_outbox_relay_active") > 0.0;
+        registries.iter().map(shows).collect::<Vec<_>>()
+    };
+    let first = eventually("one relay is active", || async {
+        active().iter().position(|active| *active)
+    })
+    .await;
+    assert_eq!(active().iter().filter(|active| **active).count(), 1);
+    stops[first].cancel();
+    eventually("the other relay is active", || async {
+        active()[1 - first].then_some(())
+    })
+    .await;
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_must_hear_is_done_when_it_is_published() {
+    let world = World::new().await;
+    world.add_relay().await;
+    let product = vocabulary::ProductId::from_uuid(new_id().as_uuid());
+    let low = events::StockLow {
+        product_id: product,
+        sku: "A-1".into(),
+        available: 1,
+    };
+    let mut conn = world.db.pool.acquire().await.unwrap();
+    append(
+        &mut conn,
+        SCHEMA,
+        EventMeta::new(new_id(), SystemClock.now()),
+        &low,
+    )
+    .await
+    .unwrap();
+    world.all_done().await;
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_starts_after_the_event_still_hears_it() {
+    let mut world = World::new().await;
+    world.add_relay().await;
+    let id = world.place(new_order(), "early").await;
+    eventually("the event is published to nobody", || async {
+        let sql = "select count(*) from orders.outbox where published_at is not null";
+        let published: i64 = sqlx::query_scalar(sql)
+            .fetch_one(&world.db.pool)
+            .await
+            .ok()?;
+        (published == 1).then_some(())
+    })
+    .await;
+    world.add_consumer("payment").await;
+    world.add_consumer("notification").await;
+    world.all_hear(&[id]).await;
+    world.all_done().await;
+    for side in world.sides.values() {
+        assert_each_once("side", &effects(&side.db.pool).await, &[id]);
+    }
+    world.tasks.stop().await;
+}

@@ -1,0 +1,57 @@
+//! The pool's bounds.
+
+use crate::world::MIGRATOR;
+
+#[tokio::test]
+async fn every_wait_is_bounded() {
+    let db = testkit::db(&MIGRATOR).await;
+    let pool = outbox::pool::connect(&db.url, 2, "bounded").unwrap();
+    for setting in [
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+    ] {
+        let value: String = sqlx::query_scalar("select current_setting($1)")
+            .bind(setting)
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_ne!(value, "0", "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_dropped_leave_no_transaction_open() {
+    let db = testkit::db(&MIGRATOR).await;
+    let pool = outbox::pool::connect(&db.url, 5, "dropped").unwrap();
+    for _ in 0..50 {
+        let work = async {
+            let mut tx = pool.begin().await.unwrap();
+            sqlx::query("select pg_sleep(1)")
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+        };
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(2), work).await;
+    }
+    testkit::eventually("no transaction is open", || async {
+        let sql = "select count(*) from pg_stat_activity
+                   where application_name = 'dropped' and datname = current_database()
+                     and state like 'idle in transaction%'";
+        let open: i64 = sqlx::query_scalar(sql).fetch_one(&db.pool).await.ok()?;
+        (open == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pool_works_again_after_its_connections_were_cut() {
+    let db = testkit::db(&MIGRATOR).await;
+    let pool = outbox::pool::connect(&db.url, 5, "cut").unwrap();
+    sqlx::query("select 1").execute(&pool).await.unwrap();
+    db.cut_connections().await;
+    testkit::eventually("the pool answers", || async {
+        sqlx::query("select 1").execute(&pool).await.ok()
+    })
+    .await;
+}
