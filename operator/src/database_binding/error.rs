@@ -3,6 +3,7 @@
 use operator_plan::database_binding::Statement;
 
 use super::server::Endpoint;
+use crate::error::Error;
 
 /// A failure of a server or of a statement.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -145,5 +146,25 @@ impl ServerError {
                 .iter()
                 .any(|class| code.starts_with(class)),
         }
+    }
+}
+
+/// Why work at a server stopped: the server, or the API server that was asked on the way.
+pub(super) enum Stop {
+    /// The API server, or something of the operator itself.
+    Api(Error),
+    /// The database server.
+    Server(ServerError),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<ServerError> for Stop {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
     }
 }

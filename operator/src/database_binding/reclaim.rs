@@ -21,8 +21,6 @@ use operator_plan::database_binding::{
 
 use super::desk::Desk;
 use super::error::ServerError;
-use super::server::{Endpoint, Servers};
-use prometheus::IntCounterVec;
 
 /// How long a silent server of a shop that is being deleted is asked.
 pub const LEAVING: Duration = Duration::from_secs(30);
@@ -38,8 +36,13 @@ pub enum End {
     Reclaimed(String),
     /// There is nothing to give back, or nobody to give it to. Why, for the event.
     Abandoned(String),
-    /// Ask again. Who blocks, for the status.
-    Held(String),
+    /// Look again: something has to happen first.
+    Held {
+        /// A word for programs.
+        reason: &'static str,
+        /// Who blocks, for the status.
+        message: String,
+    },
 }
 
 /// What decides whether a silent server is still asked.
@@ -70,16 +73,20 @@ impl Rule {
             (false, DeletionPolicy::Retain) => Some(PATIENCE),
             (false, DeletionPolicy::Delete | DeletionPolicy::BackupThenDelete) => None,
         };
+        let held = |message| End::Held {
+            reason: "ServerSilent",
+            message,
+        };
         match deadline {
             Some(deadline) if self.waited >= deadline => End::Abandoned(format!(
                 "{why}; given up after {} s, its login role may be left",
                 deadline.as_secs()
             )),
-            Some(deadline) => End::Held(format!(
+            Some(deadline) => held(format!(
                 "{why}; asked again until {} s after the deletion",
                 deadline.as_secs()
             )),
-            None => End::Held(format!(
+            None => held(format!(
                 "{why}; the data was to be deleted, so this object waits: mend the server, or annotate the object with {ABANDON}=true to leave everything behind"
             )),
         }
@@ -140,19 +147,6 @@ pub fn after_failure(
 
 /// Takes away what was made, as the policy says.
 pub async fn reclaim(
-    servers: &dyn Servers,
-    statements: &IntCounterVec,
-    valid: &Valid,
-    policy: DeletionPolicy,
-) -> Result<End, ServerError> {
-    let endpoint = Endpoint::from(&valid.server);
-    let mut desk = Desk::open(servers, &endpoint, statements).await?;
-    let done = rounds(&mut desk, &valid.wanted, policy).await;
-    desk.leave().await;
-    done
-}
-
-async fn rounds(
     desk: &mut Desk,
     wanted: &Wanted,
     policy: DeletionPolicy,

@@ -8,17 +8,17 @@ use std::time::Duration;
 use crds::DatabaseBinding;
 use kube::ResourceExt;
 use operator_plan::database_binding::{
-    FINALIZER, Observed, Progress, Valid, Wanted, intent, status, validate,
+    FINALIZER, Progress, Valid, Wanted, intent, status, validate,
 };
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
 
 use super::desk::Desk;
-use super::error::ServerError;
+use super::ending::end;
+use super::error::{ServerError, Stop};
 use super::provision::{Entry, enter, provision};
-use super::reclaim::{End, after_failure, before_asking, reclaim};
 use super::secret::Held;
 use super::server::Endpoint;
-use super::{observe, secret};
+use super::{KIND, observe, secret};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 
@@ -26,9 +26,9 @@ use crate::error::{Error, Outcome};
 /// so that bindings made together do not audit together.
 const RESYNC: Duration = Duration::from_secs(300);
 /// Time between two looks for what is not watched, such as a server that starts.
-const SOON: Duration = Duration::from_secs(3);
+pub(super) const SOON: Duration = Duration::from_secs(3);
 /// The same, when somebody has to act first.
-const LATER: Duration = Duration::from_secs(15);
+pub(super) const LATER: Duration = Duration::from_secs(15);
 
 /// How far provisioning came.
 enum Reached {
@@ -36,24 +36,6 @@ enum Reached {
     Settled(Vec<&'static str>),
     Waiting(Waiting),
     Invalid(Invalid),
-}
-
-/// Why provisioning stopped.
-enum Stop {
-    Api(Error),
-    Server(ServerError),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Api(error)
-    }
-}
-
-impl From<ServerError> for Stop {
-    fn from(error: ServerError) -> Self {
-        Self::Server(error)
-    }
 }
 
 /// Brings one binding closer to what it says.
@@ -151,7 +133,8 @@ async fn settle(
         conditions::is_ready(&status.conditions, binding.metadata.generation)
     });
     let new = status(binding, Some(&valid.wanted), Progress::Done, ctx.now());
-    ctx.patch_status(binding, &new).await?;
+    ctx.report_status(binding, &new).await?;
+    ctx.metrics.outcome(KIND, "applied");
     if was_ready && !changed.is_empty() {
         let note = format!("put right on the server: {}", changed.join(", "));
         ctx.warn(binding, "DriftRepaired", "Reconcile", note).await;
@@ -165,11 +148,9 @@ async fn wait(
     wanted: Option<&Wanted>,
     on: &Waiting,
 ) -> Result<Outcome, Error> {
-    ctx.patch_status(
-        binding,
-        &status(binding, wanted, Progress::Waiting(on), ctx.now()),
-    )
-    .await?;
+    let new = status(binding, wanted, Progress::Waiting(on), ctx.now());
+    ctx.report_status(binding, &new).await?;
+    ctx.metrics.outcome(KIND, "waiting");
     Ok(Outcome::Requeue(SOON))
 }
 
@@ -179,11 +160,9 @@ async fn refuse(
     wanted: Option<&Wanted>,
     why: &Invalid,
 ) -> Result<Outcome, Error> {
-    ctx.patch_status(
-        binding,
-        &status(binding, wanted, Progress::Invalid(why), ctx.now()),
-    )
-    .await?;
+    let new = status(binding, wanted, Progress::Invalid(why), ctx.now());
+    ctx.report_status(binding, &new).await?;
+    ctx.metrics.outcome(KIND, "invalid");
     // The remedy may lie on the server, which nobody watches.
     Ok(Outcome::Requeue(RESYNC))
 }
@@ -201,8 +180,9 @@ async fn fail(
             reason: failure.reason(),
             message: &message,
         };
-        ctx.patch_status(binding, &status(binding, wanted, progress, ctx.now()))
-            .await?;
+        let new = status(binding, wanted, progress, ctx.now());
+        ctx.report_status(binding, &new).await?;
+        ctx.metrics.outcome(KIND, "failed");
     }
     match failure {
         // A server that starts, or is away: a steady beat finds it sooner than a growing backoff.
@@ -210,67 +190,6 @@ async fn fail(
         ServerError::Denied { .. } => Ok(Outcome::Requeue(LATER)),
         other => Err(Error::other(other)),
     }
-}
-
-/// The end of a binding that holds the finalizer.
-async fn end(ctx: &Context, binding: &DatabaseBinding, seen: &Observed) -> Result<Outcome, Error> {
-    let end = match before_asking(binding, seen, ctx.now()) {
-        Err(end) => end,
-        Ok(valid) => {
-            let statements = &ctx.metrics.sql_statements;
-            match reclaim(
-                ctx.servers.as_ref(),
-                statements,
-                &valid,
-                binding.spec.reclaim_policy,
-            )
-            .await
-            {
-                Ok(end) => end,
-                Err(failure) => match after_failure(binding, seen, ctx.now(), &failure) {
-                    Some(end) => end,
-                    None => {
-                        say_deleting(ctx, binding, failure.reason(), &failure.to_string()).await?;
-                        return Err(Error::other(failure));
-                    }
-                },
-            }
-        }
-    };
-    match end {
-        End::Held(who) => {
-            say_deleting(ctx, binding, "ServerSilent", &who).await?;
-            Ok(Outcome::Requeue(LATER))
-        }
-        End::Reclaimed(what) => {
-            secret::remove(ctx, binding).await?;
-            ctx.tell(binding, "Reclaimed", "Delete", what).await;
-            release(ctx, binding).await
-        }
-        End::Abandoned(why) => {
-            secret::remove(ctx, binding).await?;
-            ctx.warn(binding, "Abandoned", "Delete", why).await;
-            release(ctx, binding).await
-        }
-    }
-}
-
-/// Lets the object go. The Secret went before: a new object of this name must not find an old one.
-async fn release(ctx: &Context, binding: &DatabaseBinding) -> Result<Outcome, Error> {
-    ctx.remove_finalizer(binding, FINALIZER).await?;
-    Ok(Outcome::AwaitChange)
-}
-
-async fn say_deleting(
-    ctx: &Context,
-    binding: &DatabaseBinding,
-    reason: &'static str,
-    message: &str,
-) -> Result<(), Error> {
-    let progress = Progress::Deleting { reason, message };
-    ctx.patch_status(binding, &status(binding, None, progress, ctx.now()))
-        .await
-        .map(drop)
 }
 
 fn resync(binding: &DatabaseBinding) -> Duration {

@@ -1,0 +1,99 @@
+//! The operator dies before and after every call of a binding's life, and every life goes on.
+//!
+//! The calls come from a recorded run of the same life, so a call that is added to the product is
+//! covered by itself. Real PostgreSQL, real SQL, the product's own client; only the API server is a
+//! stand-in. `STOREFRONT_KILL_EVERY=n` tests every n-th point only.
+
+mod database_binding_support;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use database_binding_support::chaos::{Moment, Plan};
+use database_binding_support::life::{KEEPER, Life, OWNER, SHARER};
+use database_binding_support::world::World;
+
+/// Lives a life under a plan; returns the calls of the operator, checks not included.
+async fn live(life: &Life, plan: Plan) -> (World, Vec<String>) {
+    let mut world = World::new();
+    life.prepare(&mut world).await;
+    world.plan(plan);
+    let mut calls = Vec::new();
+    for step in life.steps {
+        life.step(&mut world, *step).await;
+        calls = world.chaos.calls();
+    }
+    (world, calls)
+}
+
+fn every() -> usize {
+    #[expect(clippy::disallowed_methods, reason = "a test has no config.rs")]
+    let asked = std::env::var("STOREFRONT_KILL_EVERY").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+async fn kill_everywhere(life: &Life) {
+    let start = Instant::now();
+    let (world, calls) = live(life, Plan::Peace).await;
+    world.clean().await;
+    assert!(
+        calls.iter().any(|call| call == "SQL create the login role"),
+        "{calls:#?}"
+    );
+    let mut killed: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, call) in calls.iter().enumerate().step_by(every()) {
+        for moment in [Moment::Before, Moment::After] {
+            // A failure names its point by this line.
+            println!("{}: {moment:?} call {at}: {call}", life.name);
+            let (world, _) = live(life, Plan::Kill(at, moment)).await;
+            assert_eq!(
+                world.deaths, 1,
+                "the recorded call {at} ({call}) was reached"
+            );
+            world.clean().await;
+            *killed
+                .entry(call.split(' ').next().unwrap_or_default())
+                .or_default() += 1;
+        }
+    }
+    let points: usize = killed.values().sum();
+    eprintln!(
+        "{}: {} calls, {points} kill points by verb {killed:?}, {:.0} s",
+        life.name,
+        calls.len(),
+        start.elapsed().as_secs_f64()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_survives_a_kill_at_every_call() {
+    kill_everywhere(&OWNER).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retained_database_survives_a_kill_at_every_call() {
+    kill_everywhere(&KEEPER).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sharer_survives_a_kill_at_every_call() {
+    kill_everywhere(&SHARER).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_faulty_lives_end_like_the_clean_one() {
+    for seed in 0..200 {
+        let life = [&OWNER, &KEEPER, &SHARER][seed as usize % 3];
+        println!("{}: seed {seed}", life.name);
+        let mut world = World::new();
+        life.prepare(&mut world).await;
+        for step in life.steps {
+            world.plan(Plan::Faults {
+                seed: seed * 100 + *step as u64,
+                permille: 40,
+            });
+            life.stumble(&mut world, *step).await;
+        }
+        world.clean().await;
+    }
+}

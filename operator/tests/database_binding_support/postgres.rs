@@ -1,0 +1,161 @@
+//! A throw-away PostgreSQL that asks for passwords (SCRAM), for the life of this process.
+//!
+//! Not testkit's: that one trusts everybody, and here the question is whether a password works.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use operator_plan::database_binding::Server;
+
+/// The administrator's password.
+const PASSWORD: &str = "only-for-tests";
+
+/// A running server.
+pub struct Postgres {
+    port: u16,
+    folder: PathBuf,
+    /// Waits for our end of its pipe to close, however we die, and then stops the server.
+    _keeper: Child,
+}
+
+/// The one server of this process.
+pub fn postgres() -> &'static Postgres {
+    static ONE: OnceLock<Postgres> = OnceLock::new();
+    ONE.get_or_init(Postgres::start)
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let bin = binaries();
+        let folder =
+            std::env::temp_dir().join(format!("storefront-binding-pg-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
+        let as_root = Command::new("id").arg("-u").output().expect("id").stdout == b"0\n";
+        if as_root {
+            run(Command::new("chown").arg("postgres").arg(&folder));
+        }
+        let data = folder.join("data");
+        let mut secret = std::fs::File::create(folder.join("password")).expect("password file");
+        writeln!(secret, "{PASSWORD}").expect("password file");
+        run(user(as_root, &bin.join("initdb"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"])
+            .args(["--auth=scram-sha-256", "--pwfile"])
+            .arg(folder.join("password")));
+        let port = free_port();
+        let options = format!(
+            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off \
+             -c full_page_writes=off -c synchronous_commit=off -c max_connections=60 \
+             -c autovacuum=off -c shared_buffers=32MB -c log_statement=all",
+            folder.display()
+        );
+        run(user(as_root, &bin.join("pg_ctl"))
+            .arg("-D")
+            .arg(&data)
+            .arg("-l")
+            .arg(data.join("server.log"))
+            .args(["-w", "-t", "60", "-o", &options, "start"]));
+        Self {
+            port,
+            _keeper: keeper(as_root, &bin, &data, &folder),
+            folder,
+        }
+    }
+
+    /// How a binding's `adminSecret` would describe it.
+    pub fn server(&self) -> Server {
+        Server {
+            host: "127.0.0.1".into(),
+            port: self.port,
+            username: "postgres".into(),
+            password: PASSWORD.into(),
+            sslmode: Some("disable".into()),
+        }
+    }
+
+    /// Everything that the server has logged, statements included.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("data/server.log")).expect("the server's log")
+    }
+}
+
+fn binaries() -> PathBuf {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .expect("PostgreSQL's server programs (Debian: postgresql)")
+}
+
+/// PostgreSQL refuses to run as root.
+fn user(as_root: bool, program: &Path) -> Command {
+    if as_root {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn keeper(as_root: bool, bin: &Path, data: &Path, folder: &Path) -> Child {
+    let stop = if as_root {
+        "runuser -u postgres -- "
+    } else {
+        ""
+    };
+    let script = format!(
+        "trap '' INT TERM HUP; cat >/dev/null; {stop}{}/pg_ctl -D {} -m immediate stop; rm -rf {}",
+        bin.display(),
+        data.display(),
+        folder.display()
+    );
+    Command::new("sh")
+        .args(["-c", &script])
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the keeper starts")
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Polls until `ready` holds, for at most ten seconds.
+pub async fn until(what: &str, mut ready: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !ready().await {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{what} did not come true in 10 s"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,277 @@
+//! One namespace with a database server, a binding or more, and an operator that can die.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crds::DatabaseBinding;
+use operator::context::Context;
+use operator::database_binding::{PgServers, reconcile};
+use operator::error::{Error, Outcome};
+use operator::metrics::Metrics;
+use operator_plan::Platform;
+use operator_plan::database_binding::Server;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use tower::Layer;
+
+use super::api::{Api, path};
+use super::chaos::{Chaos, ChaosLayer, ChaosServers, Plan};
+use super::postgres::postgres;
+
+/// Longer waits than this mean that a binding is settled.
+const ROUTINE: Duration = Duration::from_secs(60);
+
+/// One namespace and its operator.
+pub struct World {
+    /// The API server.
+    pub api: Api,
+    /// What stands between the operator and everything else.
+    pub chaos: Arc<Chaos>,
+    /// The namespace; no other world has it.
+    pub namespace: String,
+    /// How the operator reaches the database server.
+    pub server: Server,
+    operator: Arc<Context>,
+    /// How often the operator died.
+    pub deaths: usize,
+}
+
+impl World {
+    /// A world with a server's Secret `server` and an operator that nothing happens to.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let namespace = format!("w{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let (api, chaos) = (Api::default(), Chaos::new(Plan::Peace));
+        let operator = operator(&api, &chaos);
+        let server = postgres().server();
+        let world = Self {
+            api,
+            chaos,
+            namespace,
+            server,
+            operator,
+            deaths: 0,
+        };
+        world.put_server(&world.server);
+        world
+    }
+
+    /// Writes the Secret that says where the server is.
+    pub fn put_server(&self, server: &Server) {
+        let text = |value: &str| STANDARD.encode(value);
+        let data = json!({
+            "host": text(&server.host), "port": text(&server.port.to_string()),
+            "username": text(&server.username), "password": text(&server.password),
+            "sslmode": text("disable"),
+        });
+        self.api.put(
+            &self.secret_path("server"),
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "data": data,
+                "metadata": { "name": "server", "namespace": self.namespace },
+            }),
+        );
+    }
+
+    /// Path of a Secret.
+    pub fn secret_path(&self, name: &str) -> String {
+        path("secrets", &self.namespace, name)
+    }
+
+    /// Path of a binding.
+    pub fn binding_path(&self, name: &str) -> String {
+        path("databasebindings", &self.namespace, name)
+    }
+
+    /// Creates a binding on the Secret's server.
+    pub fn create(&self, name: &str, spec: Value) {
+        let mut spec = spec;
+        let fields = spec.as_object_mut().expect("a spec");
+        fields
+            .entry("serverRef")
+            .or_insert(json!({ "adminSecret": { "name": "server" } }));
+        self.api.put(
+            &self.binding_path(name),
+            json!({
+                "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding", "spec": spec,
+                "metadata": { "name": name, "namespace": self.namespace },
+            }),
+        );
+    }
+
+    /// The binding as it is.
+    pub fn binding(&self, name: &str) -> Option<DatabaseBinding> {
+        let value = self.api.get(&self.binding_path(name))?;
+        Some(serde_json::from_value(value).expect("a DatabaseBinding"))
+    }
+
+    /// Status and reason of `Ready`.
+    pub fn ready(&self, name: &str) -> (String, String) {
+        let status = self
+            .binding(name)
+            .and_then(|binding| binding.status)
+            .unwrap_or_default();
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+        ready.map_or_else(Default::default, |c| (c.status.clone(), c.reason.clone()))
+    }
+
+    /// Message of `Ready`.
+    pub fn message(&self, name: &str) -> String {
+        let status = self
+            .binding(name)
+            .and_then(|binding| binding.status)
+            .unwrap_or_default();
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+        ready.map_or_else(String::new, |c| c.message.clone())
+    }
+
+    /// Starts counting afresh, with a plan.
+    pub fn plan(&mut self, plan: Plan) {
+        self.chaos = Chaos::new(plan);
+        self.operator = operator(&self.api, &self.chaos);
+    }
+
+    /// One reconciliation; a new operator takes over when this one dies in it.
+    pub async fn once(&mut self, name: &str) -> Option<Result<Outcome, Error>> {
+        let binding = self.binding(name)?;
+        let outcome = tokio::select! {
+            biased;
+            () = self.chaos.died() => None,
+            outcome = reconcile(&binding, &self.operator) => Some(outcome),
+        };
+        if outcome.is_none() {
+            self.deaths += 1;
+            self.operator = operator(&self.api, &self.chaos);
+        }
+        Some(outcome.unwrap_or(Ok(Outcome::Requeue(Duration::ZERO))))
+    }
+
+    /// Reconciles until there is nothing left to do, without minding the waits.
+    pub async fn settle(&mut self, name: &str) {
+        let start = Instant::now();
+        let mut last = String::new();
+        while start.elapsed() < Duration::from_secs(60) {
+            match self.once(name).await {
+                None | Some(Ok(Outcome::AwaitChange)) => return,
+                Some(Ok(Outcome::Requeue(wait))) if wait > ROUTINE => return,
+                Some(Ok(Outcome::Requeue(wait))) => last = format!("{wait:?}"),
+                Some(Err(error)) => last = error.chain(),
+            }
+        }
+        panic!("{name} did not settle: {last}; {}", self.message(name));
+    }
+
+    /// A Secret's content.
+    pub fn secret(&self, name: &str) -> BTreeMap<String, String> {
+        let secret = self.api.get(&self.secret_path(name)).unwrap_or(Value::Null);
+        let data = secret["data"].as_object().cloned().unwrap_or_default();
+        data.into_iter()
+            .map(|(key, value)| {
+                let bytes = STANDARD
+                    .decode(value.as_str().expect("base64"))
+                    .expect("base64");
+                (key, String::from_utf8(bytes).expect("text"))
+            })
+            .collect()
+    }
+
+    /// Logs in with what a Secret says.
+    pub async fn log_in(&self, secret: &str) -> Result<PgConnection, sqlx::Error> {
+        let keys = self.secret(secret);
+        let key = |name: &str| keys.get(name).cloned().unwrap_or_default();
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&key("host"))
+            .port(key("port").parse().unwrap_or(1))
+            .username(&key("username"))
+            .password(&key("password"))
+            .database(&key("database"))
+            .ssl_mode(PgSslMode::Disable);
+        PgConnection::connect_with(&options).await
+    }
+
+    /// Runs SQL as the administrator and returns the first column.
+    pub async fn sql(&self, database: &str, text: &str) -> Vec<String> {
+        let server = postgres().server();
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&server.host)
+            .port(server.port)
+            .username(&server.username)
+            .password(&server.password)
+            .database(database)
+            .ssl_mode(PgSslMode::Disable);
+        let mut connection = PgConnection::connect_with(&options)
+            .await
+            .expect("a connection");
+        let rows = sqlx::raw_sql(AssertSqlSafe(text))
+            .fetch_all(&mut connection)
+            .await;
+        let rows = rows.unwrap_or_else(|error| panic!("{text}: {error}"));
+        let first = rows
+            .iter()
+            .map(|row| row.try_get_unchecked::<Option<String>, _>(0));
+        let texts = first
+            .map(|cell| cell.expect("text").unwrap_or_default())
+            .collect();
+        drop(connection.close().await);
+        texts
+    }
+
+    /// Names of this world's roles, sorted.
+    pub async fn roles(&self) -> Vec<String> {
+        let like = format!("{}\\_%", self.namespace);
+        self.sql(
+            "postgres",
+            &format!("select rolname::text from pg_roles where rolname like '{like}' order by 1"),
+        )
+        .await
+    }
+
+    /// Names of this world's databases, sorted.
+    pub async fn databases(&self) -> Vec<String> {
+        let like = format!("{}\\_%", self.namespace);
+        self.sql(
+            "postgres",
+            &format!(
+                "select datname::text from pg_database where datname like '{like}' order by 1"
+            ),
+        )
+        .await
+    }
+
+    /// Removes whatever this world has left on the server.
+    pub async fn clean(&self) {
+        for database in self.databases().await {
+            self.sql(
+                "postgres",
+                &format!("drop database {database} with (force)"),
+            )
+            .await;
+        }
+        for role in self.roles().await {
+            self.sql("postgres", &format!("drop role {role}")).await;
+        }
+    }
+}
+
+fn operator(api: &Api, chaos: &Arc<Chaos>) -> Arc<Context> {
+    let service = ChaosLayer(Arc::clone(chaos)).layer(api.clone());
+    let client = kube::Client::new(service, "default");
+    let servers = ChaosServers {
+        chaos: Arc::clone(chaos),
+        inner: PgServers::default(),
+    };
+    let platform = Platform {
+        registry: "localhost/storefront".into(),
+        tag: "test".into(),
+        version: "1.0.0".into(),
+        pull_policy: "IfNotPresent".into(),
+        operator_namespace: "storefront-system".into(),
+    };
+    let metrics = Metrics::new().expect("fresh metrics");
+    Context::new(client, platform, metrics, Arc::new(servers), "test-0")
+}
