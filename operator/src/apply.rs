@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
-use operator_plan::objects::MANAGER;
+use operator_plan::objects::{MANAGER, OWNER_UID_LABEL, STOREFRONT_LABEL};
 use operator_plan::{Applied, Mode, ObjectKey, Objects, Planned};
 use serde_json::Value;
 
@@ -39,7 +39,10 @@ pub struct Memory {
 impl Memory {
     fn verify(&self, key: &ObjectKey, version: &str, plan: u64) {
         let entry = (digest(version), plan);
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(digest(key_parts(key)), entry);
+        self.verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest(key_parts(key)), entry);
     }
 
     fn is_verified(&self, key: &ObjectKey, version: &str, plan: u64) -> bool {
@@ -48,7 +51,10 @@ impl Memory {
     }
 
     fn forget(&self, key: &ObjectKey) {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(key_parts(key)));
+        self.verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&digest(key_parts(key)));
     }
 }
 
@@ -64,10 +70,28 @@ impl Context {
                 Mode::Keep => self.read(&planned.resource, &planned.key).await?,
             };
             if let Some(live) = live {
-                applied.items.push(Applied { key: planned.key.clone(), live });
+                applied.items.push(Applied {
+                    key: planned.key.clone(),
+                    live,
+                });
             }
         }
         Ok(applied)
+    }
+
+    /// The same for what is there; nothing is brought (back) to life.
+    pub async fn apply_existing(&self, plan: &Objects<Planned>) -> Result<(), Error> {
+        for planned in &plan.items {
+            if self.read(&planned.resource, &planned.key).await?.is_some() {
+                match self.apply_one(planned).await {
+                    // It went between the look and the write, or never was ours.
+                    Err(Error::Api { source, .. }) if code(&source) == Some(404) => {}
+                    Err(Error::Foreign { .. } | Error::Stale { .. }) => {}
+                    answer => drop(answer?),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Deletes the children of `owner_uid` that are in no mode part of the plan. Only what names the
@@ -78,13 +102,18 @@ impl Context {
                 continue;
             }
             self.memory.forget(&child.key);
-            let seen = Preconditions { resource_version: child.version.clone(), uid: None };
+            let seen = Preconditions {
+                resource_version: child.version.clone(),
+                uid: None,
+            };
             let params = DeleteParams::background().preconditions(seen);
             let api = self.dynamic(&child.resource, &child.key);
             match optional(api.delete(&child.key.name, &params).await) {
                 Ok(_) => tracing::info!(object = %text(&child.key), "deleted: no longer planned"),
                 Err(error) if code(&error) == Some(409) => {
-                    return Err(Error::Stale { what: text(&child.key) });
+                    return Err(Error::Stale {
+                        what: text(&child.key),
+                    });
                 }
                 Err(source) => return Err(Error::api("delete", text(&child.key), source)),
             }
@@ -93,7 +122,11 @@ impl Context {
     }
 
     /// Deletes one object in the background; it may be gone already.
-    pub async fn delete_planned(&self, resource: &ApiResource, key: &ObjectKey) -> Result<(), Error> {
+    pub async fn delete_planned(
+        &self,
+        resource: &ApiResource,
+        key: &ObjectKey,
+    ) -> Result<(), Error> {
         self.memory.forget(key);
         let api = self.dynamic(resource, key);
         optional(api.delete(&key.name, &DeleteParams::background()).await)
@@ -131,7 +164,10 @@ impl Context {
     /// found to be as planned, and nobody needs more than the plan or the watch knows.
     fn known_good(&self, planned: &Planned, plan: u64) -> Option<Value> {
         let seen = self.stores.child(&planned.key)?;
-        if !self.memory.is_verified(&planned.key, seen.version.as_deref()?, plan) {
+        if !self
+            .memory
+            .is_verified(&planned.key, seen.version.as_deref()?, plan)
+        {
             return None;
         }
         match seen.live {
@@ -141,16 +177,31 @@ impl Context {
         }
     }
 
+    /// Creates an object that must not be there yet, then applies the plan to it.
+    ///
+    /// The first write leaves out everything but the content: what a create wrote stays owned by that
+    /// create, and a later apply could no longer take it away. An owner reference must not stick so.
     async fn create_one(&self, planned: &Planned) -> Result<Value, Error> {
         let key = &planned.key;
-        let object: DynamicObject = serde_json::from_value(planned.body.clone())
-            .map_err(|source| Error::Encode { what: text(key), source })?;
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..Default::default() };
-        match self.dynamic(&planned.resource, key).create(&params, &object).await {
-            Ok(created) => {
-                tracing::info!(object = %text(key), "created");
-                to_value(key, &created)
-            }
+        let mut body = planned.body.clone();
+        if let Some(meta) = body["metadata"].as_object_mut() {
+            meta.retain(|field, _| matches!(field.as_str(), "name" | "namespace" | "labels"));
+        }
+        let object: DynamicObject =
+            serde_json::from_value(body).map_err(|source| Error::Encode {
+                what: text(key),
+                source,
+            })?;
+        let params = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..Default::default()
+        };
+        match self
+            .dynamic(&planned.resource, key)
+            .create(&params, &object)
+            .await
+        {
+            Ok(_) => self.apply_one(planned).await,
             Err(error) if code(&error) == Some(409) => Err(Error::Stale { what: text(key) }),
             Err(source) => Err(Error::api("create", text(key), source)),
         }
@@ -173,32 +224,54 @@ impl Context {
 
 /// Kinds whose live status decides about readiness, and which are not held whole.
 fn has_telling_status(kind: &str) -> bool {
-    matches!(kind, "Deployment" | "StatefulSet" | "Job" | "Secret" | "Service" | "PersistentVolumeClaim")
+    matches!(
+        kind,
+        "Deployment" | "StatefulSet" | "Job" | "Secret" | "Service" | "PersistentVolumeClaim"
+    )
 }
 
 /// Refuses what belongs to somebody else.
 fn check_owner(planned: &Planned, live: &Value) -> Result<(), Error> {
-    let (ours, theirs) = (controller(&planned.body), controller(live));
     let what = text(&planned.key);
-    let uid = |reference: &Value| reference["uid"].as_str().unwrap_or_default().to_owned();
-    match (ours, theirs) {
-        (Some(ours), Some(theirs)) if uid(ours) == uid(theirs) => Ok(()),
-        (Some(ours), Some(theirs)) if ours["name"] == theirs["name"] && ours["kind"] == theirs["kind"] => {
-            // A child of our deleted namesake: the garbage collector is about to take it.
-            Err(Error::Stale { what })
+    let Some(theirs) = controller(live) else {
+        if label(live, "app.kubernetes.io/managed-by") == Some(MANAGER) {
+            return Ok(());
         }
-        (_, Some(theirs)) => {
-            let word = |field: &str| theirs[field].as_str().unwrap_or_default().to_owned();
-            Err(Error::Foreign { what, owner: format!("{} {}", word("kind"), word("name")) })
-        }
-        (_, None) if label(live, "app.kubernetes.io/managed-by") == Some(MANAGER) => Ok(()),
-        (_, None) => Err(Error::Foreign { what, owner: "nobody that this operator knows".into() }),
+        return Err(Error::Foreign {
+            what,
+            owner: "nobody that this operator knows".into(),
+        });
+    };
+    // What outlives its owner is planned without a reference to it, but with its uid as a label.
+    let ours = controller(&planned.body);
+    let uid = ours.map_or_else(
+        || label(&planned.body, OWNER_UID_LABEL),
+        |it| it["uid"].as_str(),
+    );
+    if uid.is_some() && theirs["uid"].as_str() == uid {
+        return Ok(());
     }
+    let shop = label(&planned.body, STOREFRONT_LABEL);
+    let is_namesake = match ours {
+        Some(ours) => ours["kind"] == theirs["kind"] && ours["name"] == theirs["name"],
+        None => theirs["kind"] == "Storefront" && theirs["name"].as_str() == shop,
+    };
+    if is_namesake {
+        // A child of our deleted namesake: the garbage collector is about to take it.
+        return Err(Error::Stale { what });
+    }
+    let word = |field: &str| theirs[field].as_str().unwrap_or_default().to_owned();
+    Err(Error::Foreign {
+        what,
+        owner: format!("{} {}", word("kind"), word("name")),
+    })
 }
 
 fn controller(object: &Value) -> Option<&Value> {
     let references = object["metadata"]["ownerReferences"].as_array()?;
-    references.iter().find(|reference| reference["controller"] == Value::Bool(true))
+    references
+        .iter()
+        .find(|reference| reference["controller"] == Value::Bool(true))
 }
 
 fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
@@ -210,7 +283,9 @@ fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 fn version(object: &Value) -> &str {
-    object["metadata"]["resourceVersion"].as_str().unwrap_or_default()
+    object["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap_or_default()
 }
 
 fn is_ending(object: &Value) -> bool {
@@ -228,8 +303,10 @@ fn with_annotation(body: &Value, name: &str, value: &str) -> Value {
 }
 
 fn to_value(key: &ObjectKey, object: &DynamicObject) -> Result<Value, Error> {
-    let mut value = serde_json::to_value(object)
-        .map_err(|source| Error::Encode { what: text(key), source })?;
+    let mut value = serde_json::to_value(object).map_err(|source| Error::Encode {
+        what: text(key),
+        source,
+    })?;
     if let Some(meta) = value["metadata"].as_object_mut() {
         meta.remove("managedFields");
     }
@@ -238,7 +315,11 @@ fn to_value(key: &ObjectKey, object: &DynamicObject) -> Result<Value, Error> {
 
 /// Kind and name, for messages.
 fn text(key: &ObjectKey) -> String {
-    format!("{} {}", key.kind, Key::new(key.namespace.clone(), key.name.clone()))
+    format!(
+        "{} {}",
+        key.kind,
+        Key::new(key.namespace.clone(), key.name.clone())
+    )
 }
 
 fn key_parts(key: &ObjectKey) -> (&str, &str, &str, &str) {

@@ -37,7 +37,11 @@ impl Backoff {
             count: 0,
         });
         if entry.uid != uid || entry.generation != generation {
-            *entry = Failures { uid: uid.to_owned(), generation, count: 0 };
+            *entry = Failures {
+                uid: uid.to_owned(),
+                generation,
+                count: 0,
+            };
         }
         entry.count = entry.count.saturating_add(1);
         delay(entry.count, self.jitter.hash_one((key, entry.count)))
@@ -45,19 +49,27 @@ impl Backoff {
 
     /// Forgets the failures of an object that went well or is gone.
     pub fn clear(&self, key: &Key) {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.failing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 
     /// How many objects are failing now.
     pub fn failing(&self) -> usize {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.failing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
 /// Doubles from [`BASE`] to [`CAP`]; the last quarter is jitter, so that objects which failed
 /// together do not come back together.
 fn delay(count: u32, random: u64) -> Duration {
-    let full = BASE.saturating_mul(1_u32 << count.saturating_sub(1).min(16)).min(CAP);
+    let full = BASE
+        .saturating_mul(1_u32 << count.saturating_sub(1).min(16))
+        .min(CAP);
     let jitter = full / 4;
     let permille = u32::try_from(random % 1000).unwrap_or_default();
     full - jitter * permille / 1000

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use operator_plan::Platform;
 use operator_plan::objects::MANAGER;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::apply::Memory;
@@ -39,6 +39,8 @@ pub struct Context {
     pub stores: Stores,
     /// Opens sessions on database servers.
     pub servers: Arc<dyn Servers>,
+    /// Whether GatewayClasses can be seen: not by an operator that may only look at namespaces.
+    pub sees_classes: bool,
     /// What was applied and found to be as planned.
     pub(crate) memory: Memory,
     /// What was written into statuses.
@@ -46,17 +48,31 @@ pub struct Context {
     recorder: Recorder,
 }
 
+/// What a context is made of.
+pub struct Parts {
+    /// The platform that the operator belongs to.
+    pub platform: Platform,
+    /// Opens sessions on database servers.
+    pub servers: Arc<dyn Servers>,
+    /// Names this process in events.
+    pub instance: String,
+    /// See [`Context::sees_classes`].
+    pub sees_classes: bool,
+}
+
 impl Context {
-    /// Puts the parts together; `instance` names this process in events.
-    pub fn new(
-        client: Client,
-        platform: Platform,
-        metrics: Metrics,
-        servers: Arc<dyn Servers>,
-        instance: &str,
-    ) -> Arc<Self> {
-        let reporter =
-            Reporter { controller: MANAGER.to_owned(), instance: Some(instance.to_owned()) };
+    /// Puts the parts together.
+    pub fn new(client: Client, metrics: Metrics, parts: Parts) -> Arc<Self> {
+        let Parts {
+            platform,
+            servers,
+            instance,
+            sees_classes,
+        } = parts;
+        let reporter = Reporter {
+            controller: MANAGER.to_owned(),
+            instance: Some(instance),
+        };
         Arc::new(Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
@@ -64,6 +80,7 @@ impl Context {
             metrics,
             stores: Stores::default(),
             servers,
+            sees_classes,
             memory: Memory::default(),
             statuses: Statuses::default(),
         })
@@ -111,13 +128,18 @@ impl Context {
             + DeserializeOwned,
     {
         let key = Key::of(object);
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..Default::default() };
+        let params = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..Default::default()
+        };
         match self.api::<K>(&key.namespace).create(&params, object).await {
             Ok(created) => Ok(Some(created)),
             Err(error) if crate::error::code(&error) == Some(409) => Ok(None),
-            Err(source) => {
-                Err(Error::api("create", what::<K>(&key.namespace, &key.name), source))
-            }
+            Err(source) => Err(Error::api(
+                "create",
+                what::<K>(&key.namespace, &key.name),
+                source,
+            )),
         }
     }
 
@@ -129,7 +151,10 @@ impl Context {
             + Debug
             + DeserializeOwned,
     {
-        let answer = self.api::<K>(namespace).delete(name, &DeleteParams::background()).await;
+        let answer = self
+            .api::<K>(namespace)
+            .delete(name, &DeleteParams::background())
+            .await;
         let found = optional(answer)
             .map_err(|source| Error::api("delete", what::<K>(namespace, name), source))?;
         Ok(found.is_some())
@@ -185,11 +210,20 @@ impl Context {
             "resourceVersion": object.meta().resource_version,
             "uid": object.meta().uid,
         }});
-        let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &key.namespace);
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..Default::default() };
-        api.patch_metadata(&key.name, &params, &Patch::Merge(&patch)).await.map_err(|source| {
-            Error::api("set finalizers of", what::<K>(&key.namespace, &key.name), source)
-        })?;
+        let api = self.api::<K>(&key.namespace);
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..Default::default()
+        };
+        api.patch_metadata(&key.name, &params, &Patch::Merge(&patch))
+            .await
+            .map_err(|source| {
+                Error::api(
+                    "set finalizers of",
+                    what::<K>(&key.namespace, &key.name),
+                    source,
+                )
+            })?;
         Ok(())
     }
 
@@ -198,7 +232,8 @@ impl Context {
     where
         K: Resource<DynamicType = ()>,
     {
-        self.event(about, EventType::Normal, (reason, action), note.into()).await;
+        self.event(about, EventType::Normal, (reason, action), note.into())
+            .await;
     }
 
     /// Tells people that somebody should look.
@@ -206,7 +241,8 @@ impl Context {
     where
         K: Resource<DynamicType = ()>,
     {
-        self.event(about, EventType::Warning, (reason, action), note.into()).await;
+        self.event(about, EventType::Warning, (reason, action), note.into())
+            .await;
     }
 
     /// A lost event is a log line: it must never fail a reconciliation.
@@ -237,6 +273,6 @@ pub fn what<K: Resource<DynamicType = ()>>(namespace: &str, name: &str) -> Strin
 /// Content of a Secret.
 pub fn data_of(secret: &Secret) -> Data {
     let data = secret.data.iter().flatten();
-    data.map(|(key, value)| (key.clone(), value.0.clone())).collect()
+    data.map(|(key, value)| (key.clone(), value.0.clone()))
+        .collect()
 }
-

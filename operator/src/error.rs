@@ -45,6 +45,9 @@ pub enum Error {
     /// The reconciliation was cut off.
     #[error("not done after {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// A bug; the log has its place.
+    #[error("the operator panicked: this is a bug, the log says where")]
+    Panicked,
     /// The object cannot be written as JSON.
     #[error("{what} cannot be encoded")]
     Encode {
@@ -65,7 +68,11 @@ pub enum Error {
 impl Error {
     /// A failed call, with what it was for.
     pub fn api(verb: &'static str, what: impl Into<String>, source: kube::Error) -> Self {
-        Self::Api { verb, what: what.into(), source }
+        Self::Api {
+            verb,
+            what: what.into(),
+            source,
+        }
     }
 
     /// A failure of another boundary.
@@ -85,9 +92,10 @@ impl Error {
     /// Whether the call failed because its namespace is being deleted: nothing can be made there any more.
     pub fn is_namespace_terminating(&self) -> bool {
         match self {
-            Self::Api { source: kube::Error::Api(status), .. } => {
-                status.code == 403 && status.message.contains("is being terminated")
-            }
+            Self::Api {
+                source: kube::Error::Api(status),
+                ..
+            } => status.code == 403 && status.message.contains("is being terminated"),
             _ => false,
         }
     }
@@ -131,7 +139,11 @@ mod tests {
 
     #[test]
     fn the_chain_names_every_cause_once() {
-        let error = Error::api("get", "Secret shops/a", kube::Error::RequestSend("refused".into()));
+        let error = Error::api(
+            "get",
+            "Secret shops/a",
+            kube::Error::RequestSend("refused".into()),
+        );
         let text = error.chain();
         assert!(text.starts_with("to get Secret shops/a failed: "), "{text}");
         assert_eq!(text.matches("refused").count(), 1, "{text}");

@@ -1,1 +1,28 @@
-//! Not yet furnished.
+#![doc = include_str!("../README.md")]
+
+pub mod accounting;
+pub mod admin;
+pub mod apply;
+pub mod backoff;
+pub mod bindings;
+pub mod config;
+pub mod context;
+pub mod controller;
+pub mod database_binding;
+pub mod dispatch;
+pub mod error;
+pub mod gateway_class;
+pub mod health;
+pub mod key;
+pub mod leader;
+pub mod material;
+pub mod metrics;
+pub mod process;
+pub mod queue;
+pub mod run;
+pub mod service_deployment;
+pub mod status;
+pub mod store;
+pub mod storefront;
+pub mod stores;
+pub mod watch;

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
+use chassis::Registry;
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
 
-const SECONDS: &[f64] =
-    &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const SECONDS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
 
 /// All series. Cloning shares them.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub struct Metrics {
 impl Metrics {
     /// Registers all series.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
+        let registry = Registry::new()?;
         let r = &registry;
         Ok(Self {
             reconcile_total: counters(
@@ -207,8 +207,12 @@ impl Metrics {
 
     /// Notes one finished reconciliation.
     pub fn reconciled(&self, controller: &str, result: &str, took: Duration) {
-        self.reconcile_total.with_label_values(&[controller, result]).inc();
-        self.reconcile_seconds.with_label_values(&[controller]).observe(took.as_secs_f64());
+        self.reconcile_total
+            .with_label_values(&[controller, result])
+            .inc();
+        self.reconcile_seconds
+            .with_label_values(&[controller])
+            .observe(took.as_secs_f64());
     }
 
     /// Notes the outcome as users see it: applied, waiting, invalid, failed, deleting, paused, undecodable.
@@ -225,9 +229,7 @@ fn counters(
     help: &str,
     labels: &[&str],
 ) -> Result<IntCounterVec, prometheus::Error> {
-    let family = IntCounterVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.register(IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
 fn gauges(
@@ -236,9 +238,7 @@ fn gauges(
     help: &str,
     labels: &[&str],
 ) -> Result<GaugeVec, prometheus::Error> {
-    let family = GaugeVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.register(GaugeVec::new(Opts::new(name, help), labels)?)
 }
 
 fn int_gauges(
@@ -247,9 +247,7 @@ fn int_gauges(
     help: &str,
     labels: &[&str],
 ) -> Result<IntGaugeVec, prometheus::Error> {
-    let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
 }
 
 fn histograms(
@@ -259,7 +257,5 @@ fn histograms(
     labels: &[&str],
 ) -> Result<HistogramVec, prometheus::Error> {
     let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-    let family = HistogramVec::new(options, labels)?;
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+    registry.register(HistogramVec::new(options, labels)?)
 }

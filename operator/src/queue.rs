@@ -69,7 +69,12 @@ enum Wait {
 impl Queue {
     /// An empty queue; `name` is its label in the metrics.
     pub fn new(name: &'static str, metrics: Metrics) -> Self {
-        Self { name, state: Mutex::default(), wake: Notify::new(), metrics }
+        Self {
+            name,
+            state: Mutex::default(),
+            wake: Notify::new(),
+            metrics,
+        }
     }
 
     /// The label in the metrics.
@@ -88,7 +93,10 @@ impl Queue {
 
     /// Asks for a look after a while; an earlier appointment is kept, a later one moves forward.
     pub fn add_after(&self, key: Key, delay: Duration, priority: Priority) {
-        self.metrics.queue_adds.with_label_values(&[self.name, self.name]).inc();
+        self.metrics
+            .queue_adds
+            .with_label_values(&[self.name, self.name])
+            .inc();
         let now = Instant::now();
         let mut state = self.lock();
         if state.running.contains_key(&key) {
@@ -121,7 +129,10 @@ impl Queue {
                     self.wake.notify_one();
                     let labels = [self.name, self.name];
                     let waited = since.elapsed().as_secs_f64();
-                    self.metrics.queue_seconds.with_label_values(&labels).observe(waited);
+                    self.metrics
+                        .queue_seconds
+                        .with_label_values(&labels)
+                        .observe(waited);
                     return Some(key);
                 }
                 state.timers.peek().map(|Reverse((at, _))| *at)
@@ -139,7 +150,10 @@ impl Queue {
         if let Some(began) = state.running.remove(key) {
             let labels = [self.name, self.name];
             let took = began.elapsed().as_secs_f64();
-            self.metrics.work_seconds.with_label_values(&labels).observe(took);
+            self.metrics
+                .work_seconds
+                .with_label_values(&labels)
+                .observe(took);
         }
         if let Some((at, priority)) = state.again.remove(key) {
             state.schedule(key.clone(), at, priority);
@@ -166,7 +180,12 @@ impl Queue {
     /// Age of the oldest work under way.
     pub fn longest_running(&self) -> Duration {
         let state = self.lock();
-        state.running.values().map(Instant::elapsed).max().unwrap_or_default()
+        state
+            .running
+            .values()
+            .map(Instant::elapsed)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Whether nothing is ready or under way; appointments may exist.
@@ -176,20 +195,37 @@ impl Queue {
         state.depth == [0, 0] && state.running.is_empty() && state.again.is_empty()
     }
 
+    /// How many objects are ready or have an appointment.
+    pub fn appointments(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Brings the gauges that only a scrape needs up to date.
     pub fn refresh(&self) {
         let labels = [self.name, self.name];
         let state = self.lock();
-        let ages = state.running.values().map(|began| began.elapsed().as_secs_f64());
-        self.metrics.unfinished_seconds.with_label_values(&labels).set(ages.clone().sum());
-        self.metrics.longest_seconds.with_label_values(&labels).set(ages.fold(0.0, f64::max));
+        let ages = state
+            .running
+            .values()
+            .map(|began| began.elapsed().as_secs_f64());
+        self.metrics
+            .unfinished_seconds
+            .with_label_values(&labels)
+            .set(ages.clone().sum());
+        self.metrics
+            .longest_seconds
+            .with_label_values(&labels)
+            .set(ages.fold(0.0, f64::max));
     }
 
     fn publish(&self, state: &State) {
         for priority in [Priority::Low, Priority::High] {
             let labels = [self.name, self.name, priority.label()];
             let depth = state.depth[priority as usize];
-            self.metrics.queue_depth.with_label_values(&labels).set(depth);
+            self.metrics
+                .queue_depth
+                .with_label_values(&labels)
+                .set(depth);
         }
     }
 }
@@ -199,7 +235,9 @@ impl State {
         let now = Instant::now();
         let keep = match self.waiting.get(&key) {
             None => false,
-            Some(Wait::Ready { priority: before, .. }) => at > now || *before >= priority,
+            Some(Wait::Ready {
+                priority: before, ..
+            }) => at > now || *before >= priority,
             Some(Wait::Later { at: before, .. }) => *before <= at,
         };
         if keep {
@@ -210,12 +248,14 @@ impl State {
             Some(Wait::Later { .. }) | None => now,
         };
         if at > now {
-            self.waiting.insert(key.clone(), Wait::Later { at, priority });
+            self.waiting
+                .insert(key.clone(), Wait::Later { at, priority });
             self.timers.push(Reverse((at, key)));
             return;
         }
         self.depth[priority as usize] += 1;
-        self.waiting.insert(key.clone(), Wait::Ready { priority, since });
+        self.waiting
+            .insert(key.clone(), Wait::Ready { priority, since });
         match priority {
             Priority::High => self.high.push_back(key),
             Priority::Low => self.low.push_back(key),
@@ -237,7 +277,9 @@ impl State {
             if *at > now {
                 return;
             }
-            let Some(Reverse((at, key))) = self.timers.pop() else { return };
+            let Some(Reverse((at, key))) = self.timers.pop() else {
+                return;
+            };
             match self.waiting.get(&key) {
                 Some(Wait::Later { at: due, priority }) if *due == at => {
                     let priority = *priority;
@@ -252,7 +294,11 @@ impl State {
     fn pop(&mut self) -> Option<(Key, Instant)> {
         self.turns = self.turns.wrapping_add(1);
         let low_first = self.turns % FAIRNESS == 0;
-        let order = if low_first { [Priority::Low, Priority::High] } else { [Priority::High, Priority::Low] };
+        let order = if low_first {
+            [Priority::Low, Priority::High]
+        } else {
+            [Priority::High, Priority::Low]
+        };
         for wanted in order {
             let line = match wanted {
                 Priority::High => &mut self.high,

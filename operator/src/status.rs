@@ -1,23 +1,26 @@
 //! Writes statuses: only when they changed, with an event only when readiness turned.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
 use crds::{Condition, DatabaseBindingStatus, ServiceDeploymentStatus, StorefrontStatus};
-use kube::api::{Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
 use kube::core::object::HasStatus;
+use kube::core::{ApiResource, NamespaceResourceScope, ObjectMeta};
 use kube::{Resource, ResourceExt};
-use operator_plan::conditions::find;
+use operator_plan::conditions::{conditions, find, stalled};
 use operator_plan::objects::MANAGER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::context::{Context, what};
-use crate::error::Error;
+use crate::error::{Error, Outcome, optional};
 use crate::key::Key;
 
 /// A status with conditions.
@@ -130,8 +133,10 @@ impl Context {
         let (kind, key) = (K::kind(&()), Key::of(object));
         let text = what::<K>(&key.namespace, &key.name);
         let encode = |status: &K::Status| {
-            serde_json::to_value(status)
-                .map_err(|source| Error::Encode { what: text.clone(), source })
+            serde_json::to_value(status).map_err(|source| Error::Encode {
+                what: text.clone(),
+                source,
+            })
         };
         let new = encode(status)?;
         let version = object.meta().resource_version.as_ref();
@@ -158,15 +163,77 @@ impl Context {
         });
         let params = PatchParams::apply(MANAGER).force();
         let api = self.api::<K>(&key.namespace);
-        match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
+        match api
+            .patch_status(&key.name, &params, &Patch::Apply(&patch))
+            .await
+        {
             Ok(_) => {}
             Err(error) if crate::error::code(&error) == Some(404) => return Ok(false),
             Err(source) => return Err(Error::api("patch the status of", text, source)),
         }
         let now = turn(status);
-        let written = Written { seen: version.cloned(), hash: hash(&new), turn: now.clone() };
+        let written = Written {
+            seen: version.cloned(),
+            hash: hash(&new),
+            turn: now.clone(),
+        };
         self.statuses.remember(&kind, key, written);
         Ok(before.turn != now)
+    }
+
+    /// Says on an object that it cannot be decoded: only its owner can help. Others go on.
+    pub async fn report_undecodable<K>(&self, invalid: &InvalidObject) -> Result<Outcome, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let (kind, meta) = (K::kind(&()), &invalid.metadata);
+        self.metrics.outcome(&kind, "undecodable");
+        let namespace = meta.namespace.clone().unwrap_or_default();
+        let name = meta.name.clone().unwrap_or_default();
+        let text = what::<K>(&namespace, &name);
+        let resource = ApiResource::erase::<K>(&());
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &namespace, &resource);
+        let live = optional(api.get(&name).await)
+            .map_err(|source| Error::api("get", text.clone(), source))?;
+        let Some(live) = live else {
+            return Ok(Outcome::AwaitChange);
+        };
+        let message = format!(
+            "this version of the operator cannot read the object: {}",
+            invalid.error
+        );
+        let aspects = stalled("Undecodable", &message);
+        let previous = live.data["status"]["conditions"].clone();
+        let previous: Vec<Condition> = serde_json::from_value(previous).unwrap_or_default();
+        let new = conditions(&previous, &aspects, live.metadata.generation, self.now());
+        if previous == new {
+            return Ok(Outcome::AwaitChange);
+        }
+        let patch = json!({
+            "metadata": { "uid": live.metadata.uid },
+            "status": { "conditions": new, "observedGeneration": live.metadata.generation },
+        });
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..Default::default()
+        };
+        optional(
+            api.patch_status(&name, &params, &Patch::Merge(&patch))
+                .await,
+        )
+        .map_err(|source| Error::api("patch the status of", text, source))?;
+        let is_known = find(&previous, "Ready").is_some_and(|ready| ready.reason == "Undecodable");
+        if !is_known {
+            self.warn(
+                &Reference::<K>::to(meta.clone()),
+                "Undecodable",
+                "Decode",
+                message,
+            )
+            .await;
+        }
+        Ok(Outcome::AwaitChange)
     }
 
     async fn announce<K>(&self, object: &K, status: &K::Status)
@@ -175,20 +242,73 @@ impl Context {
         K::Status: Conditioned,
     {
         let conditions = status.conditions();
-        let Some(ready) = find(conditions, "Ready") else { return };
+        let Some(ready) = find(conditions, "Ready") else {
+            return;
+        };
         let stalled = find(conditions, "Stalled").is_some_and(Condition::is_true);
         if stalled {
-            self.warn(object, &ready.reason, "Reconcile", ready.message.as_str()).await;
+            self.warn(object, &ready.reason, "Reconcile", ready.message.as_str())
+                .await;
         } else {
-            self.tell(object, &ready.reason, "Reconcile", ready.message.as_str()).await;
+            self.tell(object, &ready.reason, "Reconcile", ready.message.as_str())
+                .await;
         }
+    }
+}
+
+/// Stands for an object of which only the metadata is known.
+#[derive(Clone, Debug)]
+struct Reference<K> {
+    metadata: ObjectMeta,
+    kind: PhantomData<K>,
+}
+
+impl<K> Reference<K> {
+    fn to(metadata: ObjectMeta) -> Self {
+        Self {
+            metadata,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> Resource for Reference<K> {
+    type DynamicType = ();
+    type Scope = K::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        K::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        K::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        K::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        K::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
 fn turn<S: Conditioned>(status: &S) -> Option<Turn> {
     let ready = find(status.conditions(), "Ready")?;
     let stalled = find(status.conditions(), "Stalled").is_some_and(Condition::is_true);
-    Some(Turn { status: ready.status.clone(), reason: ready.reason.clone(), stalled })
+    Some(Turn {
+        status: ready.status.clone(),
+        reason: ready.reason.clone(),
+        stalled,
+    })
 }
 
 /// `serde_json` keeps maps sorted, so equal values have equal texts.

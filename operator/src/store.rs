@@ -28,9 +28,17 @@ pub struct Owner {
 impl Owner {
     /// The controller that an object's ownerReferences name.
     pub fn of<K: Resource>(object: &K) -> Option<Self> {
-        let references = object.meta().owner_references.as_deref().unwrap_or_default();
+        let references = object
+            .meta()
+            .owner_references
+            .as_deref()
+            .unwrap_or_default();
         let owner = references.iter().find(|r| r.controller == Some(true))?;
-        Some(Self { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() })
+        Some(Self {
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        })
     }
 }
 
@@ -61,9 +69,16 @@ impl<K> From<PartialObjectMeta<K>> for Slim {
             .into_iter()
             .find(|reference| reference.controller == Some(true));
         Self {
-            key: Key::new(meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default()),
+            key: Key::new(
+                meta.namespace.unwrap_or_default(),
+                meta.name.unwrap_or_default(),
+            ),
             version: meta.resource_version,
-            owner: controller.map(|o| Owner { kind: o.kind, name: o.name, uid: o.uid }),
+            owner: controller.map(|o| Owner {
+                kind: o.kind,
+                name: o.name,
+                uid: o.uid,
+            }),
         }
     }
 }
@@ -176,8 +191,12 @@ impl<V: Cached> Store<V> {
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<V>> {
         let mut found: Vec<(Key, Arc<V>)> = {
             let inner = self.read();
-            let here = inner.objects.iter().filter(|(key, _)| key.namespace == namespace);
-            here.map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
+            let here = inner
+                .objects
+                .iter()
+                .filter(|(key, _)| key.namespace == namespace);
+            here.map(|(key, object)| (key.clone(), Arc::clone(object)))
+                .collect()
         };
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found.into_iter().map(|(_, object)| object).collect()
@@ -185,7 +204,11 @@ impl<V: Cached> Store<V> {
 
     /// Keys of the objects whose controller has this uid, in order.
     pub fn owned_by(&self, uid: &str) -> Vec<Key> {
-        self.read().by_owner.get(uid).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+        self.read()
+            .by_owner
+            .get(uid)
+            .map(|keys| keys.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// How many objects are held.
@@ -215,16 +238,20 @@ impl<V: Cached> Store<V> {
             Event::InitApply(object) => inner.set(scope, object, true).into_iter().collect(),
             Event::Apply(object) => inner.set(scope, object, false).into_iter().collect(),
             Event::Delete(Ok(object)) => inner.remove(&object.key()).into_iter().collect(),
-            Event::Delete(Err(invalid)) => {
-                inner.remove(&key_of_invalid(&invalid)).into_iter().collect()
-            }
+            Event::Delete(Err(invalid)) => inner
+                .remove(&key_of_invalid(&invalid))
+                .into_iter()
+                .collect(),
             Event::InitDone => {
                 let seen = inner.listing.remove(scope).unwrap_or_default();
                 inner.synced.insert(scope.to_owned());
                 let known = inner.objects.keys().chain(inner.undecodable.keys());
                 let in_scope = |key: &&Key| scope.is_empty() || key.namespace == scope;
-                let gone: Vec<Key> =
-                    known.filter(in_scope).filter(|key| !seen.contains(key)).cloned().collect();
+                let gone: Vec<Key> = known
+                    .filter(in_scope)
+                    .filter(|key| !seen.contains(key))
+                    .cloned()
+                    .collect();
                 gone.iter().filter_map(|key| inner.remove(key)).collect()
             }
         }
@@ -253,7 +280,10 @@ impl<V: Cached> Inner<V> {
         self.undecodable.remove(&key);
         let new = Arc::new(object);
         let old = self.objects.insert(key.clone(), Arc::clone(&new));
-        if old.as_ref().is_some_and(|old| old.version() == new.version()) {
+        if old
+            .as_ref()
+            .is_some_and(|old| old.version() == new.version())
+        {
             // A relist brought what was known.
             return None;
         }
@@ -295,13 +325,19 @@ impl<K: Resource + Send + Sync + 'static> Store<Full<K>> {
 
     /// Every whole object of a namespace, in the order of names.
     pub fn objects_in(&self, namespace: &str) -> Vec<Arc<K>> {
-        self.in_namespace(namespace).iter().map(|full| Arc::clone(&full.0)).collect()
+        self.in_namespace(namespace)
+            .iter()
+            .map(|full| Arc::clone(&full.0))
+            .collect()
     }
 }
 
 fn key_of_invalid(invalid: &InvalidObject) -> Key {
     let meta = &invalid.metadata;
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    Key::new(
+        meta.namespace.clone().unwrap_or_default(),
+        meta.name.clone().unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]

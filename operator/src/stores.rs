@@ -84,11 +84,15 @@ struct Shelf<V> {
 impl<V: Cached> Children for Shelf<V> {
     fn owned_by(&self, uid: &str) -> Vec<Child> {
         let keys = self.store.owned_by(uid);
-        keys.iter().filter_map(|key| self.child(&object_key(&self.resource, key))).collect()
+        keys.iter()
+            .filter_map(|key| self.child(&object_key(&self.resource, key)))
+            .collect()
     }
 
     fn child(&self, key: &ObjectKey) -> Option<Child> {
-        let seen = self.store.get(&Key::new(key.namespace.clone(), key.name.clone()))?;
+        let seen = self
+            .store
+            .get(&Key::new(key.namespace.clone(), key.name.clone()))?;
         Some(Child {
             key: key.clone(),
             resource: self.resource.clone(),
@@ -148,15 +152,20 @@ impl Stores {
 
     /// Every watched child whose controller has this uid.
     pub fn children_of(&self, uid: &str) -> Vec<Child> {
-        let mut found: Vec<Child> =
-            self.children.values().flat_map(|shelf| shelf.owned_by(uid)).collect();
+        let mut found: Vec<Child> = self
+            .children
+            .values()
+            .flat_map(|shelf| shelf.owned_by(uid))
+            .collect();
         found.sort_by(|a, b| a.key.cmp(&b.key));
         found
     }
 
     /// One watched child; `None` when it is not there or its kind is not watched.
     pub fn child(&self, key: &ObjectKey) -> Option<Child> {
-        self.children.get(&(key.group.clone(), key.kind.clone()))?.child(key)
+        self.children
+            .get(&(key.group.clone(), key.kind.clone()))?
+            .child(key)
     }
 }
 
@@ -185,7 +194,10 @@ fn slim_kinds() -> Vec<SlimKind> {
         ApiResource::erase::<RoleBinding>(&()),
     ]
     .into_iter()
-    .map(|resource| SlimKind { resource, store: Arc::default() })
+    .map(|resource| SlimKind {
+        resource,
+        store: Arc::default(),
+    })
     .collect()
 }
 

@@ -15,11 +15,26 @@ const DROPPED_WHEN_EMPTY: &[&str] = &[
 ];
 
 /// Fields whose children are quantities, which the API server spells in its own way.
-const QUANTITIES: &[&str] = &["requests", "limits", "capacity", "sizeLimit", "averageValue"];
+const QUANTITIES: &[&str] = &[
+    "requests",
+    "limits",
+    "capacity",
+    "sizeLimit",
+    "averageValue",
+];
 
 /// What tells the entries of a list apart, by what they have in common.
-const LIST_KEYS: &[&str] =
-    &["name", "uid", "mountPath", "containerPort", "port", "type", "topologyKey", "ip", "key"];
+const LIST_KEYS: &[&str] = &[
+    "name",
+    "uid",
+    "mountPath",
+    "containerPort",
+    "port",
+    "type",
+    "topologyKey",
+    "ip",
+    "key",
+];
 
 /// Whether every field of `planned` has its value in `live`. What `live` has besides does not matter.
 pub fn contains(live: &Value, planned: &Value) -> bool {
@@ -41,7 +56,11 @@ fn within(live: &Value, planned: &Value, field: &str) -> bool {
 fn object_within(live: &Map<String, Value>, planned: &Map<String, Value>, field: &str) -> bool {
     planned.iter().all(|(name, wanted)| {
         // Below a quantity list every entry is a quantity.
-        let scope = if QUANTITIES.contains(&field) { field } else { name };
+        let scope = if QUANTITIES.contains(&field) {
+            field
+        } else {
+            name
+        };
         match live.get(name) {
             Some(found) => within(found, wanted, scope),
             None => is_dropped(name, wanted),
@@ -61,17 +80,23 @@ fn is_dropped(name: &str, wanted: &Value) -> bool {
 
 fn list_within(live: &[Value], planned: &[Value], field: &str) -> bool {
     let same_place = live.len() == planned.len()
-        && live.iter().zip(planned).all(|(live, planned)| within(live, planned, field));
+        && live
+            .iter()
+            .zip(planned)
+            .all(|(live, planned)| within(live, planned, field));
     if same_place {
         return true;
     }
     // Lists that are maps: others may have added entries, and the server may keep another order.
-    let shared = |key: &&&str| {
-        !planned.is_empty() && planned.iter().all(|entry| entry.get(**key).is_some())
+    let shared =
+        |key: &&&str| !planned.is_empty() && planned.iter().all(|entry| entry.get(**key).is_some());
+    let Some(key) = LIST_KEYS.iter().find(shared) else {
+        return false;
     };
-    let Some(key) = LIST_KEYS.iter().find(shared) else { return false };
     planned.iter().all(|wanted| {
-        let mut candidates = live.iter().filter(|found| found.get(*key) == wanted.get(*key));
+        let mut candidates = live
+            .iter()
+            .filter(|found| found.get(*key) == wanted.get(*key));
         candidates.any(|found| within(found, wanted, field))
     })
 }
@@ -83,7 +108,9 @@ fn same_quantity(one: &str, two: &str) -> bool {
 
 /// A quantity in billionths, so that no fraction is lost.
 fn nano(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let scale: i128 = match suffix {
         "n" => 1,
@@ -101,8 +128,16 @@ fn nano(text: &str) -> Option<i128> {
         _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = u32::try_from(fraction.len()).ok().filter(|digits| *digits <= 9)?;
-    let parse = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<i128>().ok() };
+    let digits = u32::try_from(fraction.len())
+        .ok()
+        .filter(|digits| *digits <= 9)?;
+    let parse = |text: &str| {
+        if text.is_empty() {
+            Some(0)
+        } else {
+            text.parse::<i128>().ok()
+        }
+    };
     let fraction = parse(fraction)?.checked_mul(scale)? / 10_i128.pow(digits);
     parse(whole)?.checked_mul(scale)?.checked_add(fraction)
 }
@@ -124,27 +159,35 @@ mod tests {
     #[test]
     fn a_changed_removed_or_reordered_value_counts() {
         let planned = json!({ "spec": { "replicas": 2, "args": ["a", "b"] } });
-        assert!(!contains(&json!({ "spec": { "replicas": 3, "args": ["a", "b"] } }), &planned));
-        assert!(!contains(&json!({ "spec": { "args": ["a", "b"] } }), &planned));
-        assert!(!contains(&json!({ "spec": { "replicas": 2, "args": ["b", "a"] } }), &planned));
-        assert!(!contains(&json!({ "spec": { "replicas": 2, "args": ["a"] } }), &planned));
+        assert!(!contains(
+            &json!({ "spec": { "replicas": 3, "args": ["a", "b"] } }),
+            &planned
+        ));
+        assert!(!contains(
+            &json!({ "spec": { "args": ["a", "b"] } }),
+            &planned
+        ));
+        assert!(!contains(
+            &json!({ "spec": { "replicas": 2, "args": ["b", "a"] } }),
+            &planned
+        ));
+        assert!(!contains(
+            &json!({ "spec": { "replicas": 2, "args": ["a"] } }),
+            &planned
+        ));
     }
 
     #[test]
     fn an_injected_container_is_somebody_elses_but_ours_must_be_right() {
         let planned = json!({ "containers": [{ "name": "app", "image": "one" }] });
-        let with = |image: &str| {
-            json!({ "containers": [{ "name": "mesh" }, { "name": "app", "image": image }] })
-        };
+        let with = |image: &str| json!({ "containers": [{ "name": "mesh" }, { "name": "app", "image": image }] });
         assert!(contains(&with("one"), &planned));
         assert!(!contains(&with("two"), &planned));
     }
 
     #[test]
     fn quantities_are_compared_by_value_and_only_where_they_are_quantities() {
-        let limits = |cpu: &str, memory: &str| {
-            json!({ "resources": { "limits": { "cpu": cpu, "memory": memory } } })
-        };
+        let limits = |cpu: &str, memory: &str| json!({ "resources": { "limits": { "cpu": cpu, "memory": memory } } });
         assert!(contains(&limits("1", "1Gi"), &limits("1000m", "1024Mi")));
         assert!(contains(&limits("500m", "128Mi"), &limits("0.5", "128Mi")));
         assert!(!contains(&limits("1", "1Gi"), &limits("2", "1Gi")));
@@ -154,7 +197,13 @@ mod tests {
     #[test]
     fn an_empty_choice_that_was_replaced_counts_but_a_dropped_empty_map_does_not() {
         let planned = json!({ "name": "tmp", "emptyDir": {} });
-        assert!(!contains(&json!({ "name": "tmp", "hostPath": { "path": "/" } }), &planned));
-        assert!(contains(&json!({}), &json!({ "labels": {}, "ingress": [] })));
+        assert!(!contains(
+            &json!({ "name": "tmp", "hostPath": { "path": "/" } }),
+            &planned
+        ));
+        assert!(contains(
+            &json!({}),
+            &json!({ "labels": {}, "ingress": [] })
+        ));
     }
 }

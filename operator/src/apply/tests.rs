@@ -4,9 +4,9 @@ use serde_json::json;
 use super::*;
 
 fn planned(owner_uid: Option<&str>) -> Planned {
-    let owners = owner_uid.map(|uid| {
-        json!([{ "kind": "Storefront", "name": "demo", "uid": uid, "controller": true }])
-    });
+    let owners = owner_uid.map(
+        |uid| json!([{ "kind": "Storefront", "name": "demo", "uid": uid, "controller": true }]),
+    );
     let resource = ApiResource {
         group: String::new(),
         version: "v1".into(),
@@ -21,7 +21,12 @@ fn planned(owner_uid: Option<&str>) -> Planned {
         name: "demo".into(),
     };
     let body = json!({ "metadata": { "name": "demo", "ownerReferences": owners } });
-    Planned { resource, key, mode: Mode::Apply, body }
+    Planned {
+        resource,
+        key,
+        mode: Mode::Apply,
+        body,
+    }
 }
 
 fn live(owner: Option<(&str, &str)>, managed: bool) -> Value {

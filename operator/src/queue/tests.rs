@@ -9,7 +9,10 @@ fn key(name: &str) -> Key {
 }
 
 async fn next(queue: &Queue) -> Key {
-    tokio::time::timeout(Duration::from_secs(3600), queue.next()).await.unwrap().unwrap()
+    tokio::time::timeout(Duration::from_secs(3600), queue.next())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -28,7 +31,11 @@ async fn no_two_workers_get_one_object_and_what_came_meanwhile_is_not_lost() {
     queue.add(key("a"), Priority::High);
     next(&queue).await;
     queue.add(key("a"), Priority::High);
-    assert!(tokio::time::timeout(Duration::from_secs(60), queue.next()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(60), queue.next())
+            .await
+            .is_err()
+    );
     queue.done(&key("a"));
     assert_eq!(next(&queue).await, key("a"));
 }
@@ -69,7 +76,11 @@ async fn what_is_forgotten_does_not_come_back() {
     let queue = queue();
     queue.add_after(key("a"), Duration::from_secs(5), Priority::Low);
     queue.forget(&key("a"));
-    assert!(tokio::time::timeout(Duration::from_secs(60), queue.next()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(60), queue.next())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(start_paused = true)]

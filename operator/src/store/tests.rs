@@ -6,7 +6,11 @@ use super::*;
 
 fn object(name: &str, version: &str, owner: Option<&str>) -> Full<ConfigMap> {
     let owner_references = owner.map(|uid| {
-        vec![OwnerReference { uid: uid.into(), controller: Some(true), ..Default::default() }]
+        vec![OwnerReference {
+            uid: uid.into(),
+            controller: Some(true),
+            ..Default::default()
+        }]
     });
     let metadata = ObjectMeta {
         namespace: Some("shops".into()),
@@ -15,7 +19,10 @@ fn object(name: &str, version: &str, owner: Option<&str>) -> Full<ConfigMap> {
         owner_references,
         ..Default::default()
     };
-    Full(Arc::new(ConfigMap { metadata, ..Default::default() }))
+    Full(Arc::new(ConfigMap {
+        metadata,
+        ..Default::default()
+    }))
 }
 
 fn list(store: &Store<Full<ConfigMap>>, objects: &[Full<ConfigMap>]) -> Vec<String> {
@@ -30,7 +37,11 @@ fn list(store: &Store<Full<ConfigMap>>, objects: &[Full<ConfigMap>]) -> Vec<Stri
 fn spell(change: &Change<Full<ConfigMap>>) -> String {
     match change {
         Change::Set { old, new, .. } => {
-            format!("{}{}", if old.is_some() { "~" } else { "+" }, new.key().name)
+            format!(
+                "{}{}",
+                if old.is_some() { "~" } else { "+" },
+                new.key().name
+            )
         }
         Change::Gone(old) => format!("-{}", old.key().name),
         Change::Undecodable(key) => format!("?{}", key.name),
@@ -40,8 +51,14 @@ fn spell(change: &Change<Full<ConfigMap>>) -> String {
 #[test]
 fn a_relist_reports_what_vanished_and_only_what_changed() {
     let store = Store::default();
-    assert_eq!(list(&store, &[object("a", "1", None), object("b", "1", None)]), ["+a", "+b"]);
-    assert_eq!(list(&store, &[object("a", "1", None), object("c", "2", None)]), ["+c", "-b"]);
+    assert_eq!(
+        list(&store, &[object("a", "1", None), object("b", "1", None)]),
+        ["+a", "+b"]
+    );
+    assert_eq!(
+        list(&store, &[object("a", "1", None), object("c", "2", None)]),
+        ["+c", "-b"]
+    );
     assert!(store.is_synced(""));
 }
 
@@ -59,8 +76,10 @@ fn children_are_found_by_owner_until_they_are_gone() {
 #[test]
 fn an_undecodable_object_is_named_and_heals() {
     let store: Store<Full<ConfigMap>> = Store::default();
-    let invalid =
-        InvalidObject { error: "missing field".into(), metadata: object("a", "1", None).0.metadata.clone() };
+    let invalid = InvalidObject {
+        error: "missing field".into(),
+        metadata: object("a", "1", None).0.metadata.clone(),
+    };
     let changes = store.take("", Event::Apply(Err(invalid)));
     assert_eq!(changes.iter().map(spell).collect::<Vec<_>>(), ["?a"]);
     assert!(store.undecodable(&Key::new("shops", "a")).is_some());

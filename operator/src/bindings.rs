@@ -1,0 +1,60 @@
+//! The controller of databases. What it does is told in [`crate::database_binding`].
+
+use std::sync::Arc;
+
+use crds::DatabaseBinding;
+use operator_plan::database_binding::{self as plan, Progress};
+
+use crate::context::Context;
+use crate::controller::{Identity, Reconciler};
+use crate::database_binding::reconcile;
+use crate::error::{Error, Outcome};
+use crate::key::Key;
+
+/// The controller of databases.
+pub struct DatabaseBindings(pub Arc<Context>);
+
+impl Reconciler for DatabaseBindings {
+    fn identity(&self, key: &Key) -> Option<Identity> {
+        let store = &self.0.stores.database_bindings;
+        if let Some(binding) = store.object(key) {
+            return Some(Identity::of(&*binding));
+        }
+        store
+            .undecodable(key)
+            .map(|invalid| Identity::of_metadata(&invalid.metadata))
+    }
+
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
+        let store = &self.0.stores.database_bindings;
+        if let Some(binding) = store.object(key) {
+            let outcome = reconcile(&binding, &self.0).await?;
+            self.0.metrics.outcome("DatabaseBinding", "applied");
+            return Ok(outcome);
+        }
+        match store.undecodable(key) {
+            Some(invalid) => self.0.report_undecodable::<DatabaseBinding>(&invalid).await,
+            None => Ok(Outcome::AwaitChange),
+        }
+    }
+
+    async fn failed(&self, key: &Key, error: &Error) {
+        self.0.metrics.outcome("DatabaseBinding", "failed");
+        let Some(binding) = self.0.stores.database_bindings.object(key) else {
+            return;
+        };
+        let message = error.chain();
+        let progress = Progress::Failed {
+            reason: "ReconcileFailed",
+            message: &message,
+        };
+        let status = plan::status(&binding, None, progress, self.0.now());
+        if let Err(error) = self.0.report_status(&*binding, &status).await {
+            tracing::warn!(%key, error = error.chain(), "the failure could not be reported");
+        }
+    }
+
+    fn forget(&self, key: &Key) {
+        self.0.statuses.forget("DatabaseBinding", key);
+    }
+}

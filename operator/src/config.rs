@@ -1,0 +1,129 @@
+//! What the operator is told on its command line or in its environment.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand};
+use operator_plan::Platform;
+
+/// Runs shops: turns Storefront objects into running online shops.
+#[derive(Debug, Parser)]
+#[command(name = "operator", about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watches and reconciles until it is told to stop.
+    Run(Config),
+}
+
+/// Settings of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Registry and path of the platform's images.
+    #[arg(long, env = "IMAGE_REGISTRY", default_value = "ghcr.io/storefront-dev")]
+    pub image_registry: String,
+    /// Tag of the platform's images.
+    #[arg(long, env = "IMAGE_TAG", default_value = env!("CARGO_PKG_VERSION"))]
+    pub image_tag: String,
+    /// When the platform's images are pulled.
+    #[arg(long, env = "IMAGE_PULL_POLICY", default_value = "IfNotPresent",
+          value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub image_pull_policy: String,
+    /// Release that new shops run; default: the image tag.
+    #[arg(long = "version", env = "PLATFORM_VERSION")]
+    pub version: Option<String>,
+    /// Namespace of the Lease; default: the operator's own.
+    #[arg(long, env = "LEADER_ELECTION_NAMESPACE")]
+    pub leader_election_namespace: Option<String>,
+    /// Namespaces to watch, separated by commas; empty: all of them.
+    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// Socket of /healthz, /readyz and /metrics.
+    #[arg(long, env = "ADMIN_LISTEN", default_value = "0.0.0.0:9090")]
+    pub admin_listen: SocketAddr,
+    /// Log filter, such as `info` or `info,operator=debug`.
+    #[arg(long, env = "LOG", default_value = "info")]
+    pub log: String,
+    /// Name of the pod, by the downward API.
+    #[arg(long, env = "POD_NAME", default_value = "storefront-operator")]
+    pub pod_name: String,
+    /// Namespace of the pod, by the downward API.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    pub pod_namespace: String,
+    /// Reconciliations of one kind at the same time.
+    #[arg(long, env = "WORKERS", default_value_t = 8,
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: u8,
+}
+
+impl Config {
+    /// The platform, as plans need it.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            registry: self.image_registry.clone(),
+            tag: self.image_tag.clone(),
+            version: self
+                .version
+                .clone()
+                .unwrap_or_else(|| self.image_tag.clone()),
+            pull_policy: self.image_pull_policy.clone(),
+            operator_namespace: self.pod_namespace.clone(),
+        }
+    }
+
+    /// Scopes of the watches: namespaces, or one that is empty and stands for all.
+    pub fn scopes(&self) -> Vec<String> {
+        let given = self.watch_namespaces.iter().map(|name| name.trim());
+        let mut scopes: Vec<String> = given
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        if scopes.is_empty() {
+            vec![String::new()]
+        } else {
+            scopes
+        }
+    }
+
+    /// Where the Lease is.
+    pub fn lease_namespace(&self) -> &str {
+        self.leader_election_namespace
+            .as_deref()
+            .unwrap_or(&self.pod_namespace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Config {
+        let all = ["operator", "run"].iter().chain(arguments);
+        let Command::Run(config) = Cli::try_parse_from(all).unwrap().command;
+        config
+    }
+
+    #[test]
+    fn no_namespaces_means_all_of_them() {
+        assert_eq!(parse(&["--watch-namespaces="]).scopes(), [""]);
+        assert_eq!(parse(&["--watch-namespaces=b,a,b"]).scopes(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_release_is_the_tag_unless_it_is_named() {
+        assert_eq!(parse(&["--image-tag=abc"]).platform().version, "abc");
+        assert_eq!(
+            parse(&["--image-tag=abc", "--version=1.0.0"])
+                .platform()
+                .version,
+            "1.0.0"
+        );
+    }
+}

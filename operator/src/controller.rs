@@ -1,0 +1,200 @@
+//! Workers of one kind: take a key, look, act, come back later. Bounded in number and in time.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use kube::Resource;
+use kube::core::ObjectMeta;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::error::{Error, Outcome};
+use crate::key::Key;
+use crate::queue::{Priority, Queue};
+
+/// Longest time of one reconciliation; the client's own retries must not eat a worker.
+pub const LIMIT: Duration = Duration::from_secs(60);
+/// Time between two routine looks: what is not watched (Secrets) is put right by them. Up to a quarter
+/// is added by name, so that objects listed together do not come back together.
+const RESYNC: Duration = Duration::from_secs(600);
+/// A write that met another one: the watch brings the news in a moment.
+const STALE: Duration = Duration::from_millis(300);
+/// Changes of children are collected for this long.
+pub const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// Who and what a key stands for right now; for backoff.
+pub struct Identity {
+    /// Uid of the object.
+    pub uid: String,
+    /// Generation of its spec.
+    pub generation: i64,
+}
+
+impl Identity {
+    /// Of an object.
+    pub fn of<K: Resource>(object: &K) -> Self {
+        Self::of_metadata(object.meta())
+    }
+
+    /// Of an object's metadata.
+    pub fn of_metadata(meta: &ObjectMeta) -> Self {
+        Self {
+            uid: meta.uid.clone().unwrap_or_default(),
+            generation: meta.generation.unwrap_or_default(),
+        }
+    }
+}
+
+/// What a controller does with one object.
+pub trait Reconciler: Send + Sync + 'static {
+    /// Which object it is now; `None` when it is gone.
+    fn identity(&self, key: &Key) -> Option<Identity>;
+
+    /// Brings the world closer to what the object says.
+    fn reconcile(&self, key: &Key) -> impl Future<Output = Result<Outcome, Error>> + Send;
+
+    /// Tells people that it failed, on the object itself where that is possible.
+    fn failed(&self, key: &Key, error: &Error) -> impl Future<Output = ()> + Send;
+
+    /// Forgets what is remembered of an object that is gone.
+    fn forget(&self, key: &Key);
+}
+
+/// One kind's workers.
+pub struct Controller<R> {
+    /// What they do.
+    pub reconciler: R,
+    /// Where they take their work from.
+    pub queue: Arc<Queue>,
+    /// How many they are.
+    pub workers: usize,
+    /// How failed objects wait.
+    pub backoff: Backoff,
+    /// For the metrics.
+    pub context: Arc<Context>,
+}
+
+impl<R: Reconciler> Controller<R> {
+    /// Works until the token is cancelled. Work under way is cut off then: it is safe to be cut off
+    /// anywhere, and nothing may be written once the Lease is gone.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let name = self.queue.name();
+        let workers = i64::try_from(self.workers).unwrap_or(i64::MAX);
+        self.context
+            .metrics
+            .max_concurrent
+            .with_label_values(&[name])
+            .set(workers);
+        let all = (0..self.workers).map(|_| self.work());
+        tokio::select! {
+            () = stop.cancelled() => self.queue.close(),
+            _ = futures::future::join_all(all) => {}
+        }
+    }
+
+    async fn work(&self) {
+        while let Some(key) = self.queue.next().await {
+            let active = self
+                .context
+                .metrics
+                .active_workers
+                .with_label_values(&[self.queue.name()]);
+            active.inc();
+            self.turn(&key).await;
+            active.dec();
+            self.queue.done(&key);
+        }
+    }
+
+    async fn turn(&self, key: &Key) {
+        let (name, metrics) = (self.queue.name(), &self.context.metrics);
+        let Some(identity) = self.reconciler.identity(key) else {
+            self.backoff.clear(key);
+            self.queue.forget(key);
+            self.reconciler.forget(key);
+            return;
+        };
+        let began = Instant::now();
+        let work = AssertUnwindSafe(self.reconciler.reconcile(key)).catch_unwind();
+        let result = match tokio::time::timeout(LIMIT, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                metrics.reconcile_panics.with_label_values(&[name]).inc();
+                Err(Error::Panicked)
+            }
+            Err(_) => Err(Error::TimedOut(LIMIT)),
+        };
+        self.settle(key, &identity, result, began.elapsed()).await;
+    }
+
+    /// Notes how it went and makes the next appointment.
+    async fn settle(
+        &self,
+        key: &Key,
+        identity: &Identity,
+        result: Result<Outcome, Error>,
+        took: Duration,
+    ) {
+        let (name, metrics) = (self.queue.name(), &self.context.metrics);
+        match result {
+            Ok(outcome) => {
+                self.backoff.clear(key);
+                let (result, delay) = match outcome {
+                    Outcome::AwaitChange => ("success", routine(key)),
+                    Outcome::Requeue(delay) => ("requeue_after", delay.min(routine(key))),
+                };
+                metrics.reconciled(name, result, took);
+                self.queue.add_after(key.clone(), delay, Priority::Low);
+            }
+            Err(error) if error.is_stale() => {
+                metrics.reconciled(name, "requeue", took);
+                tracing::debug!(controller = name, %key, error = error.chain(), "looking again");
+                // Repeated collisions still back off: a bug must not become a storm.
+                let wait = self.backoff.failed(key, &identity.uid, identity.generation);
+                self.queue
+                    .add_after(key.clone(), wait.max(STALE), Priority::High);
+            }
+            Err(error) if error.is_namespace_terminating() => {
+                // Nothing can be made there any more, and what is there is going.
+                metrics.reconciled(name, "requeue_after", took);
+                self.queue
+                    .add_after(key.clone(), routine(key), Priority::Low);
+            }
+            Err(error) => {
+                metrics.reconciled(name, "error", took);
+                metrics.reconcile_errors.with_label_values(&[name]).inc();
+                metrics.queue_retries.with_label_values(&[name, name]).inc();
+                let wait = self.backoff.failed(key, &identity.uid, identity.generation);
+                tracing::warn!(
+                    controller = name,
+                    %key,
+                    error = error.chain(),
+                    again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                    "a reconciliation failed"
+                );
+                let tell = self.reconciler.failed(key, &error);
+                if tokio::time::timeout(Duration::from_secs(10), tell)
+                    .await
+                    .is_err()
+                {
+                    tracing::warn!(controller = name, %key, "the failure could not be reported in time");
+                }
+                self.queue.add_after(key.clone(), wait, Priority::Low);
+            }
+        }
+    }
+}
+
+fn routine(key: &Key) -> Duration {
+    let spread: u64 = key
+        .namespace
+        .bytes()
+        .chain(key.name.bytes())
+        .map(u64::from)
+        .sum();
+    RESYNC + RESYNC / 4 * u32::try_from(spread % 100).unwrap_or_default() / 100
+}

@@ -1,0 +1,185 @@
+//! Only one operator acts. The Lease says which, and this one stops before another could begin.
+//!
+//! ## Why a fence of our own
+//! The lease library tells when a lease is taken over, but stays silent while it cannot reach the API
+//! server. So every renewal that succeeded is noted, with the instant *before* it was sent; when the
+//! last one is older than [`FENCE`], all work stops, before the lease could run out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Response};
+use kube::Client;
+use kube::client::Body;
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
+use prometheus::IntGauge;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+/// Name of the Lease.
+pub const LEASE: &str = "storefront-operator";
+/// How long the Lease is good for after a renewal.
+const DURATION_SECS: u64 = 20;
+/// How long before its end it is renewed.
+const GRACE_SECS: u64 = 10;
+/// All work stops when the last renewal is this old.
+const FENCE: Duration = Duration::from_secs(DURATION_SECS - 3);
+/// How often the fence is looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The Lease went to somebody else, or could not be renewed in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the Lease is lost: {0}")]
+pub struct Lost(&'static str);
+
+/// When the Lease was last renewed.
+#[derive(Clone, Default)]
+struct Renewals(Arc<Mutex<Option<Instant>>>);
+
+impl Renewals {
+    fn note(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    fn age(&self, otherwise: Instant) -> Duration {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .unwrap_or(otherwise)
+            .elapsed()
+    }
+}
+
+/// Where the Lease is and who wants it.
+pub struct Candidate {
+    /// Talks to the API server.
+    pub client: Client,
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Who holds it; another one in each process, so that a restarted pod waits like any other.
+    pub identity: String,
+    /// 1 while it is held.
+    pub gauge: IntGauge,
+}
+
+impl Candidate {
+    /// Waits for the Lease, then runs `work` while it is held. Ends well when `stop` is cancelled
+    /// (the Lease is then given back at once), and with an error when the Lease is lost.
+    pub async fn lead<F>(
+        self,
+        stop: CancellationToken,
+        work: impl FnOnce(CancellationToken) -> F,
+    ) -> Result<(), Lost>
+    where
+        F: Future<Output = ()>,
+    {
+        let renewals = Renewals::default();
+        let Some(manager) = self.manager(&renewals, &stop).await else {
+            return Ok(());
+        };
+        self.gauge.set(0);
+        let (mut held, task) = manager.watch().await;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            won = held.wait_for(|held| *held) => if won.is_err() {
+                return Err(Lost("its keeper ended"));
+            },
+        }
+        tracing::info!(identity = self.identity, "leading");
+        self.gauge.set(1);
+        let since = Instant::now();
+        let working = CancellationToken::new();
+        let mut ticks = tokio::time::interval(TICK);
+        let work = work(working.clone());
+        tokio::pin!(work);
+        let end = loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                changed = held.changed() => {
+                    if changed.is_err() || !*held.borrow() {
+                        break Err(Lost("somebody else holds it"));
+                    }
+                }
+                _ = ticks.tick() => {
+                    if renewals.age(since) > FENCE {
+                        break Err(Lost("it could not be renewed in time"));
+                    }
+                }
+                () = &mut work => break Ok(()),
+            }
+        };
+        self.gauge.set(0);
+        working.cancel();
+        if end.is_ok() {
+            // What is under way is cut off, and given a moment to notice; then the Lease is given back.
+            drop(tokio::time::timeout(Duration::from_secs(5), work).await);
+            drop(held);
+            drop(tokio::time::timeout(Duration::from_secs(5), task).await);
+        }
+        end
+    }
+
+    /// Makes the Lease if there is none. The API server may not be there yet, so this goes on trying.
+    async fn manager(&self, renewals: &Renewals, stop: &CancellationToken) -> Option<LeaseManager> {
+        let noting = Noting {
+            client: self.client.clone(),
+            renewals: renewals.clone(),
+        };
+        let client = Client::new(noting, self.namespace.clone());
+        loop {
+            let made = LeaseManagerBuilder::new(client.clone(), LEASE)
+                .with_namespace(&self.namespace)
+                .with_identity(&self.identity)
+                .with_duration(DURATION_SECS)
+                .with_grace(GRACE_SECS)
+                .with_field_manager(format!("storefront-operator-{}", self.identity))
+                .build();
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                made = made => match made {
+                    Ok(manager) => return Some(manager),
+                    Err(error) => tracing::warn!(%error, "the Lease cannot be looked at yet"),
+                },
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            }
+        }
+    }
+}
+
+/// A client that notes renewals.
+#[derive(Clone)]
+struct Noting {
+    client: Client,
+    renewals: Renewals,
+}
+
+impl Service<Request<Body>> for Noting {
+    type Response = Response<Body>;
+    type Error = tower::BoxError;
+    type Future = BoxFuture<'static, Result<Response<Body>, tower::BoxError>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), tower::BoxError>> {
+        // The client keeps a queue of its own.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let is_renewal = request.method() == Method::PATCH;
+        let renewals = self.renewals.clone();
+        let sent = Instant::now();
+        let client = self.client.clone();
+        Box::pin(async move {
+            let answer = client.send(request).await?;
+            if is_renewal && answer.status().is_success() {
+                renewals.note(sent);
+            }
+            Ok(answer)
+        })
+    }
+}

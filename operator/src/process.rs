@@ -1,0 +1,122 @@
+//! The process from its first log line to its exit.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chassis::{ServeLimits, Tasks, serve};
+use kube::client::ClientBuilder;
+use kube::{Client, Config as KubeConfig};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::accounting::{Accounting, Pulse};
+use crate::admin::{self, Admin};
+use crate::config::Config;
+use crate::context::{Context, Parts};
+use crate::database_binding::PgServers;
+use crate::dispatch::Queues;
+use crate::health::Health;
+use crate::leader::{Candidate, LEASE};
+use crate::metrics::Metrics;
+use crate::run::Engine;
+
+/// Runs until SIGTERM, or until the Lease is lost (which is an error, so that a fresh process starts).
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    start_logging(&config.log)?;
+    // More than one library brings rustls: the process has one provider.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let metrics = Metrics::new().context("registering the metrics")?;
+    let pulse = Pulse::default();
+    let client = connect(&metrics, &pulse).await?;
+    let scopes = config.scopes();
+    let parts = Parts {
+        platform: config.platform(),
+        servers: Arc::new(PgServers::default()),
+        instance: config.pod_name.clone(),
+        sees_classes: scopes == [""],
+    };
+    let context = Context::new(client.clone(), metrics.clone(), parts);
+    let health = Arc::new(Health::new(Arc::clone(&context), pulse.clone()));
+
+    let socket = TcpListener::bind(config.admin_listen)
+        .await
+        .with_context(|| format!("listening on {}", config.admin_listen))?;
+    let admin = admin::router(Admin {
+        health: Arc::clone(&health),
+        metrics: metrics.clone(),
+    });
+    let limits = ServeLimits {
+        drain: std::time::Duration::from_secs(1),
+        ..ServeLimits::default()
+    };
+    let (tasks, stop_admin) = (Tasks::new(), CancellationToken::new());
+    tasks.spawn("admin", serve(socket, admin, limits, stop_admin.clone()));
+
+    let stop = CancellationToken::new();
+    tasks.spawn("signals", stop_on_signal(stop.clone()));
+    let queues = Queues::new(&metrics);
+    let workers = usize::from(config.workers);
+    let engine = Engine {
+        context,
+        health,
+        pulse,
+        scopes,
+        workers,
+    };
+    let candidate = Candidate {
+        client,
+        namespace: config.lease_namespace().to_owned(),
+        identity: format!("{}-{:08x}", config.pod_name, std::process::id()),
+        gauge: metrics.leader.with_label_values(&[LEASE]),
+    };
+    tracing::info!(version = config.image_tag, admin = %config.admin_listen, "starting");
+    let ended = candidate
+        .lead(stop.clone(), |working| engine.work(queues, working))
+        .await;
+    stop_admin.cancel();
+    ended?;
+    anyhow::ensure!(stop.is_cancelled(), "the work ended before it was told to");
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn connect(metrics: &Metrics, pulse: &Pulse) -> anyhow::Result<Client> {
+    let config = KubeConfig::infer().await.context("finding the cluster")?;
+    let host = config
+        .cluster_url
+        .authority()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let accounting = Accounting::new(metrics.clone(), pulse.clone(), &host);
+    let builder = ClientBuilder::try_from(config).context("making the client")?;
+    Ok(builder.with_layer(&accounting).build())
+}
+
+fn start_logging(filter: &str) -> anyhow::Result<()> {
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(filter).context("reading the log filter")?;
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!(error))
+        .context("starting the log")
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        // Without handlers the default action of the signals ends the process.
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to stop");
+    stop.cancel();
+}

@@ -1,0 +1,314 @@
+//! Puts watches, queues and workers together and keeps them running.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use gateway_routes::api::GatewayClass;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{Api, DynamicObject};
+use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
+use kube::{Client, Resource};
+use operator_plan::objects::MANAGER;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounting::Pulse;
+use crate::backoff::Backoff;
+use crate::bindings::DatabaseBindings;
+use crate::context::Context;
+use crate::controller::{Controller, Reconciler};
+use crate::dispatch::Queues;
+use crate::gateway_class::{GatewayClasses, Gateways, Routes};
+use crate::health::Health;
+use crate::queue::Queue;
+use crate::service_deployment::ServiceDeployments;
+use crate::store::{Change, Full, Slim, Store};
+use crate::storefront::Storefronts;
+use crate::watch::{Gauge, State, Watch, api_in};
+
+/// How often a start looks whether the watches have listed.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Everything that runs while this process leads.
+pub struct Engine {
+    /// What reconciliations get.
+    pub context: Arc<Context>,
+    /// What health is judged by.
+    pub health: Arc<Health>,
+    /// Signs of life.
+    pub pulse: Pulse,
+    /// Namespaces to watch; one that is empty stands for all.
+    pub scopes: Vec<String>,
+    /// Workers of each kind.
+    pub workers: usize,
+}
+
+/// One watch, ready to run.
+struct Task {
+    gauge: Arc<Gauge>,
+    future: BoxFuture<'static, ()>,
+}
+
+impl Engine {
+    /// Works until the token is cancelled, or a part ends that must not.
+    pub async fn work(&self, queues: Queues, stop: CancellationToken) {
+        let tasks = self.watches(&queues, &stop);
+        let gauges: Vec<Arc<Gauge>> = tasks.iter().map(|task| Arc::clone(&task.gauge)).collect();
+        self.health.lead(gauges.clone(), queues.all());
+        let mut running = JoinSet::new();
+        for task in tasks {
+            running.spawn(task.future);
+        }
+        let shops = &["Storefront", "ServiceDeployment", "DatabaseBinding"];
+        let edge = &[
+            "Gateway",
+            "GatewayClass",
+            "HTTPRoute",
+            "JwtPolicy",
+            "RateLimitPolicy",
+            "Service",
+        ];
+        let context = || Arc::clone(&self.context);
+        let mut start = |needs: &'static [&'static str], work: BoxFuture<'static, ()>| {
+            running.spawn(after_sync(gauges.clone(), needs, work, stop.clone()));
+        };
+        start(
+            shops,
+            self.controller(Storefronts(context()), &queues.storefronts, &stop),
+        );
+        start(
+            shops,
+            self.controller(ServiceDeployments(context()), &queues.services, &stop),
+        );
+        start(
+            shops,
+            self.controller(DatabaseBindings(context()), &queues.bindings, &stop),
+        );
+        start(
+            edge,
+            self.controller(GatewayClasses(context()), &queues.classes, &stop),
+        );
+        start(
+            edge,
+            self.controller(Gateways(context()), &queues.gateways, &stop),
+        );
+        start(
+            edge,
+            self.controller(Routes(context()), &queues.routes, &stop),
+        );
+        let ended = running.join_next().await;
+        if !stop.is_cancelled() {
+            let panicked = ended.is_some_and(|ended| ended.is_err());
+            tracing::error!(panicked, "a watch or a controller ended that must not");
+        }
+        running.shutdown().await;
+    }
+
+    fn controller<R: Reconciler>(
+        &self,
+        reconciler: R,
+        queue: &Arc<Queue>,
+        stop: &CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let controller = Arc::new(Controller {
+            reconciler,
+            queue: Arc::clone(queue),
+            workers: self.workers,
+            backoff: Backoff::default(),
+            context: Arc::clone(&self.context),
+        });
+        Box::pin(controller.run(stop.clone()))
+    }
+
+    fn watches(&self, queues: &Queues, stop: &CancellationToken) -> Vec<Task> {
+        let stores = &self.context.stores;
+        let mut tasks = Vec::new();
+        for scope in &self.scopes {
+            let watcher = Watcher {
+                engine: self,
+                scope,
+                stop,
+            };
+            let (q, ctx) = (queues.clone(), Arc::clone(&self.context));
+            let tell = move |change: &_| q.storefront(&ctx.stores, change);
+            tasks.push(watcher.whole(&stores.storefronts, tell));
+            let q = queues.clone();
+            tasks.push(watcher.whole(&stores.service_deployments, move |change| q.service(change)));
+            let (q, ctx) = (queues.clone(), Arc::clone(&self.context));
+            let tell = move |change: &_| q.binding(&ctx.stores, change);
+            tasks.push(watcher.whole(&stores.database_bindings, tell));
+            let q = queues.clone();
+            tasks.push(watcher.whole(&stores.gateways, move |change| q.gateway(change)));
+            let q = queues.clone();
+            tasks.push(watcher.whole(&stores.http_routes, move |change| q.route(change)));
+            let q = queues.clone();
+            tasks.push(watcher.whole(&stores.jwt_policies, move |change| q.policy(change)));
+            let q = queues.clone();
+            tasks.push(watcher.whole(&stores.rate_limit_policies, move |change| q.policy(change)));
+            tasks.push(watcher.services(queues.clone()));
+            tasks.extend(watcher.slim(queues));
+        }
+        if self.context.sees_classes {
+            tasks.push(self.classes(queues, stop));
+        }
+        tasks
+    }
+
+    /// Classes live in no namespace, so they are watched once.
+    fn classes(&self, queues: &Queues, stop: &CancellationToken) -> Task {
+        let (queues, context) = (queues.clone(), Arc::clone(&self.context));
+        let watch = Watch {
+            api: Api::<DeserializeGuard<GatewayClass>>::all(self.context.client.clone()),
+            scope: String::new(),
+            labels: None,
+            store: Arc::clone(&self.context.stores.gateway_classes),
+            keep: whole,
+            tell: Arc::new(move |change: &_| queues.class(&context.stores, change)),
+        };
+        let gauge = watch.gauge("GatewayClass", false);
+        let future = watch.run(Arc::clone(&gauge), self.pulse.clone(), stop.clone());
+        Task {
+            gauge,
+            future: Box::pin(future),
+        }
+    }
+}
+
+/// Makes the watches of one scope.
+struct Watcher<'a> {
+    engine: &'a Engine,
+    scope: &'a str,
+    stop: &'a CancellationToken,
+}
+
+impl Watcher<'_> {
+    fn client(&self) -> &Client {
+        &self.engine.context.client
+    }
+
+    /// Watches whole objects. One that cannot be decoded does not end the watch.
+    fn whole<K>(
+        &self,
+        store: &Arc<Store<Full<K>>>,
+        tell: impl Fn(&Change<Full<K>>) + Send + Sync + 'static,
+    ) -> Task
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let watch = Watch {
+            api: api_in::<DeserializeGuard<K>>(self.client(), self.scope),
+            scope: self.scope.to_owned(),
+            labels: None,
+            store: Arc::clone(store),
+            keep: whole,
+            tell: Arc::new(tell),
+        };
+        let gauge = watch.gauge(&K::kind(&()), false);
+        let (pulse, stop) = (self.engine.pulse.clone(), self.stop.clone());
+        Task {
+            future: Box::pin(watch.run(Arc::clone(&gauge), pulse, stop)),
+            gauge,
+        }
+    }
+
+    /// Services are cut down to what routing needs: there are many, and most are not ours.
+    fn services(&self, queues: Queues) -> Task {
+        let watch = Watch {
+            api: api_in::<DeserializeGuard<Service>>(self.client(), self.scope),
+            scope: self.scope.to_owned(),
+            labels: None,
+            store: Arc::clone(&self.engine.context.stores.services),
+            keep: |guard: DeserializeGuard<Service>| {
+                let mut service = guard.0?;
+                service.metadata.managed_fields = None;
+                service.metadata.annotations = None;
+                service.metadata.labels = None;
+                service.status = None;
+                if let Some(spec) = service.spec.as_mut() {
+                    spec.selector = None;
+                }
+                Ok(Full(Arc::new(service)))
+            },
+            tell: Arc::new(move |change: &_| queues.backend(change)),
+        };
+        let gauge = watch.gauge("Service", false);
+        let (pulse, stop) = (self.engine.pulse.clone(), self.stop.clone());
+        Task {
+            future: Box::pin(watch.run(Arc::clone(&gauge), pulse, stop)),
+            gauge,
+        }
+    }
+
+    /// Watches the metadata of what carries our label, kind by kind.
+    fn slim(&self, queues: &Queues) -> Vec<Task> {
+        let kinds = self.engine.context.stores.slim.iter();
+        let task = |kind: &crate::stores::SlimKind| {
+            let client = self.client().clone();
+            let api: Api<PartialObjectMeta<DynamicObject>> = if self.scope.is_empty() {
+                Api::all_with(client, &kind.resource)
+            } else {
+                Api::namespaced_with(client, self.scope, &kind.resource)
+            };
+            let queues = queues.clone();
+            let watch = Watch {
+                api,
+                scope: self.scope.to_owned(),
+                labels: Some(format!("app.kubernetes.io/managed-by={MANAGER}")),
+                store: Arc::clone(&kind.store),
+                keep: |object| Ok(Slim::from(object)),
+                tell: Arc::new(move |change: &_| queues.owner(change)),
+            };
+            let gauge = watch.gauge(&kind.resource.kind, false);
+            let (pulse, stop) = (self.engine.pulse.clone(), self.stop.clone());
+            Task {
+                future: Box::pin(watch.run(Arc::clone(&gauge), pulse, stop)),
+                gauge,
+            }
+        };
+        kinds.map(task).collect()
+    }
+}
+
+/// Keeps an object as it is, but for the record of who wrote what, which is most of it.
+fn whole<K: Resource>(
+    guard: DeserializeGuard<K>,
+) -> Result<Full<K>, kube::core::error_boundary::InvalidObject> {
+    let mut object = guard.0?;
+    object.meta_mut().managed_fields = None;
+    Ok(Full(Arc::new(object)))
+}
+
+/// Starts the work when the kinds it needs are known, and every other watch has had its first say:
+/// one that is refused must not hold up the rest.
+async fn after_sync(
+    gauges: Vec<Arc<Gauge>>,
+    needs: &'static [&'static str],
+    work: BoxFuture<'static, ()>,
+    stop: CancellationToken,
+) {
+    let is_ready = || {
+        gauges.iter().all(|gauge| match gauge.state() {
+            State::Live => true,
+            State::Starting => false,
+            State::Missing | State::Forbidden | State::Failing => {
+                !needs.contains(&gauge.kind.as_str())
+            }
+        })
+    };
+    while !is_ready() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+    work.await;
+}
