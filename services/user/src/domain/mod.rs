@@ -1,0 +1,4 @@
+//! Pure decisions: what a profile may say, and who may see it.
+
+pub mod precondition;
+pub mod profile;
