@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "two printer columns may well have the same type"
+)]
 
 pub mod common;
 pub mod condition;

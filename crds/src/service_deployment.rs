@@ -30,8 +30,8 @@ use crate::{Condition, EnvVar, LocalRef, Replicas, Resources};
     printcolumn(name = "Storefront", type_ = "string", json_path = ".spec.storefrontRef.name"),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("size(self.metadata.name) <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name must be a DNS label of 50 characters or fewer that starts with a letter: the Service and the Job are called after it")
+    validation = Rule::new("size(self.metadata.name) <= 53 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name must be a DNS label of 53 characters or fewer that starts with a letter: the Service and the Job are called after it")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -86,7 +86,7 @@ pub struct ServiceDeploymentSpec {
     pub uses: Vec<Uses>,
     /// Names of ServiceDeployments of the same shop that this service calls; nothing else in the shop is reachable for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 50)))]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 53)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub calls: Vec<String>,
     /// Hosts outside the shop that this service calls, by port. Absent: none is reachable.

@@ -106,10 +106,10 @@ pub fn validate(
 fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
     let spec = &service.spec;
     let name = service.metadata.name.as_deref().unwrap_or_default();
-    if name.is_empty() || name.len() > 50 {
+    if name.is_empty() || name.len() > 53 {
         return Err(Invalid::new(
             "NameTooLong",
-            "metadata.name must have 1 to 50 characters; make a ServiceDeployment with a shorter name",
+            "metadata.name must have 1 to 53 characters; make a ServiceDeployment with a shorter name",
         ));
     }
     if spec.metrics_port == Some(spec.port) {

@@ -1,0 +1,226 @@
+//! The objects of each example, as files that a reviewer reads (`tests/plan/snapshots`).
+
+use crds::ServiceDeployment;
+use gateway_routes::api::Gateway;
+use insta::assert_snapshot;
+use operator_plan::{Mode, Objects, Planned, gateway, service_deployment, storefront};
+
+use crate::fixtures::{
+    around, children, example, platform, shop, stored, valid_service, valid_shop,
+};
+
+fn yaml(objects: &Objects<Planned>) -> String {
+    let documents = objects.items.iter().map(|item| {
+        let body = serde_yaml::to_string(&item.body).expect("YAML");
+        match item.mode {
+            Mode::Apply => body,
+            Mode::Create => format!("# only created, never changed\n{body}"),
+            Mode::Keep => format!("# kept as it is\n{body}"),
+        }
+    });
+    documents.collect::<Vec<_>>().join("---\n")
+}
+
+#[test]
+fn the_demo_shop() {
+    assert_snapshot!(yaml(&storefront::desired(&valid_shop(&shop(
+        "storefront.yaml"
+    )))));
+}
+
+#[test]
+fn a_shop_with_every_field() {
+    assert_snapshot!(yaml(&storefront::desired(&valid_shop(&shop(
+        "storefront-full.yaml"
+    )))));
+}
+
+#[test]
+fn a_shop_behind_a_foreign_gateway() {
+    let shop = shop("storefront-foreign-gateway.yaml");
+    assert_snapshot!(yaml(&storefront::desired(&valid_shop(&shop))));
+}
+
+#[test]
+fn the_services_of_the_demo_shop() {
+    let shop = shop("storefront.yaml");
+    for service in children(&shop) {
+        let name = service.metadata.name.clone().expect("a name");
+        let objects = service_deployment::desired(&valid_service(&service, &shop));
+        assert_snapshot!(format!("service-{name}"), yaml(&objects));
+    }
+}
+
+#[test]
+fn a_service_that_scales() {
+    let shop = shop("storefront-full.yaml");
+    let order = children(&shop)
+        .into_iter()
+        .find(|s| s.metadata.name.as_deref() == Some("acme-order"))
+        .expect("the order service");
+    assert_snapshot!(yaml(&service_deployment::desired(&valid_service(
+        &order, &shop
+    ))));
+}
+
+#[test]
+fn a_teams_service() {
+    let service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
+    let shop = shop("storefront.yaml");
+    assert_snapshot!(yaml(&service_deployment::desired(&valid_service(
+        &service, &shop
+    ))));
+}
+
+#[test]
+fn the_smallest_service_of_a_team() {
+    let service: ServiceDeployment = example("team-service-smallest.yaml").pop().expect("one");
+    let shop = shop("storefront.yaml");
+    assert_snapshot!(yaml(&service_deployment::desired(&valid_service(
+        &service, &shop
+    ))));
+}
+
+#[test]
+fn while_a_migration_runs_the_pods_stay_as_they_are() {
+    let service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
+    let seen = around(&service, &shop("storefront.yaml"));
+    let valid = service_deployment::validate(&service, &seen, &platform())
+        .ready()
+        .expect("valid");
+    let objects = service_deployment::desired(&valid);
+    let of = |kind: &str| {
+        objects
+            .items
+            .iter()
+            .find(|item| item.key.kind == kind)
+            .map(|i| i.mode)
+    };
+    assert_eq!(of("Job"), Some(Mode::Apply));
+    assert_eq!(of("Deployment"), Some(Mode::Keep));
+}
+
+#[test]
+fn a_migration_that_was_seen_to_end_does_not_run_again_when_its_job_is_cleaned_up() {
+    let mut service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
+    let shop = shop("storefront.yaml");
+    let valid = valid_service(&service, &shop);
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let waiting = operator_plan::Waiting::new("Test", "nothing");
+    let outcome = operator_plan::Outcome::Waiting(&waiting);
+    service.status = Some(service_deployment::status(
+        &service,
+        &outcome,
+        Some(&valid),
+        now,
+    ));
+    let seen = around(&service, &shop);
+    let valid = service_deployment::validate(&service, &seen, &platform())
+        .ready()
+        .expect("valid");
+    assert!(valid.migration().is_past());
+}
+
+#[test]
+fn the_data_plane_of_the_demo_shop() {
+    for file in ["storefront.yaml", "storefront-full.yaml"] {
+        let planned = storefront::desired(&valid_shop(&shop(file)));
+        let body = planned
+            .items
+            .into_iter()
+            .find(|item| item.key.kind == "Gateway");
+        let mut gateway: Gateway =
+            serde_json::from_value(body.expect("a Gateway").body).expect("a Gateway");
+        stored(&mut gateway);
+        let valid = gateway::validate(&gateway, &platform())
+            .ready()
+            .expect("valid");
+        assert_snapshot!(
+            format!("gateway-of-{file}"),
+            yaml(&gateway::desired(&valid))
+        );
+    }
+}
+
+#[test]
+fn the_dump_before_a_drop() {
+    use operator_plan::database_binding::{Wanted, backup};
+    let binding = example::<crds::DatabaseBinding>("external-database.yaml")
+        .pop()
+        .expect("one");
+    let wanted = Wanted::of(&binding, false).expect("stored");
+    assert_snapshot!(yaml(&backup(&binding, &wanted, &platform(), "1.0.0")));
+}
+
+#[test]
+fn what_a_shop_has_in_its_secrets_is_never_replaced() {
+    let shop = shop("storefront.yaml");
+    let mut seen = crate::fixtures::seen(&shop);
+    let own = |pairs: &[(&str, &str)]| {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec()))
+            .collect()
+    };
+    seen.own
+        .insert("demo-admin".into(), own(&[("password", "old")]));
+    seen.own
+        .insert("demo-nats-auth".into(), own(&[("password", "old-nats")]));
+    let keys = [
+        ("active", "k0"),
+        ("k0.pem", "old key"),
+        ("k-1.pem", "older key"),
+    ];
+    seen.own.insert("demo-signing-keys".into(), own(&keys));
+    let valid = storefront::validate(&shop, seen, &platform())
+        .ready()
+        .expect("valid");
+    let objects = storefront::desired(&valid);
+    let secret = |name: &str| {
+        let item = objects
+            .items
+            .iter()
+            .find(|i| i.key.kind == "Secret" && i.key.name == name);
+        let item = item.expect("planned");
+        let secret: k8s_openapi::api::core::v1::Secret =
+            serde_json::from_value(item.body.clone()).expect("a Secret");
+        let text = |bytes: &k8s_openapi::ByteString| String::from_utf8(bytes.0.clone());
+        let data = secret.data.expect("data");
+        let read = |key: &str| data.get(key).map(|b| text(b).expect("text"));
+        (
+            item.mode,
+            read("password"),
+            read("active"),
+            read("k-1.pem"),
+            read("nats.conf"),
+        )
+    };
+    assert_eq!(secret("demo-admin").0, Mode::Apply);
+    assert_eq!(secret("demo-admin").1.as_deref(), Some("old"));
+    assert!(
+        secret("demo-nats-config")
+            .4
+            .expect("a configuration")
+            .contains("old-nats")
+    );
+    assert_eq!(secret("demo-signing-keys").2.as_deref(), Some("k0"));
+    assert_eq!(secret("demo-signing-keys").3.as_deref(), Some("older key"));
+    assert_eq!(secret("demo-internal").0, Mode::Create);
+}
+
+#[test]
+fn an_operator_of_a_newer_release_leaves_a_shop_on_its_own() {
+    let mut shop = shop("storefront.yaml");
+    let newer = operator_plan::Platform {
+        version: "2.0.0".into(),
+        tag: "2.0.0".into(),
+        ..platform()
+    };
+    shop.status = Some(crds::StorefrontStatus {
+        version: Some("1.0.0".into()),
+        ..crds::StorefrontStatus::default()
+    });
+    let before = storefront::desired(&valid_shop(&shop));
+    let valid = storefront::validate(&shop, crate::fixtures::seen(&shop), &newer);
+    assert_eq!(storefront::desired(&valid.ready().expect("valid")), before);
+}

@@ -1,0 +1,191 @@
+//! The example manifests as the API server would hand them out, and a world in which all is well.
+
+use std::collections::BTreeMap;
+
+use crds::{
+    BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus, ServiceDeployment, Storefront,
+};
+use jiff::Timestamp;
+use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
+use kube::core::{Resource, ResourceExt};
+use operator_plan::{
+    Applied, Objects, Planned, Platform,
+    service_deployment::{self, Migration},
+    storefront::{self, Data, Fresh, SigningKey},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+pub fn platform() -> Platform {
+    Platform {
+        registry: "ghcr.io/storefront-dev".into(),
+        tag: "1.0.0".into(),
+        version: "1.0.0".into(),
+        pull_policy: "IfNotPresent".into(),
+        operator_namespace: "storefront-system".into(),
+    }
+}
+
+/// Every object of kind `K` in an example, as stored: with a uid and a generation.
+pub fn example<K: Resource<DynamicType = ()> + DeserializeOwned>(file: &str) -> Vec<K> {
+    let path = format!(
+        "{}/../../crds/examples/good/{file}",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = std::fs::read_to_string(&path).expect("the example is there");
+    serde_yaml::Deserializer::from_str(&text)
+        .map(|document| Value::deserialize(document).expect("YAML"))
+        .filter(|value| value["kind"] == K::kind(&()).as_ref())
+        .map(|value| {
+            let mut object: K = serde_json::from_value(value).expect("a good example decodes");
+            stored(&mut object);
+            object
+        })
+        .collect()
+}
+
+pub fn stored<K: Resource<DynamicType = ()>>(object: &mut K) {
+    let name = object.name_any();
+    let meta = object.meta_mut();
+    meta.uid = Some(format!("uid-{}", operator_plan::hash::short([name.as_bytes()])));
+    meta.generation = Some(1);
+}
+
+pub fn shop(file: &str) -> Storefront {
+    example(file).pop().expect("one Storefront")
+}
+
+pub fn fresh() -> Fresh {
+    Fresh {
+        admin_password: "admin-password".into(),
+        internal_token: "internal-token".into(),
+        postgres_password: "postgres-password".into(),
+        nats_password: "nats-password".into(),
+        redis_password: "redis-password".into(),
+        signing_key: SigningKey {
+            kid: "key-1".into(),
+            pem: "a private key".into(),
+        },
+    }
+}
+
+/// What a Storefront sees when every Secret that it refers to is there and none of its own is.
+pub fn seen(shop: &Storefront) -> storefront::Observed {
+    let keys = ["host", "port", "username", "password", "tls.crt", "tls.key"];
+    let secret: Data = keys.map(|key| (key.to_owned(), b"6432".to_vec())).into();
+    let referenced = storefront::referenced_secrets(shop)
+        .into_iter()
+        .map(|name| (name, secret.clone()));
+    storefront::Observed {
+        own: BTreeMap::new(),
+        referenced: referenced.collect(),
+        fresh: fresh(),
+    }
+}
+
+pub fn valid_shop(shop: &Storefront) -> storefront::Valid {
+    storefront::validate(shop, seen(shop), &platform())
+        .ready()
+        .expect("the example is valid")
+}
+
+/// A binding that is ready, whatever it says of itself.
+pub fn ready_binding(name: &str) -> DatabaseBinding {
+    let mut binding: DatabaseBinding = serde_json::from_value(json!({
+        "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+        "metadata": { "name": name, "namespace": "shops", "generation": 1 },
+        "spec": { "serverRef": { "storefront": "demo" } },
+    }))
+    .expect("a binding");
+    binding.status = Some(DatabaseBindingStatus {
+        conditions: vec![condition("Ready", "True", 1)],
+        binding: Some(BindingRef {
+            name: format!("{name}-db"),
+        }),
+        ..DatabaseBindingStatus::default()
+    });
+    binding
+}
+
+pub fn condition(type_: &str, status: &str, generation: i64) -> Condition {
+    Condition {
+        type_: type_.into(),
+        status: status.into(),
+        observed_generation: Some(generation),
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        reason: "Test".into(),
+        message: "as the test says".into(),
+    }
+}
+
+/// What a workload sees when all that it is bound to is there; its migration has not run.
+pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deployment::Observed {
+    let bindings: BTreeMap<_, _> = service_deployment::bindings_of(service)
+        .into_iter()
+        .map(|name| (name.clone(), ready_binding(&name)))
+        .collect();
+    let secrets = service_deployment::secrets_of(service, &bindings)
+        .into_iter()
+        .map(|name| (name.clone(), format!("hash-of-{name}")))
+        .collect();
+    service_deployment::Observed {
+        storefront: Some(shop.clone()),
+        bindings,
+        secrets,
+        jobs: BTreeMap::new(),
+    }
+}
+
+/// The same, after the migration Job has run to its end.
+pub fn migrated(service: &ServiceDeployment, shop: &Storefront) -> service_deployment::Observed {
+    let mut seen = around(service, shop);
+    let valid = service_deployment::validate(service, &seen, &platform())
+        .ready()
+        .expect("valid");
+    if let Migration::Running { job } = valid.migration() {
+        let done: Job = serde_json::from_value(json!({
+            "metadata": { "name": job },
+            "status": { "conditions": [{ "type": "Complete", "status": "True" }] },
+        }))
+        .expect("a Job");
+        seen.jobs.insert(job.clone(), done);
+    }
+    seen
+}
+
+pub fn valid_service(service: &ServiceDeployment, shop: &Storefront) -> service_deployment::Valid {
+    service_deployment::validate(service, &migrated(service, shop), &platform())
+        .ready()
+        .expect("the example is valid")
+}
+
+/// The services that a shop consists of, as stored.
+pub fn children(shop: &Storefront) -> Vec<ServiceDeployment> {
+    storefront::desired(&valid_shop(shop))
+        .items
+        .into_iter()
+        .filter(|item| item.key.kind == "ServiceDeployment")
+        .map(|item| {
+            let mut service = serde_json::from_value(item.body).expect("a ServiceDeployment");
+            stored(&mut service);
+            service
+        })
+        .collect()
+}
+
+/// What the API server answers to an apply: the object, with the status that `status` gives it.
+pub fn applied(planned: &Objects<Planned>, status: impl Fn(&Planned) -> Value) -> Objects<Applied> {
+    let live = planned.items.iter().map(|item| {
+        let mut live = item.body.clone();
+        live["metadata"]["generation"] = json!(1);
+        live["status"] = status(item);
+        if live["status"].is_null() {
+            live.as_object_mut().expect("an object").remove("status");
+        }
+        Applied {
+            key: item.key.clone(),
+            live,
+        }
+    });
+    live.collect()
+}

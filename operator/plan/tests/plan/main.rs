@@ -1,0 +1,7 @@
+//! What is planned for the example manifests, and what must hold for every plan.
+
+mod desired;
+mod fixtures;
+mod properties;
+mod restricted;
+mod status;

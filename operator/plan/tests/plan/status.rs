@@ -1,0 +1,355 @@
+//! What a status says, and that it says the same until something changes.
+
+use crds::{DatabaseBinding, Storefront};
+use jiff::{SignedDuration, Timestamp};
+use operator_plan::{
+    Applied, Invalid, Objects, Outcome, Planned, Waiting,
+    conditions::find,
+    service_deployment, storefront,
+    storefront::{Live, teardown},
+};
+use serde_json::{Value, json};
+
+use crate::fixtures::{applied, children, shop, stored, valid_service, valid_shop};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn later() -> Timestamp {
+    NOW + SignedDuration::from_hours(1)
+}
+
+fn well(item: &Planned) -> Value {
+    match item.key.kind.as_str() {
+        "StatefulSet" => json!({ "replicas": 1, "readyReplicas": 1, "observedGeneration": 1 }),
+        "Deployment" => {
+            json!({ "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1 })
+        }
+        "ServiceDeployment" => {
+            json!({ "replicas": 1, "readyReplicas": 1, "conditions": [condition("Ready", "True")] })
+        }
+        "Gateway" => {
+            json!({ "conditions": [condition("Accepted", "True"), condition("Programmed", "True")] })
+        }
+        "HTTPRoute" => {
+            json!({ "parents": [{ "parentRef": { "name": "demo" }, "controllerName": "storefront.dev/gateway-controller",
+            "conditions": [condition("Accepted", "True"), condition("ResolvedRefs", "True")] }] })
+        }
+        _ => Value::Null,
+    }
+}
+
+fn condition(type_: &str, status: &str) -> Value {
+    json!({ "type": type_, "status": status, "reason": "Test", "message": "as the test says",
+            "observedGeneration": 1, "lastTransitionTime": "1970-01-01T00:00:00Z" })
+}
+
+fn look(shop: &Storefront, status: impl Fn(&Planned) -> Value) -> Objects<Applied> {
+    applied(&storefront::desired(&valid_shop(shop)), status)
+}
+
+fn names(list: &[crds::Condition]) -> Vec<(&str, &str)> {
+    list.iter()
+        .map(|c| (c.type_.as_str(), c.status.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_shop_with_all_parts_ready_is_ready() {
+    let shop = shop("storefront.yaml");
+    let objects = look(&shop, well);
+    let status = storefront::status(
+        &shop,
+        &Outcome::Applied(&objects),
+        Some(&valid_shop(&shop)),
+        NOW,
+    );
+    assert_eq!(
+        names(&status.conditions),
+        [
+            ("CacheReady", "True"),
+            ("DatabaseReady", "True"),
+            ("GatewayProgrammed", "True"),
+            ("QueueReady", "True"),
+            ("Ready", "True"),
+            ("ServicesReady", "True")
+        ]
+    );
+    assert_eq!(status.url.as_deref(), Some("http://demo.localhost"));
+    assert_eq!(status.services.expect("counted").summary, "7/7");
+    assert_eq!(status.blocked_by, None);
+}
+
+#[test]
+fn a_shop_names_the_child_that_it_waits_for_and_since_when() {
+    let shop = shop("storefront.yaml");
+    let objects = look(&shop, |item| match item.key.name.as_str() {
+        "demo-order" => json!({ "conditions": [condition("Ready", "False")] }),
+        _ => well(item),
+    });
+    let status = storefront::status(
+        &shop,
+        &Outcome::Applied(&objects),
+        Some(&valid_shop(&shop)),
+        NOW,
+    );
+    let ready = find(&status.conditions, "Ready").expect("Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "ServicesNotReady")
+    );
+    assert!(
+        ready
+            .message
+            .contains("ServiceDeployment demo-order is not ready since 1970-01-01T00:00:00Z"),
+        "{}",
+        ready.message
+    );
+    assert!(find(&status.conditions, "Reconciling").is_some_and(crds::Condition::is_true));
+    assert_eq!(status.blocked_by.expect("somebody").name, "demo-order");
+}
+
+#[test]
+fn an_old_verdict_about_a_child_does_not_count() {
+    let shop = shop("storefront.yaml");
+    let mut objects = look(&shop, well);
+    let item = objects
+        .items
+        .iter_mut()
+        .find(|item| item.key.name == "demo-web")
+        .expect("web");
+    item.live["metadata"]["generation"] = json!(2);
+    let status = storefront::status(
+        &shop,
+        &Outcome::Applied(&objects),
+        Some(&valid_shop(&shop)),
+        NOW,
+    );
+    assert_eq!(status.services.expect("counted").ready, 6);
+}
+
+#[test]
+fn nothing_changes_in_a_status_while_nothing_changes_in_the_world() {
+    for how in 0..4 {
+        let mut shop = shop("storefront.yaml");
+        let valid = valid_shop(&shop);
+        let waiting = Waiting::new("SecretMissing", "a Secret is missing");
+        let invalid = Invalid::new("Wrong", "a field is wrong");
+        let objects = if how == 0 {
+            look(&shop, well)
+        } else {
+            look(&shop, |_| Value::Null)
+        };
+        let outcome = match how {
+            0 | 1 => Outcome::Applied(&objects),
+            2 => Outcome::Waiting(&waiting),
+            _ => Outcome::Invalid(&invalid),
+        };
+        let once = storefront::status(&shop, &outcome, Some(&valid), NOW);
+        shop.status = Some(once.clone());
+        let twice = storefront::status(&shop, &outcome, Some(&valid), later());
+        assert_eq!(once, twice);
+    }
+}
+
+#[test]
+fn only_a_flip_moves_the_time_of_a_condition() {
+    let mut shop = shop("storefront.yaml");
+    let valid = valid_shop(&shop);
+    let bad = look(&shop, |_| Value::Null);
+    shop.status = Some(storefront::status(
+        &shop,
+        &Outcome::Applied(&bad),
+        Some(&valid),
+        NOW,
+    ));
+    let waiting = Waiting::new("SecretMissing", "a Secret is missing");
+    let next = storefront::status(&shop, &Outcome::Waiting(&waiting), Some(&valid), later());
+    let ready = find(&next.conditions, "Ready").expect("Ready");
+    assert_eq!(ready.reason, "SecretMissing");
+    assert_eq!(ready.last_transition_time.0, NOW);
+    shop.status = Some(next);
+    let good = look(&shop, well);
+    let last = storefront::status(&shop, &Outcome::Applied(&good), Some(&valid), later());
+    assert_eq!(
+        find(&last.conditions, "Ready")
+            .expect("Ready")
+            .last_transition_time
+            .0,
+        later()
+    );
+    assert!(find(&last.conditions, "Reconciling").is_none());
+}
+
+#[test]
+fn a_spec_that_only_its_author_can_mend_is_stalled_and_remembers_the_rest() {
+    let mut shop = shop("storefront.yaml");
+    let objects = look(&shop, well);
+    shop.status = Some(storefront::status(
+        &shop,
+        &Outcome::Applied(&objects),
+        Some(&valid_shop(&shop)),
+        NOW,
+    ));
+    shop.metadata.generation = Some(2);
+    let why = Invalid::new("QueueStorageTooSmall", "spec.queue.nats.storage: too small");
+    let status = storefront::status(&shop, &Outcome::Invalid(&why), None, NOW);
+    assert_eq!(status.observed_generation, Some(2));
+    assert!(find(&status.conditions, "Stalled").is_some_and(crds::Condition::is_true));
+    assert_eq!(
+        find(&status.conditions, "DatabaseReady").and_then(|c| c.observed_generation),
+        Some(1)
+    );
+}
+
+#[test]
+fn a_workload_is_ready_when_its_newest_pods_and_its_routes_are() {
+    let shop = shop("storefront.yaml");
+    let service = children(&shop).remove(0);
+    let valid = valid_service(&service, &shop);
+    let planned = service_deployment::desired(&valid);
+    let objects = applied(&planned, well);
+    let status =
+        service_deployment::status(&service, &Outcome::Applied(&objects), Some(&valid), NOW);
+    assert_eq!(
+        names(&status.conditions),
+        [
+            ("Available", "True"),
+            ("BindingsReady", "True"),
+            ("Migrated", "True"),
+            ("Ready", "True"),
+            ("RoutesAccepted", "True")
+        ]
+    );
+    assert_eq!(
+        status.selector.as_deref(),
+        Some("app.kubernetes.io/instance=demo-auth,app.kubernetes.io/name=auth")
+    );
+    assert!(status.migrated.is_some());
+
+    let half = applied(&planned, |item| match item.key.kind.as_str() {
+        "Deployment" => {
+            json!({ "replicas": 2, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1 })
+        }
+        _ => well(item),
+    });
+    let status = service_deployment::status(&service, &Outcome::Applied(&half), Some(&valid), NOW);
+    let ready = find(&status.conditions, "Ready").expect("Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "RollingOut")
+    );
+}
+
+#[test]
+fn a_workload_that_nobody_calls_from_outside_has_no_routes_to_wait_for() {
+    let shop = shop("storefront.yaml");
+    let service = crate::fixtures::example("team-service-smallest.yaml")
+        .pop()
+        .expect("one");
+    let valid = valid_service(&service, &shop);
+    let objects = applied(&service_deployment::desired(&valid), well);
+    let status =
+        service_deployment::status(&service, &Outcome::Applied(&objects), Some(&valid), NOW);
+    assert!(find(&status.conditions, "RoutesAccepted").is_none());
+    assert!(find(&status.conditions, "Ready").is_some_and(crds::Condition::is_true));
+}
+
+#[test]
+fn a_shop_is_taken_down_services_first_then_databases_then_the_rest() {
+    let shop = shop("storefront.yaml");
+    let valid = valid_shop(&shop);
+    let mut live = Live {
+        services: children(&shop),
+        bindings: bindings(&shop),
+    };
+
+    let first = teardown(&valid, &live);
+    assert_eq!(first.delete.len(), 7);
+    assert!(
+        first
+            .delete
+            .iter()
+            .all(|key| key.kind == "ServiceDeployment")
+    );
+    assert!(first.waiting_for.is_some());
+
+    live.services.clear();
+    let second = teardown(&valid, &live);
+    assert_eq!(second.delete.len(), 6);
+    assert!(
+        second
+            .delete
+            .iter()
+            .all(|key| key.kind == "DatabaseBinding")
+    );
+
+    live.bindings.clear();
+    let last = teardown(&valid, &live);
+    assert_eq!((last.delete.len(), last.waiting_for), (0, None));
+}
+
+#[test]
+fn a_database_learns_the_deletion_policy_before_it_is_deleted() {
+    let shop = shop("storefront.yaml");
+    let valid = valid_shop(&shop);
+    let mut bindings = bindings(&shop);
+    bindings[0].spec.reclaim_policy = crds::DeletionPolicy::Retain;
+    let step = teardown(
+        &valid,
+        &Live {
+            services: Vec::new(),
+            bindings,
+        },
+    );
+    assert!(step.delete.is_empty());
+    let told: Vec<_> = step
+        .apply
+        .items
+        .iter()
+        .filter(|i| i.key.kind == "DatabaseBinding")
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].body["spec"]["reclaimPolicy"], "Delete");
+    assert!(
+        told[0].body["metadata"]["resourceVersion"].is_string(),
+        "an apply must not bring it back to life"
+    );
+}
+
+#[test]
+fn what_is_retained_has_no_owner_that_would_take_it_along() {
+    let mut shop = shop("storefront.yaml");
+    let owned = |shop: &Storefront, name: &str| {
+        let objects = storefront::desired(&valid_shop(shop));
+        let item = objects.items.into_iter().find(|i| {
+            i.key.name == name && i.key.kind != "Service" && i.key.kind != "NetworkPolicy"
+        });
+        item.expect("planned").body
+    };
+    assert!(owned(&shop, "demo-postgres-admin")["metadata"]["ownerReferences"].is_array());
+    let policy = "persistentVolumeClaimRetentionPolicy";
+    assert_eq!(
+        owned(&shop, "demo-postgres")["spec"][policy]["whenDeleted"],
+        "Delete"
+    );
+    shop.spec.deletion_policy = crds::DeletionPolicy::Retain;
+    assert!(owned(&shop, "demo-postgres-admin")["metadata"]["ownerReferences"].is_null());
+    assert_eq!(
+        owned(&shop, "demo-postgres")["spec"][policy]["whenDeleted"],
+        "Retain"
+    );
+}
+
+fn bindings(shop: &Storefront) -> Vec<DatabaseBinding> {
+    storefront::desired(&valid_shop(shop))
+        .items
+        .into_iter()
+        .filter(|item| item.key.kind == "DatabaseBinding")
+        .map(|item| {
+            let mut binding: DatabaseBinding = serde_json::from_value(item.body).expect("one");
+            stored(&mut binding);
+            binding.metadata.resource_version = Some("7".into());
+            binding
+        })
+        .collect()
+}
