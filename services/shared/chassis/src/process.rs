@@ -152,7 +152,7 @@ impl Process {
 
         let stop_api = CancellationToken::new();
         let limits = ServeLimits {
-            drain: drain - lame_duck,
+            drain: drain.saturating_sub(lame_duck),
             ..ServeLimits::default()
         };
         let api = layers(self.api, self.limits, self.metrics, Arc::clone(&draining));

@@ -42,8 +42,23 @@ pub struct Remote {
     client: Client,
     url: String,
     current: RwLock<Option<(Instant, Arc<KeyMap>)>>,
-    /// Held while fetching; remembers the last attempt.
-    last_attempt: Mutex<Option<Instant>>,
+    /// Held while fetching.
+    attempts: Mutex<Attempts>,
+}
+
+#[derive(Default)]
+struct Attempts {
+    last: Option<Instant>,
+    /// The last one that an unknown kid led to. Counted apart: a key that is used right after it
+    /// was published must not wait because the set had just been fetched without it.
+    last_for_unknown: Option<Instant>,
+}
+
+/// Why keys are fetched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Stale,
+    UnknownKid,
 }
 
 /// What looking for a key came to.
@@ -72,18 +87,18 @@ impl Remote {
             client,
             url,
             current: RwLock::new(None),
-            last_attempt: Mutex::new(None),
+            attempts: Mutex::default(),
         }
     }
 
     async fn find(&self, kid: &str) -> Lookup {
         let mut keys = match self.cached() {
             Some((fetched, keys)) if fetched.elapsed() < FRESH_FOR => Some(keys),
-            Some((_, stale)) => self.refresh(RETRY_EVERY).await.or(Some(stale)),
-            None => self.refresh(RETRY_EVERY).await,
+            Some((_, stale)) => self.refresh(Reason::Stale).await.or(Some(stale)),
+            None => self.refresh(Reason::Stale).await,
         };
         if keys.as_ref().is_some_and(|keys| !keys.contains_key(kid)) {
-            keys = self.refresh(REFETCH_EVERY).await.or(keys);
+            keys = self.refresh(Reason::UnknownKid).await.or(keys);
         }
         match keys {
             None => Lookup::Unavailable,
@@ -102,26 +117,37 @@ impl Remote {
     }
 
     /// Fetches unless somebody just did. One fetch at a time: the rest wait for its result.
-    async fn refresh(&self, at_most_every: Duration) -> Option<Arc<KeyMap>> {
+    async fn refresh(&self, reason: Reason) -> Option<Arc<KeyMap>> {
         let asked = Instant::now();
-        let mut last_attempt = self.last_attempt.lock().await;
-        let too_soon = last_attempt.is_some_and(|last| asked.duration_since(last) < at_most_every);
-        if !too_soon {
-            let result = self.fetch().await;
-            *last_attempt = Some(Instant::now());
-            match result {
-                Ok(keys) => {
-                    let fresh = Some((Instant::now(), Arc::new(keys)));
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-                }
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(url = self.url, error, "keys of the issuer not fetched");
-                }
+        let mut attempts = self.attempts.lock().await;
+        let (last, every) = match reason {
+            Reason::Stale => (attempts.last, RETRY_EVERY),
+            Reason::UnknownKid => (attempts.last_for_unknown, REFETCH_EVERY),
+        };
+        // A fetch that ended while we waited for the lock answers us too.
+        let just_done = attempts.last.is_some_and(|last| last >= asked);
+        if !just_done && last.is_none_or(|last| asked.duration_since(last) >= every) {
+            self.fetch_and_keep().await;
+            attempts.last = Some(Instant::now());
+            if reason == Reason::UnknownKid {
+                attempts.last_for_unknown = attempts.last;
             }
         }
-        drop(last_attempt);
+        drop(attempts);
         self.cached().map(|(_, keys)| keys)
+    }
+
+    async fn fetch_and_keep(&self) {
+        match self.fetch().await {
+            Ok(keys) => {
+                let fresh = Some((Instant::now(), Arc::new(keys)));
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(url = self.url, error, "keys of the issuer not fetched");
+            }
+        }
     }
 
     async fn fetch(&self) -> Result<KeyMap, FetchError> {

@@ -48,7 +48,14 @@ struct Body {
 /// A refusal on its way out. Boxed, so that a `Result` with it stays small.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    inner: Box<(StatusCode, Body, Vec<(HeaderName, HeaderValue)>)>,
+    inner: Box<Refusal>,
+}
+
+#[derive(Debug, Clone)]
+struct Refusal {
+    status: StatusCode,
+    body: Body,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl utoipa::PartialSchema for Problem {
@@ -141,14 +148,14 @@ impl Problem {
     /// Says what is the matter this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.inner.1.detail = Some(detail.into());
+        self.inner.body.detail = Some(detail.into());
         self
     }
 
     /// Names a field that was refused.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
-        self.inner.1.errors.push(FieldError {
+        self.inner.body.errors.push(FieldError {
             field: field.into(),
             message: message.into(),
         });
@@ -158,7 +165,7 @@ impl Problem {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.inner.2.push((name, value));
+        self.inner.headers.push((name, value));
         self
     }
 
@@ -170,12 +177,12 @@ impl Problem {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.inner.0
+        self.inner.status
     }
 
     /// The stable code.
     pub fn code(&self) -> &'static str {
-        self.inner.1.code
+        self.inner.body.code
     }
 }
 
@@ -193,7 +200,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.inner.0, self.inner.1.code)
+        write!(f, "{} {}", self.inner.status, self.inner.body.code)
     }
 }
 
@@ -201,7 +208,7 @@ impl Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, mut body, headers) = *self.inner;
+        let Refusal { status, mut body, headers } = *self.inner;
         body.request_id = trace::request_id().map(|id| id.to_string());
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, json).into_response();
