@@ -256,13 +256,11 @@ pub(crate) fn secret(meta: ObjectMeta, kind: &str, data: crate::storefront::Data
 pub(crate) fn service(
     meta: ObjectMeta,
     selector: BTreeMap<String, String>,
-    headless: bool,
     ports: &[(&str, i32, &str)],
 ) -> Service {
     Service {
         metadata: meta,
         spec: Some(ServiceSpec {
-            cluster_ip: headless.then(|| "None".to_owned()),
             selector: Some(selector),
             ports: Some(
                 ports

@@ -133,7 +133,7 @@ fn service(valid: &Valid) -> k8s_openapi::api::core::v1::Service {
         .zip(&names)
         .map(|(port, name)| (name.as_str(), *port, name.as_str()))
         .collect();
-    pods::service(meta(valid), selector(valid), false, &ports)
+    pods::service(meta(valid), selector(valid), &ports)
 }
 
 fn port_name(port: i32) -> String {

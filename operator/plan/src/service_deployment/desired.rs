@@ -71,7 +71,7 @@ fn service(valid: &Valid) -> k8s_openapi::api::core::v1::Service {
             .filter(|p| *p != SERVICE_PORT)
             .map(|p| (METRICS, p, METRICS)),
     );
-    pods::service(meta(valid), selector(valid), false, &ports)
+    pods::service(meta(valid), selector(valid), &ports)
 }
 
 fn deployment(valid: &Valid, scaled: bool) -> Deployment {

@@ -42,7 +42,6 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
         objects.apply(&service(
             valid,
             "postgres",
-            true,
             &[("postgres", 5432, "postgres")],
         ));
         objects.apply(&stateful_set(
@@ -54,9 +53,9 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     }
     let volume = claim("data", &valid.storefront.spec.queue.nats.storage, None);
     let ports = [("nats", 4222, "nats"), ("monitor", 8222, "monitor")];
-    objects.apply(&service(valid, "nats", true, &ports));
+    objects.apply(&service(valid, "nats", &ports));
     objects.apply(&stateful_set(valid, "nats", nats_pod(valid), volume));
-    objects.apply(&service(valid, "redis", false, &[("redis", 6379, "redis")]));
+    objects.apply(&service(valid, "redis", &[("redis", 6379, "redis")]));
     objects.apply(&redis(valid));
 }
 
@@ -98,11 +97,10 @@ fn meta(valid: &Valid, part: &str) -> ObjectMeta {
 fn service(
     valid: &Valid,
     part: &str,
-    headless: bool,
     ports: &[(&str, i32, &str)],
 ) -> k8s_openapi::api::core::v1::Service {
     let selector = pods::selector(part, &valid.child(part));
-    pods::service(meta(valid, part), selector, headless, ports)
+    pods::service(meta(valid, part), selector, ports)
 }
 
 fn template(valid: &Valid, part: &str, pod: PodSpec, config: &str) -> PodTemplateSpec {

@@ -36,7 +36,7 @@ pub fn status(
     let known = &previous.conditions;
     status.conditions = match outcome {
         Outcome::Applied(objects) => {
-            let look = look(valid, objects);
+            let look = look(valid, objects, known, now);
             status.blocked_by = look.blocker;
             status.services = Some(look.services);
             let mut aspects = conditions::summary(&look.aspects);
@@ -83,9 +83,14 @@ struct Part {
     message: String,
 }
 
-fn look(valid: Option<&Valid>, objects: &Objects<Applied>) -> Look {
+fn look(
+    valid: Option<&Valid>,
+    objects: &Objects<Applied>,
+    known: &[Condition],
+    now: Timestamp,
+) -> Look {
     let name = valid.map(Valid::name).unwrap_or_default();
-    let database = match valid.map(Valid::server) {
+    let mut database = match valid.map(Valid::server) {
         Some(Server::External { admin_secret }) => Part {
             kind: "Secret",
             name: admin_secret,
@@ -95,8 +100,14 @@ fn look(valid: Option<&Valid>, objects: &Objects<Applied>) -> Look {
         },
         _ => stateful(objects, &format!("{name}-postgres")),
     };
-    let queue = stateful(objects, &format!("{name}-nats"));
+    let mut queue = stateful(objects, &format!("{name}-nats"));
     let cache = cache(objects, &format!("{name}-redis"));
+    // A StatefulSet does not tell since when; our own condition remembers it.
+    for (part, type_) in [(&mut database, "DatabaseReady"), (&mut queue, "QueueReady")] {
+        if !part.ready && part.since.is_none() {
+            part.since = Some(since(known, type_, now));
+        }
+    }
     let services: Vec<Part> = SERVICES
         .iter()
         .map(|s| service(objects, &format!("{name}-{s}")))
@@ -182,6 +193,15 @@ fn blocked(part: &Part) -> String {
     )
 }
 
+fn since(known: &[Condition], type_: &str, now: Timestamp) -> Time {
+    conditions::find(known, type_)
+        .filter(|c| !c.is_true())
+        .map_or_else(
+            || conditions::whole_second(now),
+            |c| c.last_transition_time.clone(),
+        )
+}
+
 fn missing(kind: &'static str, name: &str) -> Part {
     Part {
         kind,
@@ -209,10 +229,7 @@ fn stateful(objects: &Objects<Applied>, name: &str) -> Part {
         kind: "StatefulSet",
         name: name.to_owned(),
         ready: current && pods >= 1,
-        since: set
-            .metadata
-            .creation_timestamp
-            .filter(|_| pods == 0 && set.status.is_none()),
+        since: None,
         message: format!("{pods} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
     }
 }

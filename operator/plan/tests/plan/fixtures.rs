@@ -47,7 +47,10 @@ pub fn example<K: Resource<DynamicType = ()> + DeserializeOwned>(file: &str) -> 
 pub fn stored<K: Resource<DynamicType = ()>>(object: &mut K) {
     let name = object.name_any();
     let meta = object.meta_mut();
-    meta.uid = Some(format!("uid-{}", operator_plan::hash::short([name.as_bytes()])));
+    meta.uid = Some(format!(
+        "uid-{}",
+        operator_plan::hash::short([name.as_bytes()])
+    ));
     meta.generation = Some(1);
 }
 
