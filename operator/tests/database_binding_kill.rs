@@ -1,8 +1,12 @@
-//! The operator dies before and after every call of a binding's life, and every life goes on.
+//! The operator dies around every call of a binding's life, and every life goes on.
 //!
 //! The calls come from a recorded run of the same life, so a call that is added to the product is
 //! covered by itself. Real PostgreSQL, real SQL, the product's own client; only the API server is a
-//! stand-in. `STOREFRONT_KILL_EVERY=n` tests every n-th point only.
+//! stand-in.
+//!
+//! A kill between two calls that only look leaves the same world as one before the first of them, so
+//! by default the kills are around what changes something: before the first call, and in the middle
+//! of and after every change. `STOREFRONT_KILL=all` kills before and after each call of any kind.
 
 mod database_binding_support;
 
@@ -11,11 +15,12 @@ use std::time::Instant;
 
 use database_binding_support::chaos::{Moment, Plan};
 use database_binding_support::life::{KEEPER, Life, OWNER, SHARER};
+use database_binding_support::postgres::Postgres;
 use database_binding_support::world::World;
 
 /// Lives a life under a plan; returns the calls of the operator, checks not included.
-async fn live(life: &Life, plan: Plan) -> (World, Vec<String>) {
-    let mut world = World::new();
+async fn live(server: &Postgres, life: &Life, plan: Plan) -> (World, Vec<String>) {
+    let mut world = World::on(server);
     life.prepare(&mut world).await;
     world.plan(plan);
     let mut calls = Vec::new();
@@ -26,26 +31,42 @@ async fn live(life: &Life, plan: Plan) -> (World, Vec<String>) {
     (world, calls)
 }
 
-fn every() -> usize {
+/// Whether a call only looks.
+fn only_looks(call: &str) -> bool {
+    ["GET ", "SQL open", "SQL read", "SQL log in"]
+        .iter()
+        .any(|start| call.starts_with(start))
+}
+
+/// When to kill at a call.
+fn moments(at: usize, call: &str) -> &'static [Moment] {
     #[expect(clippy::disallowed_methods, reason = "a test has no config.rs")]
-    let asked = std::env::var("STOREFRONT_KILL_EVERY").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(1)
+    let all = std::env::var("STOREFRONT_KILL").is_ok_and(|value| value == "all");
+    match (all, only_looks(call)) {
+        (true, true) => &[Moment::Before, Moment::After],
+        (true, false) => &[Moment::Before, Moment::During, Moment::After],
+        (false, true) if at == 0 => &[Moment::Before],
+        (false, true) => &[],
+        (false, false) => &[Moment::During, Moment::After],
+    }
 }
 
 async fn kill_everywhere(life: &Life) {
     let start = Instant::now();
-    let (world, calls) = live(life, Plan::Peace).await;
+    // Of its own, so that these tests do not wait for each other's turn on one server.
+    let server = Postgres::start();
+    let (world, calls) = live(&server, life, Plan::Peace).await;
     world.clean().await;
     assert!(
         calls.iter().any(|call| call == "SQL create the login role"),
         "{calls:#?}"
     );
     let mut killed: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, call) in calls.iter().enumerate().step_by(every()) {
-        for moment in [Moment::Before, Moment::After] {
+    for (at, call) in calls.iter().enumerate() {
+        for moment in moments(at, call) {
             // A failure names its point by this line.
             println!("{}: {moment:?} call {at}: {call}", life.name);
-            let (world, _) = live(life, Plan::Kill(at, moment)).await;
+            let (world, _) = live(&server, life, Plan::Kill(at, *moment)).await;
             assert_eq!(
                 world.deaths, 1,
                 "the recorded call {at} ({call}) was reached"

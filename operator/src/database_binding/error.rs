@@ -168,3 +168,13 @@ impl From<ServerError> for Stop {
         Self::Server(error)
     }
 }
+
+/// The word of a failed reconciliation: a server's failure keeps the word that it was reported with.
+pub fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::Other(source) => source
+            .downcast_ref()
+            .map_or("ReconcileFailed", ServerError::reason),
+        _ => "ReconcileFailed",
+    }
+}

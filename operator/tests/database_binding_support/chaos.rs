@@ -21,6 +21,8 @@ use super::api::{Api, refusal, respond};
 pub enum Moment {
     /// Its effect never happens.
     Before,
+    /// It was sent, and goes on without anybody: its effect happens while a new operator works.
+    During,
     /// Its effect happened, its answer is lost.
     After,
 }
@@ -111,6 +113,11 @@ impl Chaos {
         };
         match plan {
             Plan::Kill(k, Moment::Before) if k == at => self.die().await,
+            Plan::Kill(k, Moment::During) if k == at => {
+                // One poll sends it; what is dropped here is only our end of the conversation.
+                drop(futures::poll!(std::pin::pin!(call)));
+                self.die().await
+            }
             Plan::Kill(k, Moment::After) if k == at => {
                 call.await;
                 self.die().await

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use operator_plan::database_binding::Server;
@@ -22,17 +23,29 @@ pub struct Postgres {
     _keeper: Child,
 }
 
-/// The one server of this process.
+/// The server that the tests of this process share.
 pub fn postgres() -> &'static Postgres {
     static ONE: OnceLock<Postgres> = OnceLock::new();
     ONE.get_or_init(Postgres::start)
 }
 
 impl Postgres {
-    fn start() -> Self {
+    /// Starts another one, for a test that needs its own.
+    pub fn start() -> Self {
         let bin = binaries();
-        let folder =
-            std::env::temp_dir().join(format!("storefront-binding-pg-{}", std::process::id()));
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // In memory where there is such a place: databases come and go hundreds of times here.
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let folder = base.join(format!(
+            "storefront-binding-pg-{}-{number}",
+            std::process::id()
+        ));
         std::fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
         let as_root = Command::new("id").arg("-u").output().expect("id").stdout == b"0\n";
         if as_root {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crds::DatabaseBinding;
-use operator::context::Context;
+use operator::context::{Context, Parts};
 use operator::database_binding::{PgServers, reconcile};
 use operator::error::{Error, Outcome};
 use operator::metrics::Metrics;
 use operator_plan::Platform;
-use operator_plan::database_binding::Server;
+use operator_plan::database_binding::{Place, Server};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -21,7 +21,7 @@ use tower::Layer;
 
 use super::api::{Api, path};
 use super::chaos::{Chaos, ChaosLayer, ChaosServers, Plan};
-use super::postgres::postgres;
+use super::postgres::{Postgres, postgres};
 
 /// Longer waits than this mean that a binding is settled.
 const ROUTINE: Duration = Duration::from_secs(60);
@@ -39,16 +39,23 @@ pub struct World {
     operator: Arc<Context>,
     /// How often the operator died.
     pub deaths: usize,
+    /// The test's own connection, kept for the next question.
+    administrator: tokio::sync::Mutex<Option<(String, PgConnection)>>,
 }
 
 impl World {
-    /// A world with a server's Secret `server` and an operator that nothing happens to.
+    /// A world on the shared server.
     pub fn new() -> Self {
+        Self::on(postgres())
+    }
+
+    /// A world with a server's Secret `server` and an operator that nothing happens to.
+    pub fn on(postgres: &Postgres) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let namespace = format!("w{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let (api, chaos) = (Api::default(), Chaos::new(Plan::Peace));
         let operator = operator(&api, &chaos);
-        let server = postgres().server();
+        let server = postgres.server();
         let world = Self {
             api,
             chaos,
@@ -56,6 +63,7 @@ impl World {
             server,
             operator,
             deaths: 0,
+            administrator: tokio::sync::Mutex::default(),
         };
         world.put_server(&world.server);
         world
@@ -196,17 +204,11 @@ impl World {
 
     /// Runs SQL as the administrator and returns the first column.
     pub async fn sql(&self, database: &str, text: &str) -> Vec<String> {
-        let server = postgres().server();
-        let options = PgConnectOptions::new_without_pgpass()
-            .host(&server.host)
-            .port(server.port)
-            .username(&server.username)
-            .password(&server.password)
-            .database(database)
-            .ssl_mode(PgSslMode::Disable);
-        let mut connection = PgConnection::connect_with(&options)
-            .await
-            .expect("a connection");
+        let mut kept = self.administrator.lock().await;
+        let mut connection = match kept.take() {
+            Some((open, connection)) if open == database => connection,
+            _ => self.administer(database).await,
+        };
         let rows = sqlx::raw_sql(AssertSqlSafe(text))
             .fetch_all(&mut connection)
             .await;
@@ -217,8 +219,26 @@ impl World {
         let texts = first
             .map(|cell| cell.expect("text").unwrap_or_default())
             .collect();
-        drop(connection.close().await);
+        if database == Place::ADMINISTRATION {
+            *kept = Some((database.to_owned(), connection));
+        } else {
+            drop(connection.close().await);
+        }
         texts
+    }
+
+    async fn administer(&self, database: &str) -> PgConnection {
+        let server = &self.server;
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&server.host)
+            .port(server.port)
+            .username(&server.username)
+            .password(&server.password)
+            .database(database)
+            .ssl_mode(PgSslMode::Disable);
+        PgConnection::connect_with(&options)
+            .await
+            .expect("a connection")
     }
 
     /// Names of this world's roles, sorted.
@@ -273,5 +293,11 @@ fn operator(api: &Api, chaos: &Arc<Chaos>) -> Arc<Context> {
         operator_namespace: "storefront-system".into(),
     };
     let metrics = Metrics::new().expect("fresh metrics");
-    Context::new(client, platform, metrics, Arc::new(servers), "test-0")
+    let parts = Parts {
+        platform,
+        servers: Arc::new(servers),
+        instance: "test-0".into(),
+        sees_classes: true,
+    };
+    Context::new(client, metrics, parts)
 }
