@@ -10,7 +10,7 @@ create table notification.messages (
     body_text   text        not null,
     body_html   text        not null,
     status      text        not null default 'queued',
-    -- Times that a sender has claimed it.
+    -- Times that a sender has claimed it since it was queued.
     attempts    integer     not null default 0,
     -- Queued: not before. Sending: the claim ends.
     due_at      timestamptz not null,
@@ -25,5 +25,7 @@ create table notification.messages (
 
 -- What the sender asks for every second.
 create index messages_due on notification.messages (due_at) where status in ('queued', 'sending');
--- The list of the administrator: newest first, all or of one status.
+-- The list of the administrator: newest first, of one status.
 create index messages_by_status on notification.messages (status, message_id);
+-- What the sweeper removes.
+create index messages_sent_at on notification.messages (sent_at) where status = 'sent';

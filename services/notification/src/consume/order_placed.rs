@@ -1,0 +1,18 @@
+//! `order.placed.v1`: an order is confirmed.
+
+use events::Event;
+use outbox::EffectError;
+use sqlx::PgConnection;
+
+use super::Listener;
+use crate::domain::occasion::Occasion;
+
+pub(super) async fn apply(
+    listener: &Listener,
+    conn: &mut PgConnection,
+    event: &Event,
+) -> Result<(), EffectError> {
+    listener
+        .write(conn, event, Occasion::OrderPlaced(event.payload()?))
+        .await
+}

@@ -1,0 +1,86 @@
+//! When a message is tried again, and when it is given up.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A message that has failed so often is dead; an administrator can send it again.
+pub const MAX_ATTEMPTS: i32 = 10;
+/// A claim on a message ends after this: longer than the slowest conversation with a mail server.
+pub const CLAIM_SECS: i64 = 90;
+/// First pause; each further one is twice as long.
+const FIRST_PAUSE_SECS: i64 = 15;
+/// The longest pause. Ten attempts take about two hours.
+const LONGEST_PAUSE_SECS: i64 = 3600;
+
+/// What happens to a message after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Try again, not before this.
+    Retry(DateTime<Utc>),
+    /// Give up.
+    Dead,
+}
+
+/// How a delivery failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The mail server is away or refuses, maybe because of how it is set up: that can be mended
+    /// while messages wait.
+    Server,
+    /// The address is none: no server will ever take it.
+    Address,
+}
+
+/// What follows the failure of attempt number `attempts`. `dice` spreads retries by a fifth around
+/// their time, so that a mail server that comes back does not meet all of them at once.
+pub fn after_failure(failure: Failure, attempts: i32, now: DateTime<Utc>, dice: u8) -> Next {
+    if failure == Failure::Address || attempts >= MAX_ATTEMPTS {
+        return Next::Dead;
+    }
+    let doublings = u32::try_from(attempts.saturating_sub(1))
+        .unwrap_or(0)
+        .min(20);
+    let pause = (FIRST_PAUSE_SECS << doublings).min(LONGEST_PAUSE_SECS);
+    // 80 % to 120 %.
+    let spread = pause * 1000 * (800 + i64::from(dice) * 400 / 255) / 1000;
+    Next::Retry(now + TimeDelta::milliseconds(spread))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+
+    fn pause(attempts: i32, dice: u8) -> i64 {
+        match after_failure(Failure::Server, attempts, NOON, dice) {
+            Next::Retry(at) => (at - NOON).num_seconds(),
+            Next::Dead => panic!("dead after {attempts}"),
+        }
+    }
+
+    #[test]
+    fn pauses_double_and_are_capped() {
+        let least: Vec<_> = (1..=9).map(|attempts| pause(attempts, 0)).collect();
+        assert_eq!(least, [12, 24, 48, 96, 192, 384, 768, 1536, 2880]);
+    }
+
+    #[test]
+    fn jitter_is_a_fifth_to_both_sides() {
+        assert_eq!((pause(1, 0), pause(1, 255)), (12, 18));
+        assert_eq!((pause(9, 0), pause(9, 255)), (2880, 4320));
+    }
+
+    #[test]
+    fn the_tenth_failure_is_the_last() {
+        assert_eq!(after_failure(Failure::Server, 10, NOON, 0), Next::Dead);
+        assert_eq!(
+            after_failure(Failure::Server, i32::MAX, NOON, 0),
+            Next::Dead
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_given_up_at_once() {
+        assert_eq!(after_failure(Failure::Address, 1, NOON, 0), Next::Dead);
+    }
+}

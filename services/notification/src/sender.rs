@@ -1,0 +1,182 @@
+//! Sends what waits.
+//!
+//! ## What a crash can do
+//! A message is marked `sending` and committed before the mail server hears of it, and `sent` after
+//! it has said yes. Killed between its yes and our commit, we do not know of the yes: the claim
+//! ends, and the message is sent again. SMTP has no way to ask. The window is the time of one
+//! commit; both copies carry one `Message-ID`, by which many mail systems show only one.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::delivery::{CLAIM_SECS, Next, after_failure};
+use crate::postman::{DeliveryError, Postman};
+use crate::state::AppState;
+use crate::store::messages::{self, Claimed};
+use crate::store::{StoreError, failed};
+
+/// Looks for mail this often when there was none.
+const POLL: Duration = Duration::from_secs(1);
+/// Counts the backlog this often.
+const COUNT: Duration = Duration::from_secs(5);
+/// Removes old mail this often.
+const SWEEP: Duration = Duration::from_secs(3600);
+/// Messages on their way at the same time.
+const BATCH: usize = 8;
+const LIMIT: i64 = 8;
+/// Mail that was sent is kept this long, for questions about it.
+const KEEP_DAYS: i64 = 90;
+
+/// The sender of one process; any number may run side by side.
+pub struct Sender {
+    app: AppState,
+    postman: Postman,
+}
+
+impl Sender {
+    /// A sender.
+    pub fn new(app: AppState, postman: Postman) -> Self {
+        Self { app, postman }
+    }
+
+    /// Sends until shutdown; what is on its way then is finished.
+    pub async fn run(self, stop: CancellationToken) {
+        let (mut count, mut sweep) = (Chore::every(COUNT), Chore::every(SWEEP));
+        while !stop.is_cancelled() {
+            let pause = match self.round(&mut count, &mut sweep).await {
+                // A full batch: more may wait.
+                Ok(sent) if sent == BATCH => continue,
+                Ok(_) => POLL,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "the mail could not be looked after");
+                    POLL * 5
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn round(&self, count: &mut Chore, sweep: &mut Chore) -> Result<usize, StoreError> {
+        let claimed = self.send_due().await?;
+        if count.is_due() {
+            self.count().await?;
+        }
+        if sweep.is_due() {
+            self.sweep().await?;
+        }
+        Ok(claimed)
+    }
+
+    /// Sends one batch of what is due; returns how many messages were tried.
+    pub async fn send_due(&self) -> Result<usize, StoreError> {
+        let now = self.app.clock.now();
+        let claimed = {
+            let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+            let until = now + TimeDelta::seconds(CLAIM_SECS);
+            messages::claim(&mut conn, now, until, LIMIT).await?
+        };
+        for result in join_all(claimed.iter().map(|message| self.send(message))).await {
+            result?;
+        }
+        Ok(claimed.len())
+    }
+
+    /// Sends one message and notes what came of it.
+    async fn send(&self, message: &Claimed) -> Result<(), StoreError> {
+        let delivered = self.postman.deliver(message).await;
+        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+        let (series, label) = (&self.app.metrics, [message.template.as_str()]);
+        let now = self.app.clock.now();
+        let ours = match delivered {
+            Ok(()) => {
+                series.sent.with_label_values(&label).inc();
+                messages::mark_sent(&mut conn, message.id, message.attempts, now).await?
+            }
+            Err(error) => {
+                let dice = self.app.entropy.bytes()[0];
+                let next = after_failure(error.failure(), message.attempts, now, dice);
+                series.failed.with_label_values(&label).inc();
+                if next == Next::Dead {
+                    series.died.with_label_values(&label).inc();
+                }
+                let why = chain(&error);
+                tracing::warn!(message = %message.id, attempt = message.attempts, error = why, ?next, "a message was not sent");
+                messages::mark_failed(&mut conn, message.id, message.attempts, &why, next).await?
+            }
+        };
+        if !ours {
+            tracing::warn!(message = %message.id, "the claim on a message ended while it was sent");
+        }
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<(), StoreError> {
+        let now = self.app.clock.now();
+        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+        let buried = messages::bury_abandoned(&mut conn, now).await?;
+        self.app
+            .metrics
+            .died
+            .with_label_values(&["abandoned"])
+            .inc_by(buried);
+        let backlog = messages::backlog(&mut conn).await?;
+        let age = backlog
+            .oldest
+            .map_or(0, |oldest| (now - oldest).num_seconds().max(0));
+        self.app.metrics.waiting.set(backlog.waiting);
+        self.app.metrics.dead.set(backlog.dead);
+        self.app.metrics.oldest_age.set(age);
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        let before = self.app.clock.now() - TimeDelta::days(KEEP_DAYS);
+        loop {
+            let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+            if messages::sweep(&mut conn, before, 500).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// An error and its causes on one line: mail servers say why in the last of them.
+fn chain(error: &DeliveryError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    // A mail server may say a lot; the start is what counts.
+    text.chars().take(500).collect()
+}
+
+/// Something to do now and then; due at once.
+struct Chore {
+    every: Duration,
+    last: Option<Instant>,
+}
+
+impl Chore {
+    const fn every(every: Duration) -> Self {
+        Self { every, last: None }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = self.last.is_none_or(|last| last.elapsed() >= self.every);
+        if due {
+            self.last = Some(Instant::now());
+        }
+        due
+    }
+}
