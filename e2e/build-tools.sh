@@ -8,7 +8,6 @@ cd "$(dirname "$0")/cluster"
 . ../lib.sh
 
 KUBERNETES=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
-export CGO_ENABLED=0
 BUILD=(-trimpath -buildvcs=false)
 
 # build NAME KEY COMMAND...: COMMAND writes the file "$NEXT", which replaces the tool in one
@@ -39,6 +38,8 @@ module() {
 }
 sources() { find go.mod go.sum "$@" -type f | sort | xargs sha256sum | sha256sum; }
 
+program_sources() { find go.mod go.sum cmd/cluster internal -type f ! -name '*_test.go' | sort | xargs sha256sum | sha256sum; }
+
 wanted() { [[ ${#WANTED[@]} -eq 0 || " ${WANTED[*]} " == *" $1 "* ]]; }
 WANTED=("$@")
 mkdir -p "$BIN"
@@ -46,7 +47,7 @@ if wanted kubernetes; then
   build kubernetes "$KUBERNETES $(sources cmd/kubernetes)" kubernetes
   ln -sfn kubernetes "$BIN/kubectl"
 fi
-if wanted cluster; then build cluster "$(sources cmd/cluster internal)" program; fi
+if wanted cluster; then build cluster "$(program_sources)" program; fi
 if wanted coredns; then build coredns "$COREDNS_VERSION" module "github.com/coredns/coredns@$COREDNS_VERSION"; fi
 if wanted nats-server; then build nats-server "$NATS_VERSION" module "github.com/nats-io/nats-server/v2@$NATS_VERSION"; fi
 if wanted mailpit; then build mailpit "$MAILPIT_VERSION" module "github.com/axllent/mailpit@$MAILPIT_VERSION"; fi

@@ -18,6 +18,8 @@ GATEWAY_API_VERSION=v1.6.3
 # One target folder for the workspace, outside the repository; musl for what ships.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 export CC_x86_64_unknown_linux_musl=musl-gcc
+# One way of compiling Go: with another setting every package would be compiled again.
+export CGO_ENABLED=0
 MUSL=x86_64-unknown-linux-musl
 
 # step NAME HINT COMMAND...: runs COMMAND with its output in a log file, shows the name, a

@@ -152,7 +152,7 @@ func nodeComponents(n layout.Node, binary string) []hold.Component {
 		}},
 		{Name: "kube-proxy", Argv: []string{binary, "kube-proxy",
 			"--kubeconfig=" + c.Path("pki", "proxy.kubeconfig"), "--hostname-override=" + n.Name(),
-			"--proxy-mode=nftables", "--cluster-cidr=" + c.PodRange(),
+			"--proxy-mode=nftables", "--nftables-min-sync-period=200ms", "--cluster-cidr=" + c.PodRange(),
 			"--conntrack-max-per-core=0", // the limit is the machine's, not ours to change
 		}},
 	}

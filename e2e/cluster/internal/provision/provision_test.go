@@ -1,0 +1,113 @@
+package provision
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	core "k8s.io/api/core/v1"
+	storage "k8s.io/api/storage/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+)
+
+func serve(t *testing.T) (*fake.Clientset, string) {
+	t.Helper()
+	class := &storage.StorageClass{ObjectMeta: meta.ObjectMeta{Name: "standard"}, Provisioner: Name}
+	other := &storage.StorageClass{ObjectMeta: meta.ObjectMeta{Name: "other"}, Provisioner: "somebody.else"}
+	client := fake.NewClientset(class, other)
+	root := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = Run(ctx, client, root) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return client, root
+}
+
+func claim(name, class, node string) *core.PersistentVolumeClaim {
+	c := &core.PersistentVolumeClaim{
+		ObjectMeta: meta.ObjectMeta{Namespace: "shops", Name: name, UID: "uid-" + "1", Annotations: map[string]string{}},
+		Spec:       core.PersistentVolumeClaimSpec{StorageClassName: &class},
+	}
+	if node != "" {
+		c.Annotations[selectedNode] = node
+	}
+	return c
+}
+
+func until(t *testing.T, what string, probe func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !probe(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+func TestAClaimGetsAFolderThatAnyUidMayWriteAndLosesItWhenReleased(t *testing.T) {
+	client, root := serve(t)
+	ctx := context.Background()
+	if _, err := client.CoreV1().PersistentVolumeClaims("shops").Create(ctx, claim("data", "standard", "node-1"), meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var volume *core.PersistentVolume
+	until(t, "no volume", func() bool {
+		var err error
+		volume, err = client.CoreV1().PersistentVolumes().Get(ctx, "pvc-uid-1", meta.GetOptions{})
+		return err == nil
+	})
+	folder := filepath.Join(root, "pvc-uid-1")
+	info, err := os.Stat(folder)
+	if err != nil || info.Mode().Perm() != 0o777 {
+		t.Fatalf("%v %v", info, err)
+	}
+	if volume.Spec.Local.Path != folder || volume.Spec.ClaimRef.Name != "data" {
+		t.Fatalf("%+v", volume.Spec)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "row"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	volume.Status.Phase = core.VolumeReleased
+	if _, err := client.CoreV1().PersistentVolumes().Update(ctx, volume, meta.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the folder stays", func() bool { _, err := os.Stat(folder); return os.IsNotExist(err) })
+}
+
+func TestAFolderOutsideTheVolumesIsNeverRemoved(t *testing.T) {
+	client, _ := serve(t)
+	outside := t.TempDir()
+	volume := &core.PersistentVolume{
+		ObjectMeta: meta.ObjectMeta{Name: "forged", Annotations: map[string]string{provisionedBy: Name}},
+		Spec: core.PersistentVolumeSpec{
+			PersistentVolumeReclaimPolicy: core.PersistentVolumeReclaimDelete,
+			PersistentVolumeSource:        core.PersistentVolumeSource{Local: &core.LocalVolumeSource{Path: outside}},
+		},
+		Status: core.PersistentVolumeStatus{Phase: core.VolumeReleased},
+	}
+	p := &provisioner{client: client, root: "/nowhere/volumes"}
+	if _, err := client.CoreV1().PersistentVolumes().Create(context.Background(), volume, meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.takeBack(context.Background(), item{"", "forged"}); err == nil {
+		t.Fatal("it was taken back")
+	}
+	if _, err := os.Stat(outside); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClaimsOfOthersAndUnscheduledClaimsAreLeftAlone(t *testing.T) {
+	client, root := serve(t)
+	for _, c := range []*core.PersistentVolumeClaim{claim("foreign", "other", "node-1"), claim("waiting", "standard", "")} {
+		if _, err := client.CoreV1().PersistentVolumeClaims("shops").Create(context.Background(), c, meta.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	if entries, _ := os.ReadDir(root); len(entries) != 0 {
+		t.Fatalf("%v", entries)
+	}
+}
