@@ -1,0 +1,182 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gateway_routes::ObjectName;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::support::{Backend, NAMESPACE, Rig, eventually, free_port};
+
+struct Issued {
+    secret: Arc<Secret>,
+    der: rustls::pki_types::CertificateDer<'static>,
+}
+
+fn issue(name: &str) -> Issued {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let data = BTreeMap::from([
+        (
+            "tls.crt".to_owned(),
+            ByteString(certificate.pem().into_bytes()),
+        ),
+        (
+            "tls.key".to_owned(),
+            ByteString(key.serialize_pem().into_bytes()),
+        ),
+    ]);
+    let secret = Arc::new(Secret {
+        data: Some(data),
+        ..Secret::default()
+    });
+    Issued {
+        secret,
+        der: certificate.der().clone(),
+    }
+}
+
+fn connector(roots: &[&Issued]) -> TlsConnector {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root.der.clone()).expect("a root");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+/// One request over TLS; an error says that the handshake failed.
+async fn get(
+    connector: &TlsConnector,
+    port: u16,
+    name: &str,
+    host: &str,
+) -> std::io::Result<String> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let mut stream = connector.connect(name, stream).await?;
+    let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    // The end of the stream may come without a goodbye.
+    let _ = stream.read_to_end(&mut answer).await;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn secret_name(name: &str) -> ObjectName {
+    ObjectName::new(NAMESPACE, name)
+}
+
+async fn rig() -> (Rig, Backend, u16, Issued, Issued) {
+    let backend = Backend::start("one").await;
+    let mut rig = Rig::start(&[]);
+    let port = free_port();
+    let (a, b) = (issue("a.example"), issue("b.example"));
+    let listener = |name: &str, host: &str| {
+        json!({"name": name, "hostname": host, "port": port, "protocol": "HTTPS",
+            "tls": {"certificateRefs": [{"name": name}]}})
+    };
+    rig.listeners(json!([
+        listener("a", "a.example"),
+        listener("b", "*.example")
+    ]));
+    rig.secrets.insert(secret_name("a"), a.secret.clone());
+    rig.secrets.insert(secret_name("b"), b.secret.clone());
+    rig.service("one", &[backend.address]);
+    rig.route(
+        "all",
+        json!([{"backendRefs": [{"name": "one", "port": 80}]}]),
+    );
+    rig.publish().await;
+    (rig, backend, port, a, b)
+}
+
+#[tokio::test]
+async fn each_name_gets_its_certificate_and_strangers_get_none() {
+    let (_rig, _backend, port, a, b) = rig().await;
+    let only_a = connector(&[&a]);
+    let only_b = connector(&[&b]);
+    let answer = get(&only_a, port, "a.example", "a.example")
+        .await
+        .expect("a handshake");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("https"),
+        "{answer}"
+    );
+    let answer = get(&only_b, port, "b.example", "b.example")
+        .await
+        .expect("a handshake");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(get(&only_b, port, "a.example", "a.example").await.is_err());
+    assert!(
+        get(&only_a, port, "elsewhere.test", "elsewhere.test")
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_for_one_name_serves_no_other_listener() {
+    let (_rig, _backend, port, a, b) = rig().await;
+    let both = connector(&[&a, &b]);
+    let answer = get(&both, port, "a.example", "b.example")
+        .await
+        .expect("a handshake");
+    assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_served_without_a_restart_and_a_bad_one_costs_only_its_listener() {
+    let (mut rig, _backend, port, old, b) = rig().await;
+    let new = issue("a.example");
+    rig.secrets.insert(secret_name("a"), new.secret.clone());
+    rig.publish().await;
+    let fresh = connector(&[&new]);
+    let answer = get(&fresh, port, "a.example", "a.example")
+        .await
+        .expect("a handshake");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(
+        get(&connector(&[&old]), port, "a.example", "a.example")
+            .await
+            .is_err()
+    );
+
+    let mut mixed = Secret::clone(&new.secret);
+    let other = issue("a.example");
+    let key = other.secret.data.as_ref().expect("data")["tls.key"].clone();
+    mixed
+        .data
+        .as_mut()
+        .expect("data")
+        .insert("tls.key".to_owned(), key);
+    rig.secrets.insert(secret_name("a"), Arc::new(mixed));
+    rig.publish().await;
+    // A client without a session from before: those may be resumed, whatever the certificate is now.
+    assert!(
+        get(&connector(&[&new]), port, "a.example", "a.example")
+            .await
+            .is_err()
+    );
+    let only_b = connector(&[&b]);
+    let answer = get(&only_b, port, "b.example", "b.example")
+        .await
+        .expect("a handshake");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    eventually("failed handshakes are counted", || async {
+        rig.metric("gateway_connections_total{outcome=\"tls_failed\"}") >= 2.0
+    })
+    .await;
+}
