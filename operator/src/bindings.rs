@@ -28,9 +28,7 @@ impl Reconciler for DatabaseBindings {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
         let store = &self.0.stores.database_bindings;
         if let Some(binding) = store.object(key) {
-            let outcome = reconcile(&binding, &self.0).await?;
-            self.0.metrics.outcome("DatabaseBinding", "applied");
-            return Ok(outcome);
+            return reconcile(&binding, &self.0).await;
         }
         match store.undecodable(key) {
             Some(invalid) => self.0.report_undecodable::<DatabaseBinding>(&invalid).await,
