@@ -18,10 +18,8 @@ pub fn fill_defaults(schema: &Value, value: &mut Value) {
             }
         }
     }
-    if let Some(items) = value.as_array_mut() {
-        items
-            .iter_mut()
-            .for_each(|item| fill_defaults(&schema["items"], item));
+    for item in value.as_array_mut().into_iter().flatten() {
+        fill_defaults(&schema["items"], item);
     }
 }
 

@@ -85,18 +85,16 @@ pub(crate) fn one(key: &str, value: &str) -> BTreeMap<String, String> {
 }
 
 /// TCP ports by number.
-pub(crate) fn tcp(ports: &[i32]) -> Option<Vec<NetworkPolicyPort>> {
-    Some(
-        ports
-            .iter()
-            .map(|port| on("TCP", IntOrString::Int(*port)))
-            .collect(),
-    )
+pub(crate) fn tcp(ports: &[i32]) -> Vec<NetworkPolicyPort> {
+    ports
+        .iter()
+        .map(|port| on("TCP", IntOrString::Int(*port)))
+        .collect()
 }
 
 /// A TCP port by its name in the pod.
-pub(crate) fn tcp_named(port: &str) -> Option<Vec<NetworkPolicyPort>> {
-    Some(vec![on("TCP", IntOrString::String(port.to_owned()))])
+pub(crate) fn tcp_named(port: &str) -> Vec<NetworkPolicyPort> {
+    vec![on("TCP", IntOrString::String(port.to_owned()))]
 }
 
 fn on(protocol: &str, port: IntOrString) -> NetworkPolicyPort {
@@ -107,32 +105,32 @@ fn on(protocol: &str, port: IntOrString) -> NetworkPolicyPort {
     }
 }
 
-/// Lets `from` reach `ports`; nobody named means everybody.
+/// Lets `from` reach `ports`; nobody named means everybody, no port named means every port.
 pub(crate) fn allow_from(
     from: Vec<NetworkPolicyPeer>,
-    ports: Option<Vec<NetworkPolicyPort>>,
+    ports: Vec<NetworkPolicyPort>,
 ) -> NetworkPolicyIngressRule {
     NetworkPolicyIngressRule {
         from: (!from.is_empty()).then_some(from),
-        ports,
+        ports: (!ports.is_empty()).then_some(ports),
     }
 }
 
-/// Lets the pods reach `ports` of `to`; nobody named means everybody.
+/// Lets the pods reach `ports` of `to`; nobody named means everybody, no port named means every port.
 pub(crate) fn allow_to(
     to: Vec<NetworkPolicyPeer>,
-    ports: Option<Vec<NetworkPolicyPort>>,
+    ports: Vec<NetworkPolicyPort>,
 ) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
         to: (!to.is_empty()).then_some(to),
-        ports,
+        ports: (!ports.is_empty()).then_some(ports),
     }
 }
 
 /// Name resolution, wherever the cluster's resolver runs.
 pub(crate) fn dns() -> NetworkPolicyEgressRule {
     let port = |protocol| on(protocol, IntOrString::Int(53));
-    allow_to(Vec::new(), Some(vec![port("UDP"), port("TCP")]))
+    allow_to(Vec::new(), vec![port("UDP"), port("TCP")])
 }
 
 /// Scrapes, from every pod that calls itself Prometheus.

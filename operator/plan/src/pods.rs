@@ -231,11 +231,11 @@ pub(crate) fn with_overrides(
 }
 
 /// An open port is enough.
-pub(crate) fn tcp(port: &str) -> Option<TCPSocketAction> {
-    Some(TCPSocketAction {
+pub(crate) fn tcp(port: &str) -> TCPSocketAction {
+    TCPSocketAction {
         host: None,
         port: IntOrString::String(port.to_owned()),
-    })
+    }
 }
 
 /// A Secret; `kind` is its Kubernetes type.

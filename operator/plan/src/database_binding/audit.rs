@@ -234,7 +234,7 @@ pub fn ask_inside(wanted: &Wanted) -> Statement {
         tables,
         &format!("has_table_privilege({reader}, c.oid, 'select')"),
     );
-    let writes = relations(
+    let all_writes = relations(
         tables,
         &["insert", "update", "delete"]
             .map(|right| format!("has_table_privilege({writer}, c.oid, '{right}')"))
@@ -261,7 +261,7 @@ pub fn ask_inside(wanted: &Wanted) -> Statement {
                case when not has_schema_privilege({reader}, n.oid, 'usage') then 'reader:usage' end, \
                case when not has_schema_privilege({writer}, n.oid, 'usage') then 'writer:usage' end, \
                case when {reads} then 'reader:tables' end, \
-               case when {writes} then 'writer:tables' end, \
+               case when {all_writes} then 'writer:tables' end, \
                case when {read_sequences} then 'reader:sequences' end, \
                case when {use_sequences} then 'writer:sequences' end, \
                case when n.nspname = 'public' and not has_schema_privilege({owner}, n.oid, 'create') \

@@ -20,7 +20,7 @@ pub enum Claim {
 /// Decides what a binding may do.
 pub fn judge(wanted: &Wanted, seen: &Seen) -> Claim {
     if let Some(role) = seen.roles.get(&wanted.names.login)
-        && !role.mark().is_some_and(|mark| mark.uid == wanted.mark.uid)
+        && role.mark().is_none_or(|mark| mark.uid != wanted.mark.uid)
     {
         return Claim::Refused(format!(
             "role {} exists and is not marked as this binding's: drop it, or delete this binding and create it under another name",

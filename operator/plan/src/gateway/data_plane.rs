@@ -119,7 +119,7 @@ fn network_policy(valid: &Valid) -> NetworkPolicy {
         egress: Some(vec![
             network::dns(),
             allow_to(Vec::new(), network::tcp(&[443, 6443])),
-            allow_to(vec![network::neighbours()], None),
+            allow_to(vec![network::neighbours()], Vec::new()),
         ]),
     };
     network::policy(meta(valid), pods::label_selector(selector(valid)), flows)

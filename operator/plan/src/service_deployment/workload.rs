@@ -46,9 +46,9 @@ pub(super) fn serving_pod(valid: &Valid) -> PodSpec {
     let container = Container {
         args: (!spec.args.is_empty()).then(|| spec.args.clone()),
         ports: Some(ports),
-        startup_probe: probe(valid, Kind::Startup),
-        liveness_probe: probe(valid, Kind::Liveness),
-        readiness_probe: probe(valid, Kind::Readiness),
+        startup_probe: Some(probe(valid, Kind::Startup)),
+        liveness_probe: Some(probe(valid, Kind::Liveness)),
+        readiness_probe: Some(probe(valid, Kind::Readiness)),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
                 sleep: Some(SleepAction {
@@ -200,7 +200,7 @@ enum Kind {
     Readiness,
 }
 
-fn probe(valid: &Valid, kind: Kind) -> Option<Probe> {
+fn probe(valid: &Valid, kind: Kind) -> Probe {
     let spec = &valid.service.spec;
     let wanted = spec.probes.clone().unwrap_or_default();
     let number = wanted.port.or(spec.metrics_port).unwrap_or(spec.port);
@@ -235,7 +235,7 @@ fn probe(valid: &Valid, kind: Kind) -> Option<Probe> {
                 Some(k8s_openapi::api::core::v1::TCPSocketAction { host: None, port });
         }
     }
-    Some(probe)
+    probe
 }
 
 /// Over zones and nodes where there are several, without ever refusing a pod.

@@ -184,13 +184,13 @@ fn container(valid: &Valid, part: &str, ports: &[(&str, i32)]) -> Container {
     }
 }
 
-fn tcp_probe(port: &str, period: i32, failures: i32) -> Option<Probe> {
-    Some(Probe {
-        tcp_socket: pods::tcp(port),
+fn tcp_probe(port: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        tcp_socket: Some(pods::tcp(port)),
         period_seconds: Some(period),
         failure_threshold: Some(failures),
         ..Probe::default()
-    })
+    }
 }
 
 fn postgres_pod(valid: &Valid) -> (PodSpec, String) {
@@ -221,8 +221,8 @@ fn postgres_pod(valid: &Valid) -> (PodSpec, String) {
             mount("shm", "/dev/shm", false),
         ]),
         // The first start makes the cluster, and a start after a crash replays its log: neither may be cut short.
-        startup_probe: tcp_probe("postgres", 1, 600),
-        liveness_probe: tcp_probe("postgres", 10, 6),
+        startup_probe: Some(tcp_probe("postgres", 1, 600)),
+        liveness_probe: Some(tcp_probe("postgres", 10, 6)),
         readiness_probe: Some(Probe {
             exec: Some(ExecAction {
                 command: Some(ready.map(Into::into).into()),
@@ -293,9 +293,9 @@ fn redis(valid: &Valid) -> Deployment {
             mount("tmp", "/tmp", false),
             mount("config", "/etc/redis", true),
         ]),
-        startup_probe: tcp_probe("redis", 1, 60),
-        readiness_probe: tcp_probe("redis", 5, 3),
-        liveness_probe: tcp_probe("redis", 10, 6),
+        startup_probe: Some(tcp_probe("redis", 1, 60)),
+        readiness_probe: Some(tcp_probe("redis", 5, 3)),
+        liveness_probe: Some(tcp_probe("redis", 10, 6)),
         ..container(valid, "redis", &[("redis", 6379)])
     };
     let volumes = vec![

@@ -1,8 +1,8 @@
 //! Who may talk to whom in a shop. Each ServiceDeployment and each Gateway adds a policy of its own.
 
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyEgressRule};
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyPeer};
 
-use super::{METRICS_PORT, Server, Valid};
+use super::{METRICS_PORT, Server as Location, Valid};
 use crate::{
     Objects, Planned,
     network::{self, Flows, allow_from, allow_to, one},
@@ -22,19 +22,35 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     objects.apply(&default_deny(valid));
     objects.apply(&basics(valid));
     match valid.server() {
-        Server::Embedded => {
+        Location::Embedded => {
             // The operator administers the server; its namespace holds nothing but the platform.
-            let extra = Some(network::namespace(&valid.platform.operator_namespace));
-            server(valid, objects, "postgres", 5432, DATABASE_CLIENT, extra);
+            let operator = network::namespace(&valid.platform.operator_namespace);
+            let postgres = Server {
+                part: "postgres",
+                number: 5432,
+                client: DATABASE_CLIENT,
+                extra: Some(operator),
+            };
+            server(valid, objects, postgres);
         }
-        Server::External { .. } => {
-            let port = external_port(valid);
-            let rule = allow_to(Vec::new(), network::tcp(&[port]));
+        Location::External { .. } => {
+            let rule = allow_to(Vec::new(), network::tcp(&[external_port(valid)]));
             objects.apply(&clients(valid, "database", DATABASE_CLIENT, rule));
         }
     }
-    server(valid, objects, "nats", 4222, BUS_CLIENT, None);
-    server(valid, objects, "redis", 6379, CACHE_CLIENT, None);
+    for (part, number, client) in [("nats", 4222, BUS_CLIENT), ("redis", 6379, CACHE_CLIENT)] {
+        let extra = None;
+        server(
+            valid,
+            objects,
+            Server {
+                part,
+                number,
+                client,
+                extra,
+            },
+        );
+    }
 }
 
 fn meta(valid: &Valid, part: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
@@ -63,29 +79,33 @@ fn basics(valid: &Valid) -> NetworkPolicy {
     network::policy(meta(valid, "basics"), shop, flows)
 }
 
+/// A server of the shop, and the label of the pods that may reach it.
+struct Server {
+    part: &'static str,
+    number: i32,
+    client: &'static str,
+    /// Somebody else who may reach it.
+    extra: Option<NetworkPolicyPeer>,
+}
+
 /// A server lets its clients in, and they may go out to it.
-fn server(
-    valid: &Valid,
-    objects: &mut Objects<Planned>,
-    part: &str,
-    port: i32,
-    client: &str,
-    extra: Option<k8s_openapi::api::networking::v1::NetworkPolicyPeer>,
-) {
+fn server(valid: &Valid, objects: &mut Objects<Planned>, server: Server) {
+    let Server {
+        part,
+        number,
+        client,
+        extra,
+    } = server;
     let pods = selector(part, &valid.child(part));
     let mut from = vec![network::pods(client_labels(valid, client))];
     from.extend(extra);
-    let ingress = Some(vec![allow_from(from, network::tcp(&[port]))]);
     let flows = Flows {
-        ingress,
+        ingress: Some(vec![allow_from(from, network::tcp(&[number]))]),
         egress: None,
     };
-    objects.apply(&network::policy(
-        meta(valid, part),
-        label_selector(pods.clone()),
-        flows,
-    ));
-    let rule = allow_to(vec![network::pods(pods)], network::tcp(&[port]));
+    let policy = network::policy(meta(valid, part), label_selector(pods.clone()), flows);
+    objects.apply(&policy);
+    let rule = allow_to(vec![network::pods(pods)], network::tcp(&[number]));
     objects.apply(&clients(valid, part, client, rule));
 }
 

@@ -10,58 +10,37 @@ use super::{
 use crate::{Mode, Objects, Planned, pods};
 
 const OPAQUE: &str = "Opaque";
+const POSTGRESQL: &str = "servicebinding.io/postgresql";
 
 /// Plans every Secret, in front of whatever mounts it.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let own = |part: &str| valid.seen.own.get(&valid.child(part));
     let fresh = &valid.seen.fresh;
+    let mut keep =
+        |part: &str, kind: &str, data: Data| push_kept(valid, objects, (part, kind), data);
 
     let admin_password = kept(own("admin"), "password", &fresh.admin_password);
-    push_kept(
-        valid,
-        objects,
-        "admin",
-        OPAQUE,
-        admin(valid, &admin_password),
-    );
-    push_kept(
-        valid,
-        objects,
-        "signing-keys",
-        OPAQUE,
-        signing_keys(own("signing-keys"), &fresh.signing_key),
-    );
+    keep("admin", OPAQUE, admin(valid, &admin_password));
+    let keys = signing_keys(own("signing-keys"), &fresh.signing_key);
+    keep("signing-keys", OPAQUE, keys);
     let token = kept(own("internal"), "token", &fresh.internal_token);
-    push_kept(
-        valid,
-        objects,
-        "internal",
-        OPAQUE,
-        text([("token", token.as_str())]),
-    );
-
+    keep("internal", OPAQUE, text([("token", token.as_str())]));
     if valid.storefront.spec.database.external.is_none() {
         let password = kept(own("postgres-admin"), "password", &fresh.postgres_password);
-        push_kept(
-            valid,
-            objects,
+        keep(
             "postgres-admin",
-            "servicebinding.io/postgresql",
+            POSTGRESQL,
             postgres_admin(valid, &password),
         );
     }
     let nats = kept(own("nats-auth"), "password", &fresh.nats_password);
-    push_kept(
-        valid,
-        objects,
+    keep(
         "nats-auth",
         "servicebinding.io/nats",
         nats_binding(valid, &nats),
     );
     let redis = kept(own("redis-auth"), "password", &fresh.redis_password);
-    push_kept(
-        valid,
-        objects,
+    keep(
         "redis-auth",
         "servicebinding.io/redis",
         redis_binding(valid, &redis),
@@ -70,19 +49,11 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     // Made out of the ones above, so there is nothing in them that could be lost.
     let storage = &valid.storefront.spec.queue.nats.storage;
     let config = nats_config(&valid.child("nats"), storage, &nats);
-    objects.apply(&derived(
-        valid,
-        "nats-config",
-        OPAQUE,
-        text([("nats.conf", config.as_str())]),
-    ));
+    let config = text([("nats.conf", config.as_str())]);
+    objects.apply(&derived(valid, "nats-config", OPAQUE, config));
     let config = redis_config(&redis);
-    objects.apply(&derived(
-        valid,
-        "redis-config",
-        OPAQUE,
-        text([("redis.conf", config.as_str())]),
-    ));
+    let config = text([("redis.conf", config.as_str())]);
+    objects.apply(&derived(valid, "redis-config", OPAQUE, config));
     objects.apply(&derived(
         valid,
         "smtp",
@@ -93,7 +64,12 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
 
 /// A Secret whose content must outlive every mistake of ours: created once, then only kept in shape.
 /// With `deletionPolicy: Retain` it has no owner, so that data left behind can still be opened.
-fn push_kept(valid: &Valid, objects: &mut Objects<Planned>, part: &str, kind: &str, data: Data) {
+fn push_kept(
+    valid: &Valid,
+    objects: &mut Objects<Planned>,
+    (part, kind): (&str, &str),
+    data: Data,
+) {
     let name = valid.child(part);
     let mode = if valid.seen.own.contains_key(&name) {
         Mode::Apply

@@ -114,34 +114,7 @@ fn look(
         .collect();
     let gateway = gateway(objects, name);
 
-    let ready = services.iter().filter(|part| part.ready).count();
-    let counts = ServiceCounts {
-        ready: i32::try_from(ready).unwrap_or(i32::MAX),
-        total: i32::try_from(services.len()).unwrap_or(i32::MAX),
-        summary: format!("{ready}/{}", services.len()),
-    };
-    let first_service = services.iter().find(|part| !part.ready);
-    let services_aspect = first_service.map_or_else(
-        || {
-            Aspect::yes(
-                "ServicesReady",
-                "Ready",
-                format!("all {} services are ready", services.len()),
-            )
-        },
-        |part| {
-            Aspect::no(
-                "ServicesReady",
-                "ServicesNotReady",
-                format!(
-                    "{} of {} services are ready; {}",
-                    ready,
-                    services.len(),
-                    blocked(part)
-                ),
-            )
-        },
-    );
+    let (counts, services_aspect) = count(&services);
     let aspects = vec![
         aspect("DatabaseReady", "DatabaseNotReady", &database),
         aspect("QueueReady", "QueueNotReady", &queue),
@@ -165,6 +138,30 @@ fn look(
         services: counts,
         blocker,
     }
+}
+
+/// How many services are ready, and which of the others comes first.
+fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
+    let total = services.len();
+    let ready = services.iter().filter(|part| part.ready).count();
+    let counts = ServiceCounts {
+        ready: i32::try_from(ready).unwrap_or(i32::MAX),
+        total: i32::try_from(total).unwrap_or(i32::MAX),
+        summary: format!("{ready}/{total}"),
+    };
+    let aspect = match services.iter().find(|part| !part.ready) {
+        None => Aspect::yes(
+            "ServicesReady",
+            "Ready",
+            format!("all {total} services are ready"),
+        ),
+        Some(part) => Aspect::no(
+            "ServicesReady",
+            "ServicesNotReady",
+            format!("{ready} of {total} services are ready; {}", blocked(part)),
+        ),
+    };
+    (counts, aspect)
 }
 
 fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {

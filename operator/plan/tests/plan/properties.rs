@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crds::{ServiceDeployment, Storefront};
-use operator_plan::{Objects, Planned, gateway, hash, names, service_deployment, storefront};
+use operator_plan::{
+    Objects, Planned, Verdict, gateway, hash, names, service_deployment, storefront,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -135,24 +137,21 @@ fn bodies(objects: &Objects<Planned>) -> Vec<&Value> {
 
 #[test]
 fn an_invalid_shop_is_told_field_and_remedy() {
-    let cases: [(&str, fn(&mut Storefront)); 3] = [
-        ("spec.queue.nats.storage", |s| {
-            s.spec.queue.nats.storage = "512Mi".into()
-        }),
-        ("spec.hostnames", |s| s.spec.hostnames.clear()),
-        ("spec.gateway.rateLimits", |s| {
-            s.spec.gateway.class_name = "envoy".into()
-        }),
-    ];
-    for (field, change) in cases {
-        let mut shop = shop("storefront.yaml");
-        change(&mut shop);
-        match storefront::validate(&shop, seen(&shop), &platform()) {
-            operator_plan::Verdict::Invalid(why) => {
-                assert!(why.message.starts_with(field), "{}", why.message)
-            }
-            other => panic!("{field}: {other:?}"),
-        }
+    let mut small = shop("storefront.yaml");
+    small.spec.queue.nats.storage = "512Mi".into();
+    let mut nameless = shop("storefront.yaml");
+    nameless.spec.hostnames.clear();
+    let mut foreign = shop("storefront.yaml");
+    foreign.spec.gateway.class_name = "envoy".into();
+    for (field, shop) in [
+        ("spec.queue.nats.storage", small),
+        ("spec.hostnames", nameless),
+        ("spec.gateway.rateLimits", foreign),
+    ] {
+        let Verdict::Invalid(why) = storefront::validate(&shop, seen(&shop), &platform()) else {
+            panic!("{field} is taken");
+        };
+        assert!(why.message.starts_with(field), "{}", why.message);
     }
 }
 
@@ -162,11 +161,9 @@ fn a_missing_secret_is_waited_for_by_name() {
     for name in storefront::referenced_secrets(&shop) {
         let mut world = seen(&shop);
         world.referenced.remove(&name);
-        match storefront::validate(&shop, world, &platform()) {
-            operator_plan::Verdict::Waiting(on) => {
-                assert!(on.message.contains(&name), "{}", on.message)
-            }
-            other => panic!("{name}: {other:?}"),
-        }
+        let Verdict::Waiting(on) = storefront::validate(&shop, world, &platform()) else {
+            panic!("{name} is not missed");
+        };
+        assert!(on.message.contains(&name), "{}", on.message);
     }
 }
