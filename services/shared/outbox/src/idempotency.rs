@@ -67,6 +67,9 @@ const LOCK: TimeDelta = TimeDelta::seconds(60);
 /// Answers are remembered for this time.
 const KEEP: TimeDelta = TimeDelta::hours(24);
 
+/// A row: same fingerprint, status, location, body.
+type Held = (bool, Option<i16>, Option<String>, Option<Vec<u8>>);
+
 /// Claims the key. Commit before working, so that a twin sees the claim instead of waiting.
 pub async fn begin(
     conn: &mut PgConnection,
@@ -103,15 +106,14 @@ pub async fn begin(
         "select fingerprint = sha256($4), status, location, body
          from {table} where caller = $1 and route = $2 and key = $3"
     );
-    let held: Option<(bool, Option<i16>, Option<String>, Option<Vec<u8>>)> =
-        sqlx::query_as(AssertSqlSafe(read))
-            .bind(&key.caller)
-            .bind(key.route)
-            .bind(&key.key)
-            .bind(&key.fingerprint)
-            .fetch_optional(conn)
-            .await
-            .doing("read an idempotency key")?;
+    let held: Option<Held> = sqlx::query_as(AssertSqlSafe(read))
+        .bind(&key.caller)
+        .bind(key.route)
+        .bind(&key.key)
+        .bind(&key.fingerprint)
+        .fetch_optional(conn)
+        .await
+        .doing("read an idempotency key")?;
     Ok(match held {
         Some((false, ..)) => Begin::Mismatch,
         Some((true, Some(status), location, body)) => Begin::Replay(Answer {

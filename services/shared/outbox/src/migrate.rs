@@ -123,9 +123,8 @@ async fn run_patiently(migrator: &Migrator, conn: &mut PgConnection) -> Result<(
 }
 
 fn is_lock_timeout(error: &MigrateError) -> bool {
-    let source = match error {
-        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => source,
-        _ => return false,
+    let (MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) = error else {
+        return false;
     };
     source
         .as_database_error()

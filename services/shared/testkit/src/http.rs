@@ -129,6 +129,10 @@ impl Answer {
 
     /// Fails, showing the body, unless the status is the one expected.
     #[track_caller]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "often the check is all that is wanted"
+    )]
     pub fn expect(self, status: StatusCode) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self

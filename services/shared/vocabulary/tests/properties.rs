@@ -1,4 +1,8 @@
 //! What holds for every amount, id and cursor.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;

@@ -88,7 +88,11 @@ impl Problem {
             request_id: None,
         };
         Self {
-            inner: Box::new((status, body, Vec::new())),
+            inner: Box::new(Refusal {
+                status,
+                body,
+                headers: Vec::new(),
+            }),
         }
     }
 
@@ -208,7 +212,11 @@ impl Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Refusal { status, mut body, headers } = *self.inner;
+        let Refusal {
+            status,
+            mut body,
+            headers,
+        } = *self.inner;
         body.request_id = trace::request_id().map(|id| id.to_string());
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, json).into_response();

@@ -23,7 +23,7 @@ async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
         listen: here(),
         admin_listen: here(),
         log: "off".into(),
-        drain_secs: 1,
+        drain_secs: 4,
     };
     let (healthy, end) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let (seen, ended) = (Arc::clone(&healthy), Arc::clone(&end));
@@ -32,13 +32,7 @@ async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
         .route(Router::new().route("/hello", get(|| async { "hello" })))
         .readiness("database", move || {
             let healthy = seen.load(Ordering::SeqCst);
-            async move {
-                if healthy {
-                    Ok(())
-                } else {
-                    Err("no answer".to_owned())
-                }
-            }
+            std::future::ready(healthy.then_some(()).ok_or_else(|| "no answer".to_owned()))
         })
         .spawn("relay", |_| async move { ended.notified().await });
     let tasks = Tasks::new();
@@ -63,12 +57,8 @@ async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
     healthy.store(true, Ordering::SeqCst);
     assert_eq!(admin("/readyz").await.unwrap().status(), StatusCode::OK);
 
-    let hello = client
-        .get(format!("http://{}/hello", config.listen))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(hello.text().await.unwrap(), "hello");
+    let hello = || client.get(format!("http://{}/hello", config.listen)).send();
+    assert_eq!(hello().await.unwrap().text().await.unwrap(), "hello");
     let metrics = admin("/metrics").await.unwrap().text().await.unwrap();
     for series in [
         "http_server_request_duration_seconds_bucket",
@@ -83,16 +73,8 @@ async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
         answer["failing"]["draining"].is_string().then_some(())
     })
     .await;
-    let hello = client
-        .get(format!("http://{}/hello", config.listen))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        hello.headers()["connection"],
-        "close",
-        "still serving, but not for long"
-    );
+    // Still serving, but not for long.
+    assert_eq!(hello().await.unwrap().headers()["connection"], "close");
     let error = running.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "a task of test ended");
 }

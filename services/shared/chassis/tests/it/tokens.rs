@@ -122,7 +122,7 @@ async fn forged_tokens_are_refused() {
         forged(&tokens, |header| header.typ = None),
         forged(&tokens, |header| header.kid = None),
         forged(&tokens, |header| {
-            header.kid = Some("../../etc/passwd".into())
+            header.kid = Some("../../etc/passwd".into());
         }),
         forged(&tokens, |header| header.kid = Some("' or 1=1 --".into())),
         forged(&tokens, |header| header.crit = Some(vec!["exp".into()])),

@@ -8,6 +8,7 @@ mod watch;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::{Client, Subscriber};
 use futures::StreamExt;
 use sqlx::PgConnection;
@@ -212,6 +213,10 @@ impl Worker<'_> {
         Ok(seen)
     }
 
+    fn connected(&self) -> bool {
+        self.relay.bus.connection_state() == State::Connected
+    }
+
     fn connects(&self) -> u64 {
         self.relay.bus.statistics().connects.load(Ordering::Relaxed)
     }
@@ -223,7 +228,7 @@ impl Worker<'_> {
             return Ok(());
         }
         // While disconnected the client would only buffer, and every wait would end in a timeout.
-        if self.relay.bus.connection_state() != async_nats::connection::State::Connected {
+        if !self.connected() {
             return Ok(());
         }
         // Connected again, perhaps to a server without the stream: look before publishing.
@@ -297,11 +302,10 @@ impl Worker<'_> {
             rows::sweep(&mut self.conn, schema, self.relay.options.keep),
         )
         .await?;
-        if self.relay.bus.connection_state() == async_nats::connection::State::Connected {
-            if let Err(error) = self.check_stream().await {
-                if matches!(error, OutboxError::Query { .. }) {
-                    return Err(error);
-                }
+        match self.check_stream().await {
+            Ok(()) => {}
+            Err(error @ OutboxError::Query { .. }) => return Err(error),
+            Err(error) => {
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::warn!(error, "the stream could not be checked");
                 self.stream = None;
@@ -311,6 +315,9 @@ impl Worker<'_> {
     }
 
     async fn check_stream(&mut self) -> Result<(), OutboxError> {
+        if !self.connected() {
+            return Ok(());
+        }
         self.look().await?;
         let context = bus::context(&self.relay.bus);
         let grace = self.relay.options.grace;

@@ -5,7 +5,7 @@ use testkit::eventually;
 use vocabulary::{Clock, SystemClock};
 
 use crate::world::{
-    SCHEMA, World, assert_each_once, effects, new_id, new_order, place_with, placed,
+    SCHEMA, World, assert_each_once, effects, metric, new_id, new_order, place_with, placed,
 };
 
 #[tokio::test]
@@ -17,8 +17,8 @@ async fn an_event_has_its_effect_once_at_every_consumer_and_its_row_is_done() {
     }
     world.all_hear(&ids).await;
     world.all_done().await;
-    assert!(world.metric(&world.registry, "shop_outbox_published_total") >= 50.0);
-    assert!(world.metric(&world.registry, "shop_outbox_rewinds_total") < 1.0);
+    assert!(metric(&world.registry, "shop_outbox_published_total") >= 50.0);
+    assert!(metric(&world.registry, "shop_outbox_rewinds_total") < 1.0);
     world.tasks.stop().await;
 }
 
@@ -110,7 +110,7 @@ async fn poison_becomes_a_dead_letter_that_can_be_replayed() {
     // The producer has done its part.
     world.all_done().await;
     eventually("the dead letter shows on the metric", || async {
-        (world.metric(&side.registry, "shop_dead_letters") > 0.0).then_some(())
+        (metric(&side.registry, "shop_dead_letters") > 0.0).then_some(())
     })
     .await;
 
@@ -163,7 +163,7 @@ async fn of_two_relays_one_is_active_and_the_other_takes_over() {
         stops.push(world.add_relay_with(Metrics::new(registry).unwrap()).await);
     }
     let active = || {
-        let shows = |r| world.metric(r, "shop_outbox_relay_active") > 0.0;
+        let shows = |r| metric(r, "shop_outbox_relay_active") > 0.0;
         registries.iter().map(shows).collect::<Vec<_>>()
     };
     let first = eventually("one relay is active", || async {

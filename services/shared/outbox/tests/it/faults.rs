@@ -8,7 +8,7 @@ use testkit::eventually;
 use tokio::task::JoinHandle;
 use vocabulary::EventId;
 
-use crate::world::{World, effects, new_id, new_order, place_with};
+use crate::world::{World, effects, metric, new_id, new_order, place_with};
 
 /// Orders that keep coming until told to stop.
 struct Shoppers {
@@ -114,7 +114,7 @@ async fn events_published_to_a_bus_that_is_then_wiped_are_heard() {
     }
     world.all_hear(&ids).await;
     world.all_done().await;
-    assert!(world.metric(&world.registry, "shop_outbox_rewinds_total") >= 1.0);
+    assert!(metric(&world.registry, "shop_outbox_rewinds_total") >= 1.0);
     world.tasks.stop().await;
 }
 

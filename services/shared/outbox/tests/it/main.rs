@@ -1,4 +1,8 @@
 //! Outbox and inbox against a real PostgreSQL and a real NATS.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod delivery;
 mod faults;

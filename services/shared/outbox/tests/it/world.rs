@@ -208,14 +208,15 @@ impl World {
         })
         .await;
     }
+}
 
-    pub fn metric(&self, registry: &Registry, name: &str) -> f64 {
-        let text = String::from_utf8(registry.render().unwrap()).unwrap();
-        let line = text.lines().find(|line| line.starts_with(name));
-        line.map_or(0.0, |line| {
-            line.rsplit(' ').next().unwrap().parse().unwrap()
-        })
-    }
+/// What a series without labels shows.
+pub fn metric(registry: &Registry, name: &str) -> f64 {
+    let text = String::from_utf8(registry.render().unwrap()).unwrap();
+    let line = text.lines().find(|line| line.starts_with(name));
+    line.map_or(0.0, |line| {
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    })
 }
 
 pub fn assert_each_once(name: &str, heard: &[(EventId, String)], ids: &[EventId]) {

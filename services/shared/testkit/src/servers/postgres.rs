@@ -4,6 +4,7 @@
 //! whatever kills the process. A watchdog stops the server when it can have the lock alone and
 //! nobody has come for a minute.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -81,22 +82,29 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// PostgreSQL refuses to run as root.
-fn as_user(root: bool, program: &Path) -> Command {
-    if !root {
-        return Command::new(program);
+fn as_user(root: bool, program: &Path) -> Vec<OsString> {
+    let mut line: Vec<OsString> = Vec::new();
+    if root {
+        let user = server_user();
+        let group = if user == "postgres" {
+            "postgres"
+        } else {
+            "nogroup"
+        };
+        line.extend(
+            [
+                "setpriv",
+                "--reuid",
+                user,
+                "--regid",
+                group,
+                "--clear-groups",
+            ]
+            .map(Into::into),
+        );
     }
-    let user = server_user();
-    let mut command = Command::new("setpriv");
-    command
-        .args([
-            "--reuid",
-            user,
-            "--regid",
-            user_group(user),
-            "--clear-groups",
-        ])
-        .arg(program);
-    command
+    line.push(program.into());
+    line
 }
 
 fn server_user() -> &'static str {
@@ -112,13 +120,17 @@ fn server_user() -> &'static str {
     }
 }
 
-fn user_group(user: &str) -> &'static str {
-    if user == "postgres" {
-        "postgres"
-    } else {
-        "nogroup"
-    }
-}
+const SETTINGS: [&str; 9] = [
+    "unix_socket_directories=",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=400",
+    "shared_buffers=64MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=256MB",
+];
 
 async fn start(folder: &Path, root: bool) -> u16 {
     let data = folder.join("data");
@@ -138,42 +150,30 @@ async fn start(folder: &Path, root: bool) -> u16 {
         "UTF8",
         "--locale=C.UTF-8",
     ];
-    run(as_user(root, &program("initdb"))
+    let line = as_user(root, &program("initdb"));
+    run(Command::new("env")
+        .args(line)
         .args(init)
         .arg("-D")
         .arg(&data)
         .current_dir("/"));
 
     let port = free_port();
-    let log = File::create(folder.join("log")).expect("a log file");
-    let mut server = as_user(root, &program("postgres"));
-    server
-        .arg("-D")
-        .arg(&data)
-        .args(["-p", &port.to_string(), "-h", "127.0.0.1"]);
-    for setting in [
-        "unix_socket_directories=",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=400",
-        "shared_buffers=64MB",
-        "wal_level=minimal",
-        "max_wal_senders=0",
-        "max_wal_size=256MB",
-    ] {
-        server.args(["-c", setting]);
-    }
-    server
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a log file"))
-        .stderr(log);
+    let mut line = as_user(root, &program("postgres"));
+    line.extend(["-D".into(), data.into(), "-h".into(), "127.0.0.1".into()]);
+    line.extend(["-p".into(), port.to_string().into()]);
+    line.extend(
+        SETTINGS
+            .iter()
+            .flat_map(|setting| ["-c".into(), setting.into()]),
+    );
     // A process group of its own: ^C in one test run must not stop it under another.
-    let child = server
+    run(Command::new("sh")
+        .args(["-c", SUPERVISE, "sh"])
+        .arg(folder)
+        .args(line)
         .current_dir("/")
-        .process_group(0)
-        .spawn()
-        .expect("PostgreSQL starts");
+        .process_group(0));
     // It listens before it answers.
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
     eventually_within(
@@ -183,38 +183,27 @@ async fn start(folder: &Path, root: bool) -> u16 {
     )
     .await;
     std::fs::write(folder.join("port"), port.to_string()).expect("the port is noted");
-    watch(folder, child.id());
     port
 }
 
-/// Stops the server when nobody holds the lock and nobody has come for a minute.
-fn watch(folder: &Path, pid: u32) {
-    let script = r#"
-        while kill -0 "$2" 2>/dev/null; do
+/// Runs the server in the background and stops it when nobody holds the lock and nobody has come
+/// for a minute.
+const SUPERVISE: &str = r#"
+    folder=$1; shift
+    (
+        "$@" >"$folder/log" 2>&1 &
+        server=$!
+        while kill -0 "$server" 2>/dev/null; do
             sleep 15
-            flock --nonblock --exclusive "$1/in-use" sh -c '
+            flock --nonblock --exclusive "$folder/in-use" sh -c '
                 [ -n "$(find "$1/used" -mmin +1)" ] || exit 0
                 kill -INT "$2"
                 while kill -0 "$2" 2>/dev/null; do sleep 0.1; done
                 rm -rf "$1/data" "$1/port"
-            ' sh "$1" "$2"
+            ' sh "$folder" "$server"
         done
-    "#;
-    let mut watchdog = Command::new("sh");
-    watchdog
-        .args(["-c", script, "sh"])
-        .arg(folder)
-        .arg(pid.to_string());
-    watchdog
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    watchdog
-        .current_dir("/")
-        .process_group(0)
-        .spawn()
-        .expect("the watchdog starts");
-}
+    ) </dev/null >/dev/null 2>&1 &
+"#;
 
 fn run(command: &mut Command) {
     output(command);
