@@ -1,0 +1,57 @@
+//! What this room hears.
+
+mod order_cancelled;
+mod order_placed;
+
+use events::{Event, EventType};
+use outbox::{EffectError, Effects};
+use sqlx::PgConnection;
+
+use crate::operate::OperateError;
+use crate::state::AppState;
+use crate::store::StoreError;
+
+/// Hears what becomes of orders.
+pub struct Listener {
+    app: AppState,
+}
+
+impl Listener {
+    /// A listener with the parts of the process.
+    pub fn new(app: AppState) -> Self {
+        Self { app }
+    }
+}
+
+impl Effects for Listener {
+    fn consumer(&self) -> &'static str {
+        "payment"
+    }
+
+    fn subjects(&self) -> &'static [EventType] {
+        &[EventType::OrderPlaced, EventType::OrderCancelled]
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+        match event.ty {
+            EventType::OrderPlaced => order_placed::apply(&self.app, conn, &event.payload()?).await,
+            EventType::OrderCancelled => {
+                order_cancelled::apply(&self.app, conn, &event.payload()?).await
+            }
+            other => Err(EffectError::poison(format!("{other} is not heard here"))),
+        }
+    }
+}
+
+impl From<OperateError> for EffectError {
+    fn from(error: OperateError) -> Self {
+        match error {
+            OperateError::Store(StoreError::Query { query, source }) => {
+                tracing::warn!(query, "an effect failed");
+                source.into()
+            }
+            OperateError::Outbox(source) => source.into(),
+            other => Self::transient(other),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Wires the process: bindings in, parts together, tasks spawned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chassis::{InternalToken, Process, Verifier, binding, http_client};
+use outbox::{Consumer, Relay};
+use payment::config::ServeConfig;
+use payment::{AppState, Listener, Metrics, SCHEMA};
+use vocabulary::{SystemClock, SystemEntropy};
+
+const CONNECTIONS: u32 = 16;
+/// The key set of the issuer must answer within this time.
+const PEER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Serves until told to stop.
+pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
+    let ServeConfig {
+        process,
+        bindings,
+        tokens,
+    } = config;
+    let process = Process::new("payment", &process)?;
+    let read = |name: &str| binding(&bindings.binding_root, name);
+    let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "payment")
+        .context("reading the database's address")?;
+    let bus = read("bus")?;
+    let login = bus.get("username").zip(bus.get("password"));
+    let bus = outbox::bus::connect(bus.require("uri")?, login, "payment").await?;
+    let app = AppState {
+        pool: pool.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        verifier: Verifier::new(&tokens, http_client(PEER_TIMEOUT)?),
+        internal: InternalToken::new(read("internal")?.require("token")?),
+        metrics: Metrics::new(process.registry())?,
+    };
+    let series = outbox::Metrics::new(process.registry())?;
+    let relay = Relay::new(pool.clone(), bus.clone(), SCHEMA, "payment", series.clone());
+    let listener = Listener::new(app.clone());
+    let consumer = Consumer::new(pool.clone(), bus, SCHEMA, listener, series);
+    process
+        .route(payment::router(app))
+        .readiness("database", move || payment::ready(pool.clone()))
+        .spawn("relay", |stop| relay.run(stop))
+        .spawn("consumer", |stop| consumer.run(stop))
+        .run()
+        .await
+}

@@ -1,0 +1,37 @@
+//! SQL, and nothing but SQL.
+
+pub mod payments;
+
+/// A statement that failed, or a row that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The statement failed.
+    #[error("query {query} failed")]
+    Query {
+        /// Which one.
+        query: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A row that the checks of the table should have refused.
+    #[error("payment {0} is stored with a state that makes no sense")]
+    BadRow(vocabulary::PaymentId),
+}
+
+/// Names the statement that an error came from.
+pub(crate) fn failed(query: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Query { query, source }
+}
+
+impl StoreError {
+    /// The name of the constraint that was violated, if one was.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Query {
+                source: sqlx::Error::Database(error),
+                ..
+            } => error.constraint(),
+            Self::Query { .. } | Self::BadRow(_) => None,
+        }
+    }
+}

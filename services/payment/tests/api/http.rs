@@ -1,0 +1,253 @@
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::support::{TOKEN, USER, new_id, shop};
+
+#[tokio::test]
+async fn the_same_promise_twice_is_one_promise() {
+    let shop = shop().await;
+    let id = new_id();
+    let first = shop
+        .authorise(id, 500, "manual")
+        .await
+        .expect(StatusCode::OK);
+    let again = shop
+        .authorise(id, 500, "manual")
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(first.text(), again.text());
+    assert_eq!(first.json::<Value>()["status"], "authorised");
+    assert_eq!(shop.said().await, ["payment.authorised.v1"]);
+    assert_eq!(shop.balance("authorised").await, 500);
+}
+
+#[tokio::test]
+async fn another_amount_under_the_same_id_is_refused() {
+    let shop = shop().await;
+    let id = new_id();
+    shop.authorise(id, 500, "manual")
+        .await
+        .expect(StatusCode::OK);
+    let answer = shop
+        .authorise(id, 501, "manual")
+        .await
+        .expect(StatusCode::CONFLICT);
+    assert_eq!(answer.code(), "payment_mismatch");
+}
+
+#[tokio::test]
+async fn a_declined_promise_stays_declined_and_holds_nothing() {
+    let shop = shop().await;
+    let id = new_id();
+    for _ in 0..2 {
+        let answer = shop
+            .authorise(id, 500, "manual-decline")
+            .await
+            .expect(StatusCode::OK);
+        assert_eq!(answer.json::<Value>()["status"], "declined");
+    }
+    assert_eq!(shop.balance("authorised").await, 0);
+    assert!(shop.said().await.is_empty());
+}
+
+#[tokio::test]
+async fn bad_requests_name_the_field() {
+    let shop = shop().await;
+    let answer = shop
+        .authorise(new_id(), 500, "gold")
+        .await
+        .expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.json::<Value>()["errors"][0]["field"], "method");
+    let answer = shop
+        .authorise(new_id(), 0, "manual")
+        .await
+        .expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.json::<Value>()["errors"][0]["field"], "amount.minor");
+}
+
+#[tokio::test]
+async fn a_void_that_overtakes_the_promise_is_remembered() {
+    let shop = shop().await;
+    let id = new_id();
+    for _ in 0..2 {
+        let void = json!({"operation_id": "checkout"});
+        shop.operate(id, "void", void)
+            .await
+            .expect(StatusCode::NO_CONTENT);
+    }
+    let late = shop
+        .authorise(id, 500, "manual")
+        .await
+        .expect(StatusCode::CONFLICT);
+    assert_eq!(late.code(), "payment_cancelled");
+    assert_eq!(shop.balance("authorised").await, 0);
+}
+
+#[tokio::test]
+async fn a_void_hands_the_promise_back_once() {
+    let shop = shop().await;
+    let id = new_id();
+    shop.authorise(id, 500, "manual")
+        .await
+        .expect(StatusCode::OK);
+    for _ in 0..2 {
+        let void = json!({"operation_id": "checkout"});
+        shop.operate(id, "void", void)
+            .await
+            .expect(StatusCode::NO_CONTENT);
+    }
+    assert_eq!(shop.state(id).await, "voided");
+    assert_eq!(shop.balance("customer").await, 0);
+    let captured = shop
+        .operate(id, "capture", json!({"operation_id": "c"}))
+        .await;
+    assert_eq!(
+        captured.expect(StatusCode::CONFLICT).code(),
+        "payment_refused"
+    );
+}
+
+#[tokio::test]
+async fn thirty_two_refunds_at_once_never_exceed_the_capture() {
+    let shop = shop().await;
+    let id = new_id();
+    shop.authorise(id, 1_000, "manual")
+        .await
+        .expect(StatusCode::OK);
+    shop.operate(id, "capture", json!({"operation_id": "c"}))
+        .await
+        .expect(StatusCode::OK);
+    let refunds = (0..32).map(|n| {
+        shop.operate(
+            id,
+            "refund",
+            json!({"operation_id": format!("r{n}"), "minor": 90}),
+        )
+    });
+    let answers = join(refunds).await;
+    let done = answers
+        .iter()
+        .filter(|a| a.status == StatusCode::OK)
+        .count();
+    // Eleven times 90 fit into 1000.
+    assert_eq!(done, 11);
+    assert!(
+        answers
+            .iter()
+            .all(|a| a.status == StatusCode::OK || a.status == StatusCode::CONFLICT)
+    );
+    assert_eq!(shop.balance("captured").await, 10);
+    shop.operate(id, "refund", json!({"operation_id": "rest"}))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(shop.state(id).await, "refunded");
+    assert_eq!(shop.balance("captured").await, 0);
+}
+
+#[tokio::test]
+async fn one_refund_asked_for_eight_times_at_once_is_one_refund() {
+    let shop = shop().await;
+    let id = new_id();
+    shop.authorise(id, 1_000, "manual")
+        .await
+        .expect(StatusCode::OK);
+    shop.operate(id, "capture", json!({"operation_id": "c"}))
+        .await
+        .expect(StatusCode::OK);
+    let refunds =
+        (0..8).map(|_| shop.operate(id, "refund", json!({"operation_id": "r", "minor": 300})));
+    for answer in join(refunds).await {
+        answer.expect(StatusCode::OK);
+    }
+    assert_eq!(shop.balance("captured").await, 700);
+    let other = shop
+        .operate(id, "refund", json!({"operation_id": "r", "minor": 299}))
+        .await;
+    assert_eq!(
+        other.expect(StatusCode::CONFLICT).code(),
+        "payment_mismatch"
+    );
+    // An operation id of another kind.
+    let other = shop
+        .operate(id, "refund", json!({"operation_id": "c", "minor": 300}))
+        .await;
+    assert_eq!(
+        other.expect(StatusCode::CONFLICT).code(),
+        "payment_mismatch"
+    );
+}
+
+#[tokio::test]
+async fn captures_at_once_take_the_money_once() {
+    let shop = shop().await;
+    let id = new_id();
+    shop.authorise(id, 700, "manual")
+        .await
+        .expect(StatusCode::OK);
+    let captures =
+        (0..16).map(|n| shop.operate(id, "capture", json!({"operation_id": format!("c{n}")})));
+    for answer in join(captures).await {
+        answer.expect(StatusCode::OK);
+    }
+    assert_eq!(shop.balance("captured").await, 700);
+    assert_eq!(
+        shop.said().await,
+        ["payment.authorised.v1", "payment.captured.v1"]
+    );
+}
+
+#[tokio::test]
+async fn a_payment_is_shown_to_its_payer_and_to_administrators_only() {
+    let shop = shop().await;
+    let id = new_id();
+    shop.authorise(id, 500, "manual")
+        .await
+        .expect(StatusCode::OK);
+    let get = |token: String| {
+        let call = testkit::get(&format!("/v1/payments/{id}")).bearer(&token);
+        call.send(&shop.router)
+    };
+    let stranger = new_id();
+    let shown = get(shop.tokens.customer(USER)).await.expect(StatusCode::OK);
+    assert_eq!(
+        shown.json::<Value>()["amount"],
+        json!({"minor": 500, "currency": "EUR"})
+    );
+    get(shop.tokens.admin(stranger))
+        .await
+        .expect(StatusCode::OK);
+    get(shop.tokens.customer(stranger))
+        .await
+        .expect(StatusCode::NOT_FOUND);
+    let nobody = testkit::get(&format!("/v1/payments/{id}"))
+        .send(&shop.router)
+        .await;
+    nobody.expect(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn internal_calls_need_the_internal_token() {
+    let shop = shop().await;
+    let path = format!("/internal/v1/payments/{}/void", new_id());
+    let body = json!({"operation_id": "x"});
+    let customer = shop.tokens.admin(USER);
+    for call in [testkit::post(&path), testkit::post(&path).bearer(&customer)] {
+        call.json(&body)
+            .send(&shop.router)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
+    }
+    testkit::post(&path)
+        .bearer(TOKEN)
+        .json(&body)
+        .send(&shop.router)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+}
+
+/// All at once, each on its own task.
+async fn join<F: Future<Output = testkit::Answer>>(
+    calls: impl Iterator<Item = F>,
+) -> Vec<testkit::Answer> {
+    futures::future::join_all(calls).await
+}
