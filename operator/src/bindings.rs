@@ -7,7 +7,7 @@ use operator_plan::database_binding::{self as plan, Progress};
 
 use crate::context::Context;
 use crate::controller::{Identity, Reconciler};
-use crate::database_binding::reconcile;
+use crate::database_binding::{reason, reconcile};
 use crate::error::{Error, Outcome};
 use crate::key::Key;
 
@@ -42,9 +42,11 @@ impl Reconciler for DatabaseBindings {
             return;
         };
         let message = error.chain();
-        let progress = Progress::Failed {
-            reason: "ReconcileFailed",
-            message: &message,
+        let (reason, message) = (reason(error), message.as_str());
+        let progress = if binding.metadata.deletion_timestamp.is_some() {
+            Progress::Deleting { reason, message }
+        } else {
+            Progress::Failed { reason, message }
         };
         let status = plan::status(&binding, None, progress, self.0.now());
         if let Err(error) = self.0.report_status(&*binding, &status).await {

@@ -183,7 +183,9 @@ impl Store {
             Some(path) => (path, true),
             None => (path, false),
         };
-        let Some(mut object) = self.objects.get(path).cloned() else {
+        let found = self.objects.get(path).cloned();
+        let applied = content == "application/apply-patch+yaml" && !status;
+        let Some(mut object) = found.or_else(|| applied.then(|| patch.clone())) else {
             return not_found(path);
         };
         let wanted = &patch["metadata"];
@@ -198,6 +200,13 @@ impl Store {
                 "statuses are applied"
             );
             object["status"] = patch["status"].clone();
+        } else if applied {
+            // Children with one manager: what is applied is all there is, but for the status.
+            for (key, value) in patch.as_object().into_iter().flatten() {
+                if key != "metadata" {
+                    object[key] = value.clone();
+                }
+            }
         } else {
             assert_eq!(
                 content, "application/merge-patch+json",

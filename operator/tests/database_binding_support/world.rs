@@ -71,6 +71,30 @@ impl World {
 
     /// Writes the Secret that says where the server is.
     pub fn put_server(&self, server: &Server) {
+        self.put_secret("server", server);
+    }
+
+    /// A shop that embeds this world's server and is held until its parts are gone.
+    pub fn put_storefront(&self, name: &str, policy: &str) {
+        self.put_secret(&format!("{name}-postgres-admin"), &self.server);
+        let finalizers = ["storefront.dev/shop"];
+        self.api.put(
+            &self.storefront_path(name),
+            json!({
+                "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront",
+                "metadata": { "name": name, "namespace": self.namespace, "finalizers": finalizers },
+                "spec": { "hostnames": ["demo.localhost"], "deletionPolicy": policy },
+            }),
+        );
+    }
+
+    /// Path of a shop.
+    pub fn storefront_path(&self, name: &str) -> String {
+        path("storefronts", &self.namespace, name)
+    }
+
+    /// Writes a Secret that says where a server is.
+    pub fn put_secret(&self, name: &str, server: &Server) {
         let text = |value: &str| STANDARD.encode(value);
         let data = json!({
             "host": text(&server.host), "port": text(&server.port.to_string()),
@@ -78,10 +102,10 @@ impl World {
             "sslmode": text("disable"),
         });
         self.api.put(
-            &self.secret_path("server"),
+            &self.secret_path(name),
             json!({
                 "apiVersion": "v1", "kind": "Secret", "data": data,
-                "metadata": { "name": "server", "namespace": self.namespace },
+                "metadata": { "name": name, "namespace": self.namespace },
             }),
         );
     }
@@ -157,6 +181,11 @@ impl World {
             self.operator = operator(&self.api, &self.chaos);
         }
         Some(outcome.unwrap_or(Ok(Outcome::Requeue(Duration::ZERO))))
+    }
+
+    /// One reconciliation of a copy of the object, which may be old.
+    pub async fn reconcile(&self, cached: &DatabaseBinding) -> Result<Outcome, Error> {
+        reconcile(cached, &self.operator).await
     }
 
     /// Reconciles until there is nothing left to do, without minding the waits.
