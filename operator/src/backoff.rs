@@ -72,7 +72,7 @@ fn delay(count: u32, random: u64) -> Duration {
         .min(CAP);
     let jitter = full / 4;
     let permille = u32::try_from(random % 1000).unwrap_or_default();
-    full - jitter * permille / 1000
+    full.saturating_sub(jitter * permille / 1000)
 }
 
 #[cfg(test)]

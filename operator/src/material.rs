@@ -49,16 +49,15 @@ fn signing_key() -> Result<SigningKey, Error> {
 
 fn pem(kind: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {kind}-----\n");
+    let mut lines = vec![format!("-----BEGIN {kind}-----")];
     let mut rest = text.as_str();
     while !rest.is_empty() {
         let (line, tail) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
-        out.push('\n');
+        lines.push(line.to_owned());
         rest = tail;
     }
-    out.push_str(&format!("-----END {kind}-----\n"));
-    out
+    lines.push(format!("-----END {kind}-----\n"));
+    lines.join("\n")
 }
 
 #[cfg(test)]

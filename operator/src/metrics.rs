@@ -65,6 +65,10 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers all series.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of series, one after the other"
+    )]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new()?;
         let r = &registry;

@@ -19,7 +19,7 @@ use crate::dispatch::Queues;
 use crate::health::Health;
 use crate::leader::{Candidate, LEASE};
 use crate::metrics::Metrics;
-use crate::run::Engine;
+use crate::run::{Engine, Room};
 
 /// Runs until SIGTERM, or until the Lease is lost (which is an error, so that a fresh process starts).
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -72,7 +72,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     tracing::info!(version = config.image_tag, admin = %config.admin_listen, "starting");
     let ended = candidate
-        .lead(stop.clone(), |working| engine.work(queues, working))
+        .lead(stop.clone(), |working| {
+            engine.work(&Room::ALL, queues, working)
+        })
         .await;
     stop_admin.cancel();
     ended?;

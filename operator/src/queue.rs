@@ -293,7 +293,7 @@ impl State {
 
     fn pop(&mut self) -> Option<(Key, Instant)> {
         self.turns = self.turns.wrapping_add(1);
-        let low_first = self.turns % FAIRNESS == 0;
+        let low_first = self.turns.is_multiple_of(FAIRNESS);
         let order = if low_first {
             [Priority::Low, Priority::High]
         } else {

@@ -25,12 +25,35 @@ use crate::gateway_class::{GatewayClasses, Gateways, Routes};
 use crate::health::Health;
 use crate::queue::Queue;
 use crate::service_deployment::ServiceDeployments;
-use crate::store::{Change, Full, Slim, Store};
+use crate::store::{Change, Decoded, Full, Slim, Store};
 use crate::storefront::Storefronts;
 use crate::watch::{Gauge, State, Watch, api_in};
 
 /// How often a start looks whether the watches have listed.
 const POLL: Duration = Duration::from_millis(50);
+
+/// A controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Shops.
+    Storefront,
+    /// Workloads.
+    ServiceDeployment,
+    /// Databases.
+    DatabaseBinding,
+    /// Classes, Gateways, routes and policies.
+    Edge,
+}
+
+impl Room {
+    /// All of them, as the process runs them.
+    pub const ALL: [Self; 4] = [
+        Self::Storefront,
+        Self::ServiceDeployment,
+        Self::DatabaseBinding,
+        Self::Edge,
+    ];
+}
 
 /// Everything that runs while this process leads.
 pub struct Engine {
@@ -53,8 +76,8 @@ struct Task {
 }
 
 impl Engine {
-    /// Works until the token is cancelled, or a part ends that must not.
-    pub async fn work(&self, queues: Queues, stop: CancellationToken) {
+    /// Works in these rooms until the token is cancelled, or a part ends that must not.
+    pub async fn work(&self, rooms: &[Room], queues: Queues, stop: CancellationToken) {
         let tasks = self.watches(&queues, &stop);
         let gauges: Vec<Arc<Gauge>> = tasks.iter().map(|task| Arc::clone(&task.gauge)).collect();
         self.health.lead(gauges.clone(), queues.all());
@@ -62,8 +85,29 @@ impl Engine {
         for task in tasks {
             running.spawn(task.future);
         }
-        let shops = &["Storefront", "ServiceDeployment", "DatabaseBinding"];
-        let edge = &[
+        for room in rooms {
+            let (needs, controllers) = self.controllers(*room, &queues, &stop);
+            for work in controllers {
+                running.spawn(after_sync(gauges.clone(), needs, work, stop.clone()));
+            }
+        }
+        let ended = running.join_next().await;
+        if !stop.is_cancelled() {
+            let panicked = ended.is_some_and(|ended| ended.is_err());
+            tracing::error!(panicked, "a watch or a controller ended that must not");
+        }
+        running.shutdown().await;
+    }
+
+    /// The controllers of a room, and the kinds that they cannot begin without.
+    fn controllers(
+        &self,
+        room: Room,
+        queues: &Queues,
+        stop: &CancellationToken,
+    ) -> (&'static [&'static str], Vec<BoxFuture<'static, ()>>) {
+        let shops: &[_] = &["Storefront", "ServiceDeployment", "DatabaseBinding"];
+        let edge: &[_] = &[
             "Gateway",
             "GatewayClass",
             "HTTPRoute",
@@ -72,39 +116,29 @@ impl Engine {
             "Service",
         ];
         let context = || Arc::clone(&self.context);
-        let mut start = |needs: &'static [&'static str], work: BoxFuture<'static, ()>| {
-            running.spawn(after_sync(gauges.clone(), needs, work, stop.clone()));
-        };
-        start(
-            shops,
-            self.controller(Storefronts(context()), &queues.storefronts, &stop),
-        );
-        start(
-            shops,
-            self.controller(ServiceDeployments(context()), &queues.services, &stop),
-        );
-        start(
-            shops,
-            self.controller(DatabaseBindings(context()), &queues.bindings, &stop),
-        );
-        start(
-            edge,
-            self.controller(GatewayClasses(context()), &queues.classes, &stop),
-        );
-        start(
-            edge,
-            self.controller(Gateways(context()), &queues.gateways, &stop),
-        );
-        start(
-            edge,
-            self.controller(Routes(context()), &queues.routes, &stop),
-        );
-        let ended = running.join_next().await;
-        if !stop.is_cancelled() {
-            let panicked = ended.is_some_and(|ended| ended.is_err());
-            tracing::error!(panicked, "a watch or a controller ended that must not");
+        match room {
+            Room::Storefront => (
+                shops,
+                vec![self.controller(Storefronts(context()), &queues.storefronts, stop)],
+            ),
+            Room::ServiceDeployment => {
+                let controller = ServiceDeployments(context());
+                (
+                    shops,
+                    vec![self.controller(controller, &queues.services, stop)],
+                )
+            }
+            Room::DatabaseBinding => (
+                shops,
+                vec![self.controller(DatabaseBindings(context()), &queues.bindings, stop)],
+            ),
+            Room::Edge => {
+                let classes = self.controller(GatewayClasses(context()), &queues.classes, stop);
+                let gateways = self.controller(Gateways(context()), &queues.gateways, stop);
+                let routes = self.controller(Routes(context()), &queues.routes, stop);
+                (edge, vec![classes, gateways, routes])
+            }
         }
-        running.shutdown().await;
     }
 
     fn controller<R: Reconciler>(
@@ -228,7 +262,7 @@ impl Watcher<'_> {
             labels: None,
             store: Arc::clone(&self.engine.context.stores.services),
             keep: |guard: DeserializeGuard<Service>| {
-                let mut service = guard.0?;
+                let mut service = guard.0.map_err(Arc::new)?;
                 service.metadata.managed_fields = None;
                 service.metadata.annotations = None;
                 service.metadata.labels = None;
@@ -279,10 +313,8 @@ impl Watcher<'_> {
 }
 
 /// Keeps an object as it is, but for the record of who wrote what, which is most of it.
-fn whole<K: Resource>(
-    guard: DeserializeGuard<K>,
-) -> Result<Full<K>, kube::core::error_boundary::InvalidObject> {
-    let mut object = guard.0?;
+fn whole<K: Resource>(guard: DeserializeGuard<K>) -> Decoded<Full<K>> {
+    let mut object = guard.0.map_err(Arc::new)?;
     object.meta_mut().managed_fields = None;
     Ok(Full(Arc::new(object)))
 }

@@ -115,6 +115,9 @@ impl<K: Resource + Send + Sync + 'static> Cached for Full<K> {
     }
 }
 
+/// An object, or why it cannot be decoded.
+pub type Decoded<V> = Result<V, Arc<InvalidObject>>;
+
 /// What a watch event changed.
 #[derive(Debug)]
 pub enum Change<V> {
@@ -228,7 +231,7 @@ impl<V: Cached> Store<V> {
     }
 
     /// Takes an event of the watch of `scope` (a namespace, or empty for all) and says what changed.
-    pub fn take(&self, scope: &str, event: Event<Result<V, InvalidObject>>) -> Vec<Change<V>> {
+    pub fn take(&self, scope: &str, event: Event<Decoded<V>>) -> Vec<Change<V>> {
         let mut inner = self.write();
         match event {
             Event::Init => {
@@ -259,13 +262,10 @@ impl<V: Cached> Store<V> {
 }
 
 impl<V: Cached> Inner<V> {
-    fn set(
-        &mut self,
-        scope: &str,
-        object: Result<V, InvalidObject>,
-        listed: bool,
-    ) -> Option<Change<V>> {
-        let key = object.as_ref().map_or_else(key_of_invalid, Cached::key);
+    fn set(&mut self, scope: &str, object: Decoded<V>, listed: bool) -> Option<Change<V>> {
+        let key = object
+            .as_ref()
+            .map_or_else(|invalid| key_of_invalid(invalid), Cached::key);
         if listed && let Some(seen) = self.listing.get_mut(scope) {
             seen.insert(key.clone());
         }
@@ -273,7 +273,7 @@ impl<V: Cached> Inner<V> {
             Ok(object) => object,
             Err(invalid) => {
                 self.remove(&key);
-                self.undecodable.insert(key.clone(), Arc::new(invalid));
+                self.undecodable.insert(key.clone(), invalid);
                 return Some(Change::Undecodable(key));
             }
         };

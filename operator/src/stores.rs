@@ -117,19 +117,19 @@ impl Default for Stores {
             slim: slim_kinds(),
             children: HashMap::new(),
         };
-        stores.shelve(whole(&stores.service_deployments));
-        stores.shelve(whole(&stores.database_bindings));
-        stores.shelve(whole(&stores.gateways));
-        stores.shelve(whole(&stores.http_routes));
-        stores.shelve(whole(&stores.jwt_policies));
-        stores.shelve(whole(&stores.rate_limit_policies));
+        stores.put(whole(&stores.service_deployments));
+        stores.put(whole(&stores.database_bindings));
+        stores.put(whole(&stores.gateways));
+        stores.put(whole(&stores.http_routes));
+        stores.put(whole(&stores.jwt_policies));
+        stores.put(whole(&stores.rate_limit_policies));
         let services = Shelf {
             resource: ApiResource::erase::<Service>(&()),
             store: Arc::clone(&stores.services),
             // What is held is cut down: it cannot stand for the whole object.
             live: |_| None,
         };
-        stores.shelve(services);
+        stores.put(services);
         let slim: Vec<_> = stores
             .slim
             .iter()
@@ -139,15 +139,17 @@ impl Default for Stores {
                 live: |_: &Slim| None,
             })
             .collect();
-        slim.into_iter().for_each(|shelf| stores.shelve(shelf));
+        for shelf in slim {
+            stores.put(shelf);
+        }
         stores
     }
 }
 
 impl Stores {
-    fn shelve<V: Cached>(&mut self, shelf: Shelf<V>) {
-        let kind = (shelf.resource.group.clone(), shelf.resource.kind.clone());
-        self.children.insert(kind, Arc::new(shelf));
+    fn put<V: Cached>(&mut self, entry: Shelf<V>) {
+        let kind = (entry.resource.group.clone(), entry.resource.kind.clone());
+        self.children.insert(kind, Arc::new(entry));
     }
 
     /// Every watched child whose controller has this uid.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::Api;
-use kube::core::error_boundary::InvalidObject;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounting::Pulse;
 use crate::error::code;
-use crate::store::{Cached, Change, Store};
+use crate::store::{Cached, Change, Decoded, Store};
 
 /// A watch is asked to end after this long, so that a quiet one is heard of even where the API
 /// server sends no bookmarks.
@@ -79,6 +78,9 @@ impl Gauge {
     }
 }
 
+/// Is told of changes.
+pub type Tell<V> = Arc<dyn Fn(&Change<V>) + Send + Sync>;
+
 /// What a watch needs to run.
 pub struct Watch<W, V: Cached> {
     /// Where it asks.
@@ -90,9 +92,9 @@ pub struct Watch<W, V: Cached> {
     /// Keeps what was seen.
     pub store: Arc<Store<V>>,
     /// What is kept of an object.
-    pub keep: fn(W) -> Result<V, InvalidObject>,
+    pub keep: fn(W) -> Decoded<V>,
     /// Told of every change, in order.
-    pub tell: Arc<dyn Fn(&Change<V>) + Send + Sync>,
+    pub tell: Tell<V>,
 }
 
 impl<W, V> Watch<W, V>
@@ -155,7 +157,7 @@ where
         }
     }
 
-    fn convert(&self, event: Event<W>) -> Event<Result<V, InvalidObject>> {
+    fn convert(&self, event: Event<W>) -> Event<Decoded<V>> {
         match event {
             Event::Apply(object) => Event::Apply((self.keep)(object)),
             Event::Delete(object) => Event::Delete((self.keep)(object)),

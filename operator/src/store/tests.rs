@@ -80,7 +80,7 @@ fn an_undecodable_object_is_named_and_heals() {
         error: "missing field".into(),
         metadata: object("a", "1", None).0.metadata.clone(),
     };
-    let changes = store.take("", Event::Apply(Err(invalid)));
+    let changes = store.take("", Event::Apply(Err(Arc::new(invalid))));
     assert_eq!(changes.iter().map(spell).collect::<Vec<_>>(), ["?a"]);
     assert!(store.undecodable(&Key::new("shops", "a")).is_some());
     let changes = store.take("", Event::Apply(Ok(object("a", "2", None))));

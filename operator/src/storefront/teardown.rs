@@ -41,17 +41,13 @@ pub(super) async fn end(ctx: &Context, shop: &Storefront) -> Result<Outcome, Err
             ctx.delete_planned(&resource, key).await?;
         }
     }
-    match step.waiting_for {
-        Some(text) => {
-            let new = status(shop, &Story::Deleting(&text), None, ctx.now());
-            ctx.report_status(shop, &new).await?;
-            Ok(Outcome::Requeue(AGAIN))
-        }
-        None => {
-            ctx.remove_finalizer(shop, FINALIZER).await?;
-            Ok(Outcome::AwaitChange)
-        }
+    if let Some(text) = step.waiting_for {
+        let new = status(shop, &Story::Deleting(&text), None, ctx.now());
+        ctx.report_status(shop, &new).await?;
+        return Ok(Outcome::Requeue(AGAIN));
     }
+    ctx.remove_finalizer(shop, FINALIZER).await?;
+    Ok(Outcome::AwaitChange)
 }
 
 async fn children<K>(ctx: &Context, shop: &Storefront) -> Result<Vec<K>, Error>
