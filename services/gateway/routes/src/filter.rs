@@ -139,7 +139,8 @@ impl Redirect {
         let host = self.hostname.as_deref().unwrap_or(from.host);
         let mut location = format!("{scheme}://{host}");
         if Some(port) != well_known {
-            location.push_str(&format!(":{port}"));
+            location.push(':');
+            location.push_str(&port.to_string());
         }
         match &self.path {
             Some(change) => location.push_str(&change.apply(from.path, from.prefix)),

@@ -149,7 +149,7 @@ fn read(source: &HTTPRouteMatch) -> Result<Match, String> {
     let method = source
         .method
         .as_deref()
-        .map(|method| method.parse::<Method>())
+        .map(str::parse::<Method>)
         .transpose();
     let mut rest = Predicates {
         method: method.map_err(|_| "the method is not valid".to_owned())?,

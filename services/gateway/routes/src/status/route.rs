@@ -47,7 +47,7 @@ impl View<'_> {
                 .find(|entry| is_ours(entry) && entry.parent_ref == *parent);
             match mine {
                 Some(entry) => {
-                    entry.conditions = settle(&entry.conditions, &TYPES, &verdicts, stamp)
+                    entry.conditions = settle(&entry.conditions, &TYPES, &verdicts, stamp);
                 }
                 None => parents.push(RouteParentStatus {
                     parent_ref: parent.clone(),
