@@ -17,7 +17,7 @@ use crate::{Condition, DeletionPolicy, LocalRef};
     plural = "databasebindings",
     namespaced,
     shortname = "dbb",
-    category = "storefronts",
+    category = "shop",
     status = "DatabaseBindingStatus",
     derive = "PartialEq",
     doc = "A database on a PostgreSQL server, a role to use it with, and a servicebinding.io Secret that tells how.",

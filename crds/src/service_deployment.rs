@@ -15,7 +15,7 @@ use crate::{Condition, EnvVar, LocalRef, Replicas, Resources};
     plural = "servicedeployments",
     namespaced,
     shortname = "svcd",
-    category = "storefronts",
+    category = "shop",
     status = "ServiceDeploymentStatus",
     derive = "PartialEq",
     doc = "One workload of a shop: pods, a Service, routes through the shop's gateway, and what it is bound to.",

@@ -16,7 +16,7 @@ use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Replicas, Resources};
     plural = "storefronts",
     namespaced,
     shortname = "sf",
-    category = "storefronts",
+    category = "shop",
     status = "StorefrontStatus",
     derive = "PartialEq",
     doc = "One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.",
