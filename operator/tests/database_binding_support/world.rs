@@ -83,7 +83,10 @@ impl World {
             json!({
                 "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront",
                 "metadata": { "name": name, "namespace": self.namespace, "finalizers": finalizers },
-                "spec": { "hostnames": ["demo.localhost"], "deletionPolicy": policy },
+                "spec": {
+                    "hostnames": ["demo.localhost"], "deletionPolicy": policy,
+                    "notifications": { "email": { "smtp": { "host": "mail", "from": "a@b.c" } } },
+                },
             }),
         );
     }
