@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use async_nats::Client;
+use async_nats::connection::State;
 use sqlx::postgres::PgPool;
 use sqlx::{ConnectOptions, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,18 @@ pub(crate) async fn timed<T>(
     tokio::time::timeout(STATEMENT, work)
         .await
         .unwrap_or(Err(OutboxError::TimedOut(doing)))
+}
+
+/// Waits for the bus; false if told to stop first. Asking a bus that is away ends in a timeout of
+/// seconds, during which it may have come back.
+pub(crate) async fn connected(bus: &Client, shutdown: &CancellationToken) -> bool {
+    while bus.connection_state() != State::Connected {
+        tokio::select! {
+            () = shutdown.cancelled() => return false,
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+    }
+    true
 }
 
 /// Waits until this process holds the lock `name`; none if it is told to stop first. The lock lives

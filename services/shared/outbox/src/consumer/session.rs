@@ -18,7 +18,7 @@ use super::lanes::Lanes;
 use super::{Consumer, Effects, dead};
 use crate::bus::{self, StreamState, ensure_consumer, ensure_stream, state_of};
 use crate::error::{Doing, DoingOnBus, OutboxError};
-use crate::leader::{lead, timed};
+use crate::leader::{connected, lead, timed};
 use crate::relay::receipts::{self, Receipt};
 
 /// How often the stream is told that a message is still being worked on.
@@ -36,6 +36,9 @@ pub async fn run<E: Effects>(
     let Some(mut conn) = lead(&consumer.pool, &lock, standby, shutdown).await? else {
         return Ok(());
     };
+    if !connected(&consumer.bus, shutdown).await {
+        return Ok(());
+    }
     let context = bus::context(&consumer.bus);
     let stream = ensure_stream(&context).await?;
     let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);

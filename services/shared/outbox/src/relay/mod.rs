@@ -24,6 +24,9 @@ use crate::leader::{for_ever, lead, timed};
 use crate::metrics::Metrics;
 use crate::schema::Schema;
 
+/// Batches published before receipts have their turn.
+const BATCHES: u32 = 8;
+
 /// Times and sizes of a relay. The defaults are for production; tests are in more of a hurry.
 #[derive(Debug, Clone, Copy)]
 pub struct RelayOptions {
@@ -139,6 +142,7 @@ impl Relay {
         let mut worker = Worker {
             relay: self,
             conn,
+            wake,
             receipts: self
                 .bus
                 .subscribe(subject)
@@ -173,6 +177,7 @@ impl Relay {
 struct Worker<'a> {
     relay: &'a Relay,
     conn: PgConnection,
+    wake: &'a Notify,
     receipts: Subscriber,
     /// The stream as last seen; none before the first look and after a failure.
     stream: Option<StreamState>,
@@ -221,39 +226,42 @@ impl Worker<'_> {
         self.relay.bus.statistics().connects.load(Ordering::Relaxed)
     }
 
-    /// Publishes until nothing waits. Trouble with the bus is waited out here, so that receipts are
-    /// still taken and the lock is kept.
+    /// Publishes what waits, some batches at a time: receipts and shutdown have their turn in
+    /// between. Trouble with the bus is waited out here, so that receipts are still taken and the
+    /// lock is kept.
     async fn publish(&mut self) -> Result<(), OutboxError> {
-        if Instant::now() < self.publish_after {
-            return Ok(());
-        }
         // While disconnected the client would only buffer, and every wait would end in a timeout.
-        if !self.connected() {
+        if Instant::now() < self.publish_after || !self.connected() {
             return Ok(());
         }
         // Connected again, perhaps to a server without the stream: look before publishing.
         if self.connects() != self.seen_connects {
             self.stream = None;
         }
-        loop {
+        for _ in 0..BATCHES {
             match self.publish_batch().await {
-                Ok(0) => {
+                Ok(published) => {
                     self.failures = 0;
-                    return Ok(());
+                    if published == 0 {
+                        return Ok(());
+                    }
                 }
-                Ok(_) => self.failures = 0,
                 Err(error @ OutboxError::Query { .. }) => return Err(error),
                 Err(error) => {
-                    self.failures = (self.failures + 1).min(6);
-                    let pause = Duration::from_millis(50 << self.failures);
-                    self.publish_after = Instant::now() + pause;
-                    self.stream = None;
-                    let error: &(dyn std::error::Error + 'static) = &error;
-                    tracing::warn!(error, "publishing interrupted");
+                    self.pause_after(&error);
                     return Ok(());
                 }
             }
         }
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn pause_after(&mut self, error: &(dyn std::error::Error + 'static)) {
+        self.failures = (self.failures + 1).min(6);
+        self.publish_after = Instant::now() + Duration::from_millis(50 << self.failures);
+        self.stream = None;
+        tracing::warn!(error, "publishing interrupted");
     }
 
     async fn publish_batch(&mut self) -> Result<usize, OutboxError> {

@@ -225,13 +225,16 @@ pub struct Backlog {
 }
 
 pub async fn backlog(conn: &mut PgConnection, schema: Schema) -> Result<Backlog, OutboxError> {
+    // One subquery per partial index: the table holds a week of rows that are done.
     let sql = format!(
-        "select count(*) filter (where published_at is null) as pending,
-                count(*) filter (where published_at is not null) as unreceipted,
-                greatest(coalesce(extract(epoch from now() - min(created_at)
-                    filter (where published_at is null)), 0), 0)::float8 as oldest_age_secs
-         from {} where done_at is null",
-        schema.table("outbox")
+        "select waiting.pending, heard.unreceipted, waiting.oldest_age_secs
+         from (select count(*) as pending,
+                      greatest(coalesce(extract(epoch from now() - min(created_at)), 0), 0)::float8
+                          as oldest_age_secs
+               from {outbox} where published_at is null and done_at is null) as waiting,
+              (select count(*) as unreceipted
+               from {outbox} where published_at is not null and done_at is null) as heard",
+        outbox = schema.table("outbox")
     );
     sqlx::query_as(AssertSqlSafe(sql))
         .fetch_one(conn)

@@ -225,3 +225,30 @@ async fn a_consumer_that_starts_after_the_event_still_hears_it() {
     }
     world.tasks.stop().await;
 }
+
+#[tokio::test]
+async fn a_backlog_of_thousands_is_worked_off() {
+    let mut world = World::new().await;
+    world.add_consumer("payment").await;
+    world.add_consumer("notification").await;
+    let mut tx = world.db.pool.begin().await.unwrap();
+    let mut ids = Vec::new();
+    for number in 0..3_000 {
+        let id = new_id();
+        let meta = EventMeta::new(id, SystemClock.now());
+        append(
+            &mut tx,
+            SCHEMA,
+            meta,
+            &placed(new_order(), &number.to_string()),
+        )
+        .await
+        .unwrap();
+        ids.push(id);
+    }
+    tx.commit().await.unwrap();
+    world.add_relay().await;
+    world.all_hear(&ids).await;
+    world.all_done().await;
+    world.tasks.stop().await;
+}

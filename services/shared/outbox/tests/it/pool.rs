@@ -1,6 +1,8 @@
 //! The pool's bounds.
 
-use crate::world::MIGRATOR;
+use vocabulary::{Currency, OrderId};
+
+use crate::world::{MIGRATOR, new_order};
 
 #[tokio::test]
 async fn every_wait_is_bounded() {
@@ -54,4 +56,18 @@ async fn a_pool_works_again_after_its_connections_were_cut() {
         sqlx::query("select 1").execute(&pool).await.ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn ids_and_currencies_are_columns() {
+    let db = testkit::db(&MIGRATOR).await;
+    let (order, eur) = (new_order(), Currency::new("EUR").unwrap());
+    let read: (OrderId, Currency, Vec<OrderId>) =
+        sqlx::query_as("select $1::uuid, $2::char(3), array[$1::uuid]")
+            .bind(order)
+            .bind(eur)
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+    assert_eq!(read, (order, eur, vec![order]));
 }
