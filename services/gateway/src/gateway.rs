@@ -39,7 +39,7 @@ impl Gateway {
         log: impl FnOnce(Arc<Metrics>) -> std::io::Result<LogSink>,
     ) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new()?);
-        let (sender, published) = watch::channel(Arc::<Published>::default());
+        let (sender, served) = watch::channel(Arc::<Published>::default());
         let (phase, phase_seen) = watch::channel(Phase::Serving);
         let workers = limits.worker_count();
         let shared = Arc::new(Shared {
@@ -48,7 +48,7 @@ impl Gateway {
             log: log(metrics.clone()).context("starting the access log")?,
             metrics,
             limits,
-            published,
+            published: served,
             phase: phase_seen,
             drain,
             progress: (0..workers).map(|_| Progress::default()).collect(),

@@ -39,9 +39,12 @@ async fn main() -> anyhow::Result<()> {
     let wants_lines = limits.access_log;
     let name = ObjectName::new(gateway_namespace, gateway_name);
     let drain = Duration::from_secs(drain_secs);
-    let mut gateway = Gateway::start(name, limits, drain, |metrics| match wants_lines {
-        true => LogSink::start(std::io::stdout(), metrics),
-        false => Ok(LogSink::none(metrics)),
+    let mut gateway = Gateway::start(name, limits, drain, |metrics| {
+        if wants_lines {
+            LogSink::start(std::io::stdout(), metrics)
+        } else {
+            Ok(LogSink::none(metrics))
+        }
     })?;
     let shared = gateway.shared();
     let client = kube::Client::try_default()

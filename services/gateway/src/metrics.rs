@@ -63,25 +63,10 @@ impl Metrics {
                 IntCounterVec::new(Opts::new(name, help), labels)?,
             )
         };
-        let histograms = |name: &str, help: &str, labels: &[&str]| {
-            let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
-            add(&registry, HistogramVec::new(options, labels)?)
-        };
+        let (duration, upstream) = durations(&registry)?;
         Ok(Self {
-            duration: histograms(
-                "http_server_request_duration_seconds",
-                "Duration of requests until the last byte, by method, HTTPRoute and status",
-                &[
-                    "http_request_method",
-                    "http_route",
-                    "http_response_status_code",
-                ],
-            )?,
-            upstream: histograms(
-                "gateway_upstream_duration_seconds",
-                "Time until a backend began to answer, by HTTPRoute",
-                &["http_route"],
-            )?,
+            duration,
+            upstream,
             routes: Mutex::default(),
             swapped: Mutex::default(),
             config_age: gauge("gateway_config_age_seconds", "Age of the table in force")?,
@@ -174,6 +159,28 @@ impl Metrics {
             stays
         });
     }
+}
+
+fn durations(registry: &Registry) -> Result<(HistogramVec, HistogramVec), prometheus::Error> {
+    let make = |name: &str, help: &str, labels: &[&str]| {
+        let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+        add(registry, HistogramVec::new(options, labels)?)
+    };
+    let requests = make(
+        "http_server_request_duration_seconds",
+        "Duration of requests until the last byte, by method, HTTPRoute and status",
+        &[
+            "http_request_method",
+            "http_route",
+            "http_response_status_code",
+        ],
+    )?;
+    let upstream = make(
+        "gateway_upstream_duration_seconds",
+        "Time until a backend began to answer, by HTTPRoute",
+        &["http_route"],
+    )?;
+    Ok((requests, upstream))
 }
 
 fn add<C: Collector + Clone + 'static>(

@@ -31,7 +31,7 @@ impl std::fmt::Debug for Certificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Certificates")
             .field("secrets", &self.read.keys())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

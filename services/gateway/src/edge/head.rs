@@ -63,7 +63,7 @@ fn framing(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(ambiguous());
     }
     if let Some(length) = length
-        && !(!length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit))
+        && (length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit))
     {
         return Err(ambiguous());
     }

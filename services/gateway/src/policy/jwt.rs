@@ -106,11 +106,14 @@ impl Refusal {
     }
 }
 
+/// Good tokens of one policy.
+type Tokens = HashMap<Box<str>, Rc<Identity>>;
+
 /// Checks tokens for one worker, and remembers good ones: a signature costs more than the rest of a
 /// request.
 #[derive(Debug, Default)]
 pub struct Gatekeeper {
-    remembered: RefCell<HashMap<Box<str>, HashMap<Box<str>, Rc<Identity>>>>,
+    remembered: RefCell<HashMap<Box<str>, Tokens>>,
 }
 
 impl Gatekeeper {

@@ -119,36 +119,34 @@ impl Client {
             return;
         };
         if !port.is_tls {
-            return self.http(stream, None, stop).await;
+            return self.http(stream, (false, None), stop).await;
         }
         let Some(config) = published.tls.get(&self.port).cloned() else {
             return;
         };
         let shaking = TlsAcceptor::from(config).accept(stream);
-        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(_)) | Err(_) => {
-                self.worker
-                    .metrics()
-                    .connections
-                    .with_label_values(&["tls_failed"])
-                    .inc();
-                return;
-            }
+        let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await;
+        let Ok(Ok(stream)) = shaken else {
+            self.worker
+                .metrics()
+                .connections
+                .with_label_values(&["tls_failed"])
+                .inc();
+            return;
         };
         let name = stream.get_ref().1.server_name();
         let host = name
             .and_then(gateway_routes::hostname::normalise)
             .unwrap_or_default();
         let listener = port.listener(&host).map(|listener| listener.name.clone());
-        self.http(stream, Some(listener), stop).await;
+        self.http(stream, (true, listener), stop).await;
     }
 
-    /// `tls` is the listener whose certificate was shown.
+    /// `tls` is whether the connection is encrypted, and the listener whose certificate was shown.
     async fn http(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        tls: Option<Option<Box<str>>>,
+        (is_tls, listener): (bool, Option<Box<str>>),
         stop: CancellationToken,
     ) {
         let worker = self.worker.clone();
@@ -156,8 +154,8 @@ impl Client {
             worker: self.worker,
             client: self.peer,
             port: self.port,
-            is_tls: tls.is_some(),
-            listener: tls.flatten(),
+            is_tls,
+            listener,
         });
         let builder = builder(&worker);
         let service = service_fn(move |request| handle(connection.clone(), request));

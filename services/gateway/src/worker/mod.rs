@@ -6,6 +6,7 @@ mod serve;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -100,6 +101,21 @@ impl Shared {
     }
 }
 
+/// What is served, counted on one thread.
+#[derive(Debug)]
+pub struct InForce(Arc<Published>);
+
+impl Deref for InForce {
+    type Target = Published;
+
+    fn deref(&self) -> &Published {
+        &self.0
+    }
+}
+
+/// HTTPRoute, method and status.
+type Series = (Option<Arc<str>>, &'static str, u16);
+
 /// One worker. Lives on one thread only.
 #[derive(Debug)]
 pub struct Worker {
@@ -115,19 +131,19 @@ pub struct Worker {
     pub log: AccessLog,
     /// Requests over connections that had served before.
     pub reused: IntCounter,
-    published: RefCell<Rc<Arc<Published>>>,
+    published: RefCell<Rc<InForce>>,
     phase: Cell<Phase>,
     live: Cell<usize>,
     one_less: Notify,
     ids: Cell<u64>,
-    durations: RefCell<HashMap<(Option<Arc<str>>, &'static str, u16), Histogram>>,
+    durations: RefCell<HashMap<Series, Histogram>>,
     upstreams: RefCell<HashMap<Arc<str>, Histogram>>,
 }
 
 impl Worker {
     /// A worker without connections.
     pub fn new(shared: Arc<Shared>, seed: u64) -> Self {
-        let published = Rc::new(shared.published.borrow().clone());
+        let published = Rc::new(InForce(shared.published.borrow().clone()));
         Self {
             endpoints: Endpoints::default(),
             budget: RetryBudget::default(),
@@ -159,7 +175,7 @@ impl Worker {
     }
 
     /// What is served now. Counted on this thread only: no request touches a shared counter for it.
-    pub fn published(&self) -> Rc<Arc<Published>> {
+    pub fn published(&self) -> Rc<InForce> {
         self.published.borrow().clone()
     }
 
@@ -174,7 +190,7 @@ impl Worker {
         self.gatekeeper.forget();
         self.durations.borrow_mut().clear();
         self.upstreams.borrow_mut().clear();
-        *self.published.borrow_mut() = Rc::new(published);
+        *self.published.borrow_mut() = Rc::new(InForce(published));
     }
 
     /// Whether clients are asked to come back elsewhere.

@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use crate::support::{Rig, client, json as body, raw, statuses};
+use crate::support::{Rig, client, json as body, policy, raw, statuses};
 
 #[tokio::test]
 async fn bodies_and_heads_that_are_too_large_are_refused() {
@@ -47,7 +47,7 @@ async fn bodies_and_heads_that_are_too_large_are_refused() {
 #[tokio::test]
 async fn the_quota_passes_and_what_exceeds_it_is_told_when_to_come_again() {
     let (mut rig, backend) = Rig::simple(&[]).await;
-    rig.objects.rate_limit_policies = vec![rig.policy(
+    rig.objects.rate_limit_policies = vec![policy(
         "login",
         json!({
             "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "all"}],
@@ -102,6 +102,6 @@ async fn the_quota_passes_and_what_exceeds_it_is_told_when_to_come_again() {
     assert_eq!(backend.requests.load(Ordering::Relaxed), 7);
     assert_eq!(
         rig.metric("gateway_rate_limited_total{limit=\"shop/login#0\"}"),
-        1.0
+        1
     );
 }

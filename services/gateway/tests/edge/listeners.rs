@@ -37,7 +37,7 @@ async fn listeners_come_and_go_at_run_time() {
     // What is in work when its listener goes is still finished.
     let slow = tokio::spawn(client().get(format!("{}?sleep_ms=800", url(first))).send());
     eventually("it is in work", || async {
-        rig.metric("http_server_active_requests") > 0.5
+        rig.metric("http_server_active_requests") > 0
     })
     .await;
     rig.publish().await;

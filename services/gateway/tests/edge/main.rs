@@ -1,5 +1,14 @@
 //! The data plane over real sockets: real backends, real certificates, objects pushed in by hand.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests have no drain that would have to wait for what they spawn, and their clock is the real one"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "objects written in place read better without a reference"
+)]
+
 mod churn;
 mod drain;
 mod filters;

@@ -16,7 +16,7 @@ async fn many_requests_share_few_backend_connections() {
     }
     assert_eq!(backend.requests.load(Ordering::Relaxed), 50);
     assert!(backend.connections.load(Ordering::Relaxed) <= 3);
-    assert!(rig.metric("gateway_upstream_connections_total{outcome=\"reused\"}") >= 47.0);
+    assert!(rig.metric("gateway_upstream_connections_total{outcome=\"reused\"}") >= 47);
 }
 
 #[tokio::test]
@@ -184,10 +184,10 @@ async fn a_dead_endpoint_costs_no_request_and_is_taken_out() {
             "request {n}"
         );
     }
-    assert_eq!(rig.metric("gateway_endpoint_ejections_total"), 1.0);
+    assert_eq!(rig.metric("gateway_endpoint_ejections_total"), 1);
     assert_eq!(
         rig.metric("gateway_upstream_retries_total{reason=\"connect\"}"),
-        3.0
+        3
     );
 }
 
@@ -242,16 +242,16 @@ async fn series_of_a_route_end_with_the_route() {
     let series = "http_server_request_duration_seconds_count{http_request_method=\"GET\",\
         http_response_status_code=\"200\",http_route=\"shop/all\"}";
     eventually("the request is counted", || async {
-        rig.metric(series) > 0.5
+        rig.metric(series) > 0
     })
     .await;
-    assert!(rig.metric("gateway_upstream_duration_seconds_count{http_route=\"shop/all\"}") > 0.5);
+    assert!(rig.metric("gateway_upstream_duration_seconds_count{http_route=\"shop/all\"}") > 0);
     rig.objects.http_routes.clear();
     rig.publish().await;
-    assert_eq!(rig.metric(series), 0.0);
-    assert_eq!(rig.metric("gateway_config_generation"), 2.0);
+    assert_eq!(rig.metric(series), 0);
+    assert_eq!(rig.metric("gateway_config_generation"), 2);
     eventually("nothing is in work", || async {
-        rig.metric("http_server_active_requests").abs() < 0.5
+        rig.metric("http_server_active_requests") == 0
     })
     .await;
 }

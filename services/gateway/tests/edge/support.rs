@@ -171,15 +171,6 @@ impl Rig {
         }
     }
 
-    pub fn policy<K: DeserializeOwned>(&self, name: &str, spec: Value) -> Arc<K> {
-        object(json!({
-            "apiVersion": "storefront.dev/v1alpha1",
-            "kind": "Policy",
-            "metadata": metadata(name),
-            "spec": spec,
-        }))
-    }
-
     /// Puts the objects in force and waits until every worker serves them.
     pub async fn publish(&mut self) {
         let generation = self
@@ -211,11 +202,11 @@ impl Rig {
     }
 
     /// The value of a series, 0 when it is not there.
-    pub fn metric(&self, series: &str) -> f64 {
+    pub fn metric(&self, series: &str) -> u64 {
         let text = self.gateway.shared().metrics.render().expect("metrics");
         let text = String::from_utf8(text).expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.map_or(0.0, |value| value.trim().parse().expect("a number"))
+        line.map_or(0, |value| value.trim().parse().expect("a number"))
     }
 
     /// The access line of a request id, once it is written.
@@ -236,6 +227,16 @@ impl Rig {
         .await;
         found.into_inner().expect("line")
     }
+}
+
+/// A policy of ours.
+pub fn policy<K: DeserializeOwned>(name: &str, spec: Value) -> Arc<K> {
+    object(json!({
+        "apiVersion": "storefront.dev/v1alpha1",
+        "kind": "Policy",
+        "metadata": metadata(name),
+        "spec": spec,
+    }))
 }
 
 pub fn client() -> reqwest::Client {
@@ -367,7 +368,7 @@ pub async fn raw(port: u16, bytes: &[u8]) -> String {
     loop {
         let read = tokio::time::timeout(Duration::from_millis(700), stream.read(&mut buffer)).await;
         match read {
-            Ok(Ok(0)) | Ok(Err(_)) | Err(_) => break,
+            Ok(Ok(0) | Err(_)) | Err(_) => break,
             Ok(Ok(count)) => answer.extend_from_slice(&buffer[..count]),
         }
     }

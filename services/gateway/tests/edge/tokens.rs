@@ -16,7 +16,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{Backend, Rig, client, json as body};
+use crate::support::{Backend, Rig, client, json as body, policy};
 
 const ISSUER: &str = "https://shop.example";
 const AUDIENCE: &str = "demo";
@@ -29,14 +29,14 @@ struct Key {
 
 impl Key {
     fn new(kid: &'static str, algorithm: Algorithm) -> Self {
-        let kind = match algorithm {
+        let family = match algorithm {
             Algorithm::ES256 => &PKCS_ECDSA_P256_SHA256,
             _ => &PKCS_ED25519,
         };
         Self {
             kid,
             algorithm,
-            pair: KeyPair::generate_for(kind).expect("a key"),
+            pair: KeyPair::generate_for(family).expect("a key"),
         }
     }
 
@@ -149,7 +149,7 @@ fn document(keys: &[&Key]) -> Value {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
 }
 
-fn policy(server: &KeyServer, mode: &str, roles: &[&str], route: &str) -> Value {
+fn spec(server: &KeyServer, mode: &str, roles: &[&str], route: &str) -> Value {
     json!({
         "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": route}],
         "issuer": ISSUER, "audiences": [AUDIENCE], "jwksUri": server.url, "mode": mode, "roles": roles,
@@ -164,9 +164,9 @@ async fn rig(server: &KeyServer) -> (Rig, Backend) {
     rig.route("optional", at("/optional"));
     rig.route("admin", at("/admin"));
     rig.objects.jwt_policies = vec![
-        rig.policy("required", policy(server, "Required", &[], "required")),
-        rig.policy("optional", policy(server, "Optional", &[], "optional")),
-        rig.policy("admin", policy(server, "Required", &["admin"], "admin")),
+        policy("required", spec(server, "Required", &[], "required")),
+        policy("optional", spec(server, "Optional", &[], "optional")),
+        policy("admin", spec(server, "Required", &["admin"], "admin")),
     ];
     rig.publish().await;
     (rig, backend)
@@ -227,6 +227,10 @@ async fn without_a_token_only_optional_routes_pass_and_identity_is_never_the_cli
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "most of it is the table of forgeries"
+)]
 async fn forged_tokens_pass_nowhere() {
     let (ed, ec) = (
         Key::new("ed", Algorithm::EdDSA),
@@ -242,7 +246,7 @@ async fn forged_tokens_pass_nowhere() {
             .status(),
         200
     );
-    let served = backend.requests.load(Ordering::Relaxed);
+    let before = backend.requests.load(Ordering::Relaxed);
 
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let good = ed.token(&claims());
@@ -306,7 +310,7 @@ async fn forged_tokens_pass_nowhere() {
         (
             "jku in the header",
             altered_by(&stranger, |header| {
-                header.jku = Some("http://evil.example".to_owned())
+                header.jku = Some("http://evil.example".to_owned());
             }),
         ),
         (
@@ -374,7 +378,7 @@ async fn forged_tokens_pass_nowhere() {
         .header("authorization", format!("Bearer {good}"))
         .header("authorization", format!("Bearer {good}"));
     assert_eq!(twice.send().await.expect("an answer").status(), 401);
-    assert_eq!(backend.requests.load(Ordering::Relaxed), served);
+    assert_eq!(backend.requests.load(Ordering::Relaxed), before);
     assert!(
         server.fetches.load(Ordering::Relaxed) <= 2,
         "unknown kids ask at most once a minute"
@@ -413,9 +417,9 @@ async fn a_policy_that_cannot_be_honoured_closes_its_routes() {
     let key = Key::new("ed", Algorithm::EdDSA);
     let server = KeyServer::start(&[&key]).await;
     let (mut rig, backend) = rig(&server).await;
-    let mut broken = policy(&server, "Required", &[], "required");
+    let mut broken = spec(&server, "Required", &[], "required");
     broken["jwksUri"] = json!("ftp://keys.example");
-    rig.objects.jwt_policies = vec![rig.policy("required", broken)];
+    rig.objects.jwt_policies = vec![policy("required", broken)];
     rig.publish().await;
     let refused = ask(&rig, "/required", Some(&key.token(&claims()))).await;
     assert_eq!(refused.status(), 500);
