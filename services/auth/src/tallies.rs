@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use fred::clients::{Client, WithOptions};
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, KeysInterface, LuaInterface};
 use fred::types::config::{Config, Options, ReconnectPolicy};
 use fred::types::{Builder, Expiration};
@@ -18,9 +19,17 @@ use crate::domain::throttle::{self, Tallies, Tally};
 use crate::metrics::Metrics;
 
 /// An answer of Redis that takes longer counts as none.
-const ANSWER: Duration = Duration::from_millis(250);
-/// After an error Redis is left alone for so long, so that logins do not queue for its timeout.
-const PAUSE: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_millis(500);
+/// After so many errors in a row (one may be a hiccup) ...
+const STRIKES: u32 = 2;
+/// ... Redis is left alone for so long, so that logins do not queue for its timeout.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Errors in a row, and the last of them.
+struct Outage {
+    strikes: u32,
+    last: Instant,
+}
 
 /// Counts one failure in every key; value `failures:millis`, so that one GET tells both.
 const COUNT: &str = "
@@ -70,13 +79,13 @@ impl Subject {
 #[derive(Clone)]
 pub struct LoginTallies {
     client: Client,
-    outage: Arc<Mutex<Option<Instant>>>,
+    outage: Arc<Mutex<Option<Outage>>>,
     metrics: Metrics,
 }
 
 impl LoginTallies {
     /// Connects in the background, and again for ever.
-    pub fn connect(uri: &str, metrics: Metrics) -> Result<Self, fred::error::Error> {
+    pub fn connect(uri: &str, metrics: Metrics) -> Result<Self, Error> {
         let mut config = Config::from_url(uri)?;
         config.fail_fast = false;
         let mut builder = Builder::from_config(config);
@@ -105,7 +114,7 @@ impl LoginTallies {
             subject.known(),
         ];
         let values: Option<Vec<Option<String>>> = match self.redis() {
-            Some(redis) => self.heard(redis.mget(keys.to_vec()).await),
+            Some(redis) => self.hear(redis.mget(keys.to_vec())).await,
             None => None,
         };
         let Some(values) = values else {
@@ -128,7 +137,8 @@ impl LoginTallies {
         let mut args = vec![now.timestamp_millis()];
         args.extend(forget.map(|policy| i64::from(policy.forget_secs)));
         if let Some(redis) = self.redis() {
-            self.heard(redis.eval::<(), _, _, _>(COUNT, keys, args).await);
+            self.hear(redis.eval::<(), _, _, _>(COUNT, keys, args))
+                .await;
         }
     }
 
@@ -138,17 +148,14 @@ impl LoginTallies {
         let Some(redis) = self.redis() else {
             return;
         };
-        self.heard(redis.del::<(), _>(subject.pair()).await);
-        self.heard(
-            redis
-                .set::<(), _, _>(subject.known(), "1", known, None, false)
-                .await,
-        );
+        self.hear(redis.del::<(), _>(subject.pair())).await;
+        self.hear(redis.set::<(), _, _>(subject.known(), "1", known, None, false))
+            .await;
     }
 
     /// Redis, unless it failed a moment ago.
     fn redis(&self) -> Option<WithOptions<Client>> {
-        if self.outage().is_some_and(|since| since.elapsed() < PAUSE) {
+        if self.is_paused() {
             return None;
         }
         let options = Options {
@@ -160,18 +167,28 @@ impl LoginTallies {
         Some(self.client.with_options(&options))
     }
 
-    /// Remembers whether Redis answers, and logs when that changes.
-    fn heard<T>(&self, answer: Result<T, fred::error::Error>) -> Option<T> {
+    /// Waits for an answer, and remembers whether there was one; logs when that changes.
+    async fn hear<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Option<T> {
+        // The client's own timeout does not cover a script while there is no connection.
+        let answer = tokio::time::timeout(ANSWER, answer).await;
+        let answer = answer
+            .unwrap_or_else(|elapsed| Err(Error::new(ErrorKind::Timeout, elapsed.to_string())));
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(value) => {
-                if outage.take().is_some() {
+                if outage
+                    .take()
+                    .is_some_and(|outage| outage.strikes >= STRIKES)
+                {
                     tracing::info!("logins are throttled again: Redis is back");
                 }
                 Some(value)
             }
             Err(error) => {
-                if outage.replace(Instant::now()).is_none() {
+                let strikes = outage.as_ref().map_or(0, |outage| outage.strikes) + 1;
+                let last = Instant::now();
+                *outage = Some(Outage { strikes, last });
+                if strikes == STRIKES {
                     tracing::warn!(%error, "logins are not throttled: Redis does not answer");
                 }
                 None
@@ -179,8 +196,11 @@ impl LoginTallies {
         }
     }
 
-    fn outage(&self) -> Option<Instant> {
-        *self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_paused(&self) -> bool {
+        let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        outage
+            .as_ref()
+            .is_some_and(|o| o.strikes >= STRIKES && o.last.elapsed() < PAUSE)
     }
 }
 

@@ -1,0 +1,143 @@
+use auth::admin::{AdminError, Ensured, FirstAdmin, ensure};
+use axum::http::StatusCode;
+use chassis::Binding;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::app::{self, PASSWORD};
+
+fn secret(username: &str, email: &str, password: &str) -> FirstAdmin {
+    let entries = [
+        ("username", username),
+        ("email", email),
+        ("password", password),
+    ];
+    FirstAdmin::read(&Binding::from_entries("admin", entries)).unwrap()
+}
+
+fn root() -> FirstAdmin {
+    secret("admin", "admin@demo.localhost.localdomain", PASSWORD)
+}
+
+const EMAIL: &str = "admin@demo.localhost.localdomain";
+
+#[tokio::test]
+async fn the_administrator_is_ensured_twice_and_made_once() {
+    let app = app::start().await;
+    assert_eq!(ensure(&app.state, &root()).await.unwrap(), Ensured::Created);
+    assert_eq!(
+        ensure(&app.state, &root()).await.unwrap(),
+        Ensured::Unchanged
+    );
+    assert_eq!(app.count("select count(*) from auth.accounts").await, 1);
+    assert_eq!(
+        app.count("select count(*) from auth.outbox").await,
+        0,
+        "nobody is welcomed"
+    );
+    app.log_in(EMAIL, PASSWORD).await.expect(StatusCode::OK);
+    let roles: Vec<String> = sqlx::query_scalar("select roles from auth.accounts")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(roles, ["admin", "customer"]);
+}
+
+#[tokio::test]
+async fn replicas_that_start_together_make_one_administrator() {
+    let app = app::start().await;
+    let mut replicas = JoinSet::new();
+    for _ in 0..4 {
+        let state = app.state.clone();
+        replicas.spawn(async move { ensure(&state, &root()).await.unwrap() });
+    }
+    let ensured = replicas.join_all().await;
+    let created = ensured.iter().filter(|e| **e == Ensured::Created).count();
+    assert_eq!((created, ensured.len()), (1, 4));
+}
+
+#[tokio::test]
+async fn another_password_in_the_secret_is_the_password_and_ends_all_sessions() {
+    let app = app::start().await;
+    ensure(&app.state, &root()).await.unwrap();
+    let session = app.session(EMAIL).await;
+    let changed = secret("admin", EMAIL, "another horse battery");
+    assert_eq!(
+        ensure(&app.state, &changed).await.unwrap(),
+        Ensured::Updated
+    );
+    app.log_in(EMAIL, PASSWORD)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
+    app.log_in(EMAIL, "another horse battery")
+        .await
+        .expect(StatusCode::OK);
+    app.refresh(&session).await.expect(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn another_name_and_address_in_the_secret_change_the_account() {
+    let app = app::start().await;
+    ensure(&app.state, &root()).await.unwrap();
+    let session = app.session(EMAIL).await;
+    let renamed = secret("boss", "boss@example.com", PASSWORD);
+    assert_eq!(
+        ensure(&app.state, &renamed).await.unwrap(),
+        Ensured::Updated
+    );
+    assert_eq!(app.count("select count(*) from auth.accounts").await, 1);
+    app.log_in("boss@example.com", PASSWORD)
+        .await
+        .expect(StatusCode::OK);
+    app.refresh(&session).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_person_who_has_the_address_becomes_the_administrator_of_the_secret() {
+    let app = app::start().await;
+    app.register("mallory", EMAIL).await;
+    let session = app.session(EMAIL).await;
+    let owned = secret("admin", EMAIL, "another horse battery");
+    assert_eq!(ensure(&app.state, &owned).await.unwrap(), Ensured::Updated);
+    app.log_in(EMAIL, PASSWORD)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
+    app.refresh(&session).await.expect(StatusCode::UNAUTHORIZED);
+    app.log_in(EMAIL, "another horse battery")
+        .await
+        .expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_an_account_says_why() {
+    let app = app::start().await;
+    app.register("admin", "ann@example.com").await;
+    let taken = ensure(&app.state, &root()).await.unwrap_err();
+    assert!(matches!(taken, AdminError::Insert(_)), "{taken}");
+    let entries = [
+        ("username", "admin"),
+        ("email", "nobody"),
+        ("password", PASSWORD),
+    ];
+    let Err(refused) = FirstAdmin::read(&Binding::from_entries("admin", entries)) else {
+        panic!("an address that is none was taken");
+    };
+    assert!(refused.to_string().contains("email"), "{refused}");
+}
+
+#[tokio::test]
+async fn tokens_of_the_administrator_say_so() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let app = app::start().await;
+    ensure(&app.state, &root()).await.unwrap();
+    let body: Value = app.log_in(EMAIL, PASSWORD).await.json();
+    let claims = body["access_token"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .nth(1)
+        .unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert_eq!(claims["roles"], serde_json::json!(["admin", "customer"]));
+}

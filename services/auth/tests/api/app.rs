@@ -1,0 +1,146 @@
+//! An auth of one's own.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use auth::{AppState, Hasher, Issuer, LoginTallies, MIGRATOR, Metrics};
+use axum::Router;
+use axum::http::StatusCode;
+use chassis::{Binding, HttpLimits, HttpMetrics, InternalToken, Registry};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use testkit::{Answer, FixedClock, SeededEntropy, TestDb, TestTokens};
+use uuid::Uuid;
+
+pub const ISSUER: &str = "http://demo.localhost";
+pub const AUDIENCE: &str = "demo";
+pub const PASSWORD: &str = "correct horse battery";
+
+pub struct TestApp {
+    pub state: AppState,
+    pub router: Router,
+    pub clock: FixedClock,
+    pub keys: TestTokens,
+    pub pool: PgPool,
+    _db: TestDb,
+}
+
+/// An auth whose Redis is away: most of what it does must not need one.
+pub async fn start() -> TestApp {
+    with_redis(&format!("redis://127.0.0.1:{}/0", testkit::free_port())).await
+}
+
+pub async fn with_redis(redis: &str) -> TestApp {
+    let db = testkit::db(&MIGRATOR).await;
+    let keys = TestTokens::new(ISSUER, AUDIENCE);
+    let binding = Binding::from_entries(
+        "signing-keys",
+        [
+            ("active".to_owned(), keys.kid().to_owned()),
+            (format!("{}.pem", keys.kid()), keys.signing_key_pem()),
+            (
+                "old.pem".to_owned(),
+                TestTokens::default().signing_key_pem(),
+            ),
+        ],
+    );
+    let registry = Registry::new().unwrap();
+    let metrics = Metrics::new(&registry).unwrap();
+    let clock = FixedClock::default();
+    let state = AppState {
+        pool: db.pool.clone(),
+        clock: Arc::new(clock.clone()),
+        entropy: Arc::new(SeededEntropy::default()),
+        hasher: Hasher::new(2, metrics.clone()),
+        tallies: LoginTallies::connect(redis, metrics.clone()).unwrap(),
+        issuer: Arc::new(Issuer {
+            keyring: auth::read_keyring(&binding).unwrap(),
+            name: ISSUER.to_owned(),
+            audience: AUDIENCE.to_owned(),
+        }),
+        internal: InternalToken::new("the internal token"),
+        metrics,
+    };
+    TestApp {
+        router: routed(&state, &registry),
+        pool: db.pool.clone(),
+        state,
+        clock,
+        keys,
+        _db: db,
+    }
+}
+
+fn routed(state: &AppState, registry: &Registry) -> Router {
+    let metrics = HttpMetrics::new(registry).unwrap();
+    let draining = Arc::new(AtomicBool::new(false));
+    chassis::layers(
+        auth::router(state.clone()),
+        HttpLimits::default(),
+        metrics,
+        draining,
+    )
+}
+
+impl TestApp {
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        testkit::post(path).json(body).send(&self.router).await
+    }
+
+    /// Registers and returns the id.
+    pub async fn register(&self, username: &str, email: &str) -> Uuid {
+        let body = json!({"username": username, "email": email, "password": PASSWORD});
+        let answer = self
+            .post("/v1/users/register", &body)
+            .await
+            .expect(StatusCode::CREATED);
+        answer.json::<Value>()["id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    /// Tries to log in.
+    pub async fn log_in(&self, email: &str, password: &str) -> Answer {
+        self.post(
+            "/v1/users/login",
+            &json!({"email": email, "password": password}),
+        )
+        .await
+    }
+
+    /// Tries to log in from somewhere.
+    pub async fn log_in_from(&self, forwarded: &str, email: &str, password: &str) -> Answer {
+        testkit::post("/v1/users/login")
+            .header("x-forwarded-for", forwarded)
+            .json(&json!({"email": email, "password": password}))
+            .send(&self.router)
+            .await
+    }
+
+    /// Logs in and returns the refresh token.
+    pub async fn session(&self, email: &str) -> String {
+        let answer = self.log_in(email, PASSWORD).await.expect(StatusCode::OK);
+        answer.json::<Value>()["refresh_token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    pub async fn refresh(&self, token: &str) -> Answer {
+        self.post("/v1/auth/refresh", &json!({"refresh_token": token}))
+            .await
+    }
+
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+/// The body without what differs between any two answers.
+pub fn words(answer: &Answer) -> Value {
+    let mut body: Value = answer.json();
+    body.as_object_mut().unwrap().remove("request_id");
+    body
+}

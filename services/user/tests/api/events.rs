@@ -1,0 +1,62 @@
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use events::{Event, EventMeta, UserRegistered};
+use outbox::Effects;
+use serde_json::{Value, json};
+use user::Listener;
+use vocabulary::{EventId, UserId};
+
+use crate::app::{self, ANN};
+
+fn registered() -> Event {
+    let time: DateTime<Utc> = "2026-01-31T12:00:00Z".parse().unwrap();
+    let meta = EventMeta::new(EventId::from_uuid(uuid::Uuid::from_u128(1)), time);
+    let said = UserRegistered {
+        user_id: UserId::from_uuid(ANN),
+        username: "ann".to_owned(),
+        email: "ann@example.com".to_owned(),
+    };
+    Event::of(meta, &said).unwrap()
+}
+
+#[tokio::test]
+async fn an_event_makes_the_profile_and_auth_need_not_be_asked() {
+    let app = app::start().await;
+    let mut conn = app.pool.acquire().await.unwrap();
+    Listener::new(&app.state)
+        .apply(&mut conn, &registered())
+        .await
+        .unwrap();
+    app.get(ANN, &app.ann()).await.expect(StatusCode::OK);
+    assert_eq!(app.asked(), 0);
+}
+
+#[tokio::test]
+async fn an_event_that_comes_late_or_twice_undoes_nothing() {
+    let app = app::start().await;
+    app.put(ANN, &app.ann(), &json!({"first_name": "Ann"}))
+        .await
+        .expect(StatusCode::OK);
+    let mut conn = app.pool.acquire().await.unwrap();
+    for _ in 0..2 {
+        Listener::new(&app.state)
+            .apply(&mut conn, &registered())
+            .await
+            .unwrap();
+    }
+    let profile: Value = app.get(ANN, &app.ann()).await.json();
+    assert_eq!(profile["first_name"], "Ann");
+}
+
+#[tokio::test]
+async fn the_room_hears_what_the_table_of_events_says_it_must() {
+    let app = app::start().await;
+    let listener = Listener::new(&app.state);
+    for heard in listener.subjects() {
+        assert!(heard.consumers().contains(&listener.consumer()), "{heard}");
+    }
+    let must = events::EventType::ALL
+        .iter()
+        .filter(|t| t.consumers().contains(&"user"));
+    assert!(must.eq(listener.subjects()));
+}
