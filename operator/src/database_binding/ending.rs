@@ -33,13 +33,13 @@ pub(super) async fn end(
         Ok(valid) => match take_away(ctx, binding, seen, &valid).await {
             Ok(end) => end,
             Err(Stop::Api(error)) => return Err(error),
-            Err(Stop::Server(failure)) => match after_failure(binding, seen, ctx.now(), &failure) {
-                Some(end) => end,
-                None => {
+            Err(Stop::Server(failure)) => {
+                let Some(end) = after_failure(binding, seen, ctx.now(), &failure) else {
                     tell(ctx, binding, failure.reason(), &failure.to_string()).await?;
                     return Err(Error::other(failure));
-                }
-            },
+                };
+                end
+            }
         },
     };
     match end {

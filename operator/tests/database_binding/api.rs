@@ -178,17 +178,17 @@ impl Store {
         (StatusCode::CREATED, self.objects[&path].clone())
     }
 
-    fn patch(&mut self, path: &str, content: &str, patch: &Value) -> (StatusCode, Value) {
-        let (path, status) = match path.strip_suffix("/status") {
+    fn patch(&mut self, target: &str, content: &str, change: &Value) -> (StatusCode, Value) {
+        let (path, status) = match target.strip_suffix("/status") {
             Some(path) => (path, true),
-            None => (path, false),
+            None => (target, false),
         };
         let found = self.objects.get(path).cloned();
         let applied = content == "application/apply-patch+yaml" && !status;
-        let Some(mut object) = found.or_else(|| applied.then(|| patch.clone())) else {
+        let Some(mut object) = found.or_else(|| applied.then(|| change.clone())) else {
             return not_found(path);
         };
-        let wanted = &patch["metadata"];
+        let wanted = &change["metadata"];
         for key in ["uid", "resourceVersion"] {
             if wanted[key].is_string() && wanted[key] != object["metadata"][key] {
                 return refusal(StatusCode::CONFLICT, "Conflict", key);
@@ -199,10 +199,10 @@ impl Store {
                 content, "application/apply-patch+yaml",
                 "statuses are applied"
             );
-            object["status"] = patch["status"].clone();
+            object["status"] = change["status"].clone();
         } else if applied {
             // Children with one manager: what is applied is all there is, but for the status.
-            for (key, value) in patch.as_object().into_iter().flatten() {
+            for (key, value) in change.as_object().into_iter().flatten() {
                 if key != "metadata" {
                     object[key] = value.clone();
                 }
@@ -213,7 +213,7 @@ impl Store {
                 "finalizers are merged"
             );
             assert!(
-                patch.as_object().is_some_and(|patch| patch.len() == 1),
+                change.as_object().is_some_and(|change| change.len() == 1),
                 "only metadata"
             );
             object["metadata"]["finalizers"] = wanted["finalizers"].clone();

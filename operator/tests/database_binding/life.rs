@@ -96,7 +96,7 @@ impl Life {
     /// Lives one step while calls fail, then in peace, and checks what has to be true after it.
     pub async fn stumble(&self, world: &mut World, step: Step) {
         self.happen(world, step).await;
-        for _ in 0..10 {
+        for _ in 0..4 {
             drop(world.once(NAME).await);
         }
         world.chaos.calm();

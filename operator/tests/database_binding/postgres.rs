@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use operator_plan::database_binding::Server;
 
@@ -32,8 +31,8 @@ pub fn postgres() -> &'static Postgres {
 impl Postgres {
     /// Starts another one, for a test that needs its own.
     pub fn start() -> Self {
-        let bin = binaries();
         static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let bin = binaries();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         // In memory where there is such a place: databases come and go hundreds of times here.
         let memory = Path::new("/dev/shm");
@@ -141,7 +140,7 @@ fn keeper(as_root: bool, bin: &Path, data: &Path, folder: &Path) -> Child {
         ""
     };
     let script = format!(
-        "trap '' INT TERM HUP; cat >/dev/null; {stop}{}/pg_ctl -D {} -m immediate stop; rm -rf {}",
+        "trap '' INT TERM HUP; cat >/dev/null; {stop}{}/pg_ctl -D {} -m fast -t 20 stop; rm -rf {}",
         bin.display(),
         data.display(),
         folder.display()
@@ -159,16 +158,4 @@ fn keeper(as_root: bool, bin: &Path, data: &Path, folder: &Path) -> Child {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").port()
-}
-
-/// Polls until `ready` holds, for at most ten seconds.
-pub async fn until(what: &str, mut ready: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ready().await {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{what} did not come true in 10 s"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

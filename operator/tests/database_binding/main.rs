@@ -1,0 +1,9 @@
+//! DatabaseBinding over a real PostgreSQL: scenarios, and the operator killed at every call.
+
+mod api;
+mod chaos;
+mod kill;
+mod life;
+mod postgres;
+mod scenarios;
+mod world;
