@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 
 	"storefront.dev/cluster/internal/components"
 	"storefront.dev/cluster/internal/forward"
+	"storefront.dev/cluster/internal/hold"
 	"storefront.dev/cluster/internal/layout"
 )
 
@@ -44,7 +46,7 @@ func kubectl(c *layout.Cluster, input string, arguments ...string) error {
 
 // unready names what the cluster itself still waits for.
 func unready(ctx context.Context, client kubernetes.Interface, n layout.Node) []string {
-	var problems []string
+	problems := flapping(n)
 	node, err := client.CoreV1().Nodes().Get(ctx, n.Name(), meta.GetOptions{})
 	switch {
 	case err != nil:
@@ -58,6 +60,21 @@ func unready(ctx context.Context, client kubernetes.Interface, n layout.Node) []
 		problems = append(problems, err.Error())
 	case dns.Status.AvailableReplicas == 0 || dns.Status.ObservedGeneration < dns.Generation:
 		problems = append(problems, "CoreDNS is not available")
+	}
+	return problems
+}
+
+// flapping names components that do not run, or came back only a moment ago.
+func flapping(n layout.Node) []string {
+	units, err := hold.Ask(n)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var problems []string
+	for _, unit := range units {
+		if unit.PID == 0 || (unit.Restarts > 0 && time.Since(unit.Since) < 3*time.Second) {
+			problems = append(problems, unit.Name+" does not stay up, see "+n.Cluster.Log(unit.Name))
+		}
 	}
 	return problems
 }

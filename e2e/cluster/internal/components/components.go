@@ -150,10 +150,6 @@ func nodeComponents(n layout.Node, binary string) []hold.Component {
 			"--config=" + n.Path("kubelet.yaml"), "--kubeconfig=" + c.Path("pki", n.Name()+".kubeconfig"),
 			"--hostname-override=" + n.Name(), "--node-ip=" + n.IP(),
 		}},
-		{Name: "kube-proxy", Argv: []string{binary, "kube-proxy",
-			"--kubeconfig=" + c.Path("pki", "proxy.kubeconfig"), "--hostname-override=" + n.Name(),
-			"--proxy-mode=nftables", "--nftables-min-sync-period=200ms", "--cluster-cidr=" + c.PodRange(),
-			"--conntrack-max-per-core=0", // the limit is the machine's, not ours to change
-		}},
+		{Name: "kube-proxy", Argv: []string{binary, "kube-proxy", "--config=" + n.Path("kube-proxy.yaml")}},
 	}
 }

@@ -20,6 +20,9 @@ var cniConfig string
 //go:embed files/kubelet.yaml
 var kubeletConfig string
 
+//go:embed files/kube-proxy.yaml
+var proxyConfig string
+
 // writeConfigs writes every configuration file and returns, by component, what it depends
 // on, so that a change restarts that component.
 func writeConfigs(n layout.Node, images Images) (map[string]string, error) {
@@ -29,6 +32,7 @@ func writeConfigs(n layout.Node, images Images) (map[string]string, error) {
 		"@NODE@", n.Name(),
 		"@PAUSE_IMAGE@", images.Pause,
 		"@POD_SUBNET@", n.PodSubnet(),
+		"@POD_RANGE@", n.Cluster.PodRange(),
 		"@DNS_IP@", n.Cluster.DNSServiceIP(),
 		"@CGROUP_ROOT@", n.CgroupRoot(),
 	)
@@ -41,6 +45,7 @@ func writeConfigs(n layout.Node, images Images) (map[string]string, error) {
 		n.Path("containerd.toml"):           fill.Replace(containerdConfig),
 		n.Path("cni", "10-pods.conflist"):   fill.Replace(cniConfig),
 		n.Path("kubelet.yaml"):              kubelet,
+		n.Path("kube-proxy.yaml"):           fill.Replace(proxyConfig),
 		n.Path("resolv.conf"):               "nameserver " + n.Cluster.DNSServiceIP() + "\n",
 	}
 	for path, content := range files {
@@ -52,5 +57,6 @@ func writeConfigs(n layout.Node, images Images) (map[string]string, error) {
 		"kube-apiserver": auditPolicy,
 		"containerd":     files[n.Path("containerd.toml")],
 		"kubelet":        kubelet,
+		"kube-proxy":     files[n.Path("kube-proxy.yaml")],
 	}, nil
 }
