@@ -4,6 +4,7 @@ mod auth;
 mod binding;
 mod config;
 mod http;
+pub mod precondition;
 mod process;
 mod registry;
 mod serve;
