@@ -1,0 +1,219 @@
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use notification::domain::phrases::Locale;
+use serde_json::Value;
+use testkit::free_port;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, euros, paid, placed, registered};
+use crate::mailpit;
+
+#[tokio::test]
+async fn a_confirmation_arrives_with_both_parts() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    app.hear(&placed(42, euros(1_200))).await;
+    assert_eq!(app.sender(mail.smtp).send_due().await.unwrap(), 1);
+
+    let row = app.row().await;
+    assert_eq!((row.status.as_str(), row.attempts), ("sent", 1));
+    let message = &mail.messages().await[0];
+    assert_eq!(message["MessageID"], format!("{}@demo.localhost", row.id));
+    assert_eq!(message["Subject"], "Your order 2026-000042 at Demo & Söhne");
+    assert_eq!(message["From"]["Address"], "shop@demo.localhost");
+    assert_eq!(message["From"]["Name"], "Demo & Söhne");
+    assert_eq!(message["To"][0]["Address"], "ann@example.com");
+    let (text, html) = (
+        message["Text"].as_str().unwrap(),
+        message["HTML"].as_str().unwrap(),
+    );
+    for part in [
+        "2026-000042",
+        "2 × Blue <mug> (MUG): EUR 24.00",
+        "Total: EUR 24.00",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(
+        html.contains("Blue &lt;mug&gt;") && html.contains("Demo &amp; Söhne"),
+        "{html}"
+    );
+    let headers = mail.headers(message).await;
+    assert_eq!(headers["Auto-Submitted"][0], "auto-generated");
+    assert_eq!(headers["Date"][0], "Sat, 31 Jan 2026 12:00:00 +0000");
+}
+
+#[tokio::test]
+async fn a_german_shop_sends_german() {
+    let (app, mail) = (app::in_language(Locale::De).await, mailpit::start().await);
+    app.hear(&paid(42)).await;
+    app.sender(mail.smtp).send_due().await.unwrap();
+    let message = &mail.messages().await[0];
+    assert_eq!(
+        message["Subject"],
+        "Zahlung für Bestellung 2026-000042 eingegangen"
+    );
+    let text = message["Text"].as_str().unwrap();
+    assert!(
+        text.contains("24,00 EUR") && text.contains("Grüße"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn many_senders_send_each_message_once() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    for n in 1..=40 {
+        app.hear(&placed(n, euros(1_200))).await;
+    }
+    let stop = CancellationToken::new();
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        senders.spawn(app.sender(mail.smtp).run(stop.clone()));
+    }
+    testkit::eventually("all are sent", || async {
+        let unsent = "select count(*) from notification.messages where status <> 'sent'";
+        (app.count(unsent).await == 0).then_some(())
+    })
+    .await;
+    stop.cancel();
+    senders.join_all().await;
+    let messages = mail.messages().await;
+    let ids: BTreeSet<_> = messages
+        .iter()
+        .map(|m| m["MessageID"].to_string())
+        .collect();
+    assert_eq!((messages.len(), ids.len()), (40, 40));
+    let sent = app
+        .state
+        .metrics
+        .sent
+        .with_label_values(&["order_placed"])
+        .get();
+    assert_eq!(sent, 40);
+}
+
+#[tokio::test]
+async fn what_a_killed_sender_had_claimed_is_sent_after_its_claim_has_ended() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    app.hear(&paid(1)).await;
+    // What a process leaves that is killed while it talks to the mail server.
+    sqlx::query(
+        "update notification.messages set status = 'sending', attempts = 1,
+             due_at = due_at + interval '90 seconds'",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let sender = app.sender(mail.smtp);
+    app.clock.advance(TimeDelta::seconds(89));
+    assert_eq!(sender.send_due().await.unwrap(), 0, "its claim holds");
+    app.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(sender.send_due().await.unwrap(), 1);
+    assert_eq!(sender.send_due().await.unwrap(), 0);
+    let row = app.row().await;
+    assert_eq!((row.status.as_str(), row.attempts), ("sent", 2));
+    assert_eq!(mail.messages().await.len(), 1);
+}
+
+#[tokio::test]
+async fn while_the_mail_server_is_away_messages_wait_longer_each_time() {
+    let app = app::start().await;
+    let smtp = free_port();
+    let sender = app.sender(smtp);
+    app.hear(&registered(1, "ann@example.com")).await;
+    for (attempt, least, most) in [(1, 12, 18), (2, 24, 36), (3, 48, 72)] {
+        let now = app.row().await.due_at;
+        sender.send_due().await.unwrap();
+        let row = app.row().await;
+        let pause = (row.due_at - now).num_seconds();
+        assert_eq!((row.status.as_str(), row.attempts), ("queued", attempt));
+        assert!(
+            (least..=most).contains(&pause),
+            "attempt {attempt}: {pause}"
+        );
+        assert!(row.last_error.unwrap().contains("mail server"));
+        assert_eq!(sender.send_due().await.unwrap(), 0, "not before it is due");
+        app.clock.set(row.due_at);
+    }
+    let mail = mailpit::on_port(smtp).await;
+    sender.send_due().await.unwrap();
+    assert_eq!(app.row().await.status, "sent");
+    assert_eq!(mail.messages().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_tenth_failure_is_the_last() {
+    let app = app::start().await;
+    let sender = app.sender(free_port());
+    app.hear(&registered(1, "ann@example.com")).await;
+    for _ in 0..10 {
+        assert_eq!(sender.send_due().await.unwrap(), 1);
+        app.clock.set(app.row().await.due_at);
+    }
+    let row = app.row().await;
+    assert_eq!((row.status.as_str(), row.attempts), ("dead", 10));
+    app.clock.advance(TimeDelta::days(1));
+    assert_eq!(sender.send_due().await.unwrap(), 0);
+    let died = app.state.metrics.died.with_label_values(&["welcome"]).get();
+    assert_eq!(
+        (
+            died,
+            app.state
+                .metrics
+                .failed
+                .with_label_values(&["welcome"])
+                .get()
+        ),
+        (1, 10)
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_address_never_reaches_a_mail_server() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    let sender = app.sender(mail.smtp);
+    let no_addresses = [
+        "nobody",
+        "ann@example.com\r\nBcc: all@example.com",
+        "a b@example.com",
+    ];
+    for (n, address) in (1..).zip(no_addresses) {
+        app.hear(&registered(n, address)).await;
+    }
+    sender.send_due().await.unwrap();
+    let dead = "select count(*) from notification.messages where status = 'dead'";
+    assert_eq!(app.count(dead).await, 3);
+    assert_eq!(mail.messages().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_backlog_is_counted_and_mail_without_a_living_sender_is_buried() {
+    let app = app::start().await;
+    app.hear(&registered(1, "ann@example.com")).await;
+    app.hear(&paid(2)).await;
+    sqlx::query(
+        "update notification.messages set status = 'sending', attempts = 10
+         where template = 'order_paid'",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.clock.advance(TimeDelta::seconds(30));
+    let stop = CancellationToken::new();
+    let mut senders = tokio::task::JoinSet::new();
+    senders.spawn(app.sender(free_port()).run(stop.clone()));
+    let metrics = &app.state.metrics;
+    testkit::eventually("the backlog is counted", || async {
+        let counted = (
+            metrics.waiting.get(),
+            metrics.dead.get(),
+            metrics.oldest_age.get(),
+        );
+        (counted == (1, 1, 30)).then_some(())
+    })
+    .await;
+    stop.cancel();
+    senders.join_all().await;
+    assert_eq!(metrics.died.with_label_values(&["abandoned"]).get(), 1);
+}
