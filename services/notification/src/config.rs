@@ -18,7 +18,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Serve the API, hear events, send mail.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Bring the schema up to date, then exit.
     Migrate(BindingConfig),
     /// Print the OpenAPI document.

@@ -65,22 +65,28 @@ impl DeliveryError {
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tls {
-    None,
-    StartTls,
+    /// Not at all.
+    Off,
+    /// By an upgrade of a plain connection.
+    Upgraded,
+    /// From the first byte.
     Implicit,
 }
 
 impl Tls {
     /// What the binding says, else what the port means.
     fn of(binding: &Binding, port: u16) -> Result<Self, PostmanError> {
-        match (binding.get("tls"), port) {
-            (Some("none"), _) => Ok(Self::None),
-            (Some("starttls"), _) => Ok(Self::StartTls),
-            (Some("implicit"), _) => Ok(Self::Implicit),
-            (Some(other), _) => Err(PostmanError::Tls(other.to_owned())),
-            (None, 465) => Ok(Self::Implicit),
-            (None, 587) => Ok(Self::StartTls),
-            (None, _) => Ok(Self::None),
+        let usual = match port {
+            465 => Self::Implicit,
+            587 => Self::Upgraded,
+            _ => Self::Off,
+        };
+        match binding.get("tls") {
+            None => Ok(usual),
+            Some("none") => Ok(Self::Off),
+            Some("starttls") => Ok(Self::Upgraded),
+            Some("implicit") => Ok(Self::Implicit),
+            Some(other) => Err(PostmanError::Tls(other.to_owned())),
         }
     }
 }
@@ -106,8 +112,8 @@ impl Postman {
             .map_err(|_| PostmanError::From(from.to_owned()))?;
         from.name.get_or_insert_with(|| shop.name.clone());
         let builder = match Tls::of(binding, port)? {
-            Tls::None => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
-            Tls::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
+            Tls::Off => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
+            Tls::Upgraded => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
             Tls::Implicit => AsyncSmtpTransport::<Tokio1Executor>::relay(host)?,
         };
         let builder = match binding.get("username").zip(binding.get("password")) {
@@ -198,10 +204,10 @@ mod tests {
         let plain = Binding::from_entries::<&str, &str>("smtp", []);
         let told = Binding::from_entries("smtp", [("tls", "starttls")]);
         let of = |binding, port| Tls::of(binding, port).unwrap();
-        assert_eq!(of(&plain, 1025), Tls::None);
+        assert_eq!(of(&plain, 1025), Tls::Off);
         assert_eq!(of(&plain, 465), Tls::Implicit);
-        assert_eq!(of(&plain, 587), Tls::StartTls);
-        assert_eq!(of(&told, 1025), Tls::StartTls);
+        assert_eq!(of(&plain, 587), Tls::Upgraded);
+        assert_eq!(of(&told, 1025), Tls::Upgraded);
         let wrong = Binding::from_entries("smtp", [("tls", "yes")]);
         assert!(Tls::of(&wrong, 25).is_err());
     }

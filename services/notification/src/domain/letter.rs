@@ -46,17 +46,15 @@ impl Letter {
         if !self.lines.is_empty() {
             text.push('\n');
         }
-        for line in &self.lines {
-            text.push_str(&format!("  {}: {}\n", line.what, line.amount));
-        }
-        if let Some(total) = &self.total {
-            text.push_str(&format!("\n{}: {}\n", total.what, total.amount));
-        }
+        text.extend(
+            self.lines
+                .iter()
+                .map(|line| format!("  {}: {}\n", line.what, line.amount)),
+        );
+        let total = self.total.iter();
+        text.extend(total.map(|total| format!("\n{}: {}\n", total.what, total.amount)));
         let signature = fill(phrases.signature, &[("shop", &shop.name)]);
-        text.push_str(&format!(
-            "\n{} {}\n\n{signature}\n",
-            phrases.visit, shop.url
-        ));
+        text.extend([format!("\n{} {}\n\n{signature}\n", phrases.visit, shop.url)]);
         text
     }
 
