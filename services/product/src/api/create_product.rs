@@ -1,0 +1,61 @@
+//! `POST /v1/products`
+
+use axum::extract::State;
+use axum::http::header::{ETAG, LOCATION};
+use axum::response::{IntoResponse, Response};
+use chassis::{Caller, Json, Problem, precondition};
+use http::StatusCode;
+use vocabulary::ProductId;
+
+use super::{ListingBody, ProductView, uncommitted};
+use crate::domain::listing::Product;
+use crate::state::AppState;
+use crate::store::catalogue;
+
+/// Add a product
+///
+/// It starts without stock: count it with `PUT /v1/products/{id}/stock`.
+#[utoipa::path(
+    post, path = "/v1/products", operation_id = "create_product", tag = "products",
+    security(("bearer" = [])), request_body = ListingBody,
+    responses(
+        (status = 201, description = "The product", body = ProductView,
+         headers(("Location" = String, description = "Where it is"))),
+        (status = 401, description = "No valid token", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 403, description = "Not an administrator", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 409, description = "The SKU is taken", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 422, description = "Fields are not valid", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn handler(
+    State(app): State<AppState>,
+    caller: Caller,
+    Json(body): Json<ListingBody>,
+) -> Result<Response, Problem> {
+    caller.require_role("admin")?;
+    let now = app.clock.now();
+    let product = Product {
+        id: ProductId::mint(now, &*app.entropy),
+        listing: body.listing()?,
+        available: 0,
+        version: 1,
+    };
+    let mut tx = app.begin().await?;
+    catalogue::ensure_categories(&mut tx, &[&product.listing.category]).await?;
+    catalogue::insert(&mut tx, &product, now).await?;
+    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    let headers = [
+        (LOCATION, format!("/v1/products/{}", product.id.as_uuid())),
+        (ETAG, precondition::etag(product.version)),
+    ];
+    Ok((
+        StatusCode::CREATED,
+        headers,
+        Json(ProductView::from(&product)),
+    )
+        .into_response())
+}

@@ -1,0 +1,78 @@
+//! `GET /v1/products`
+
+use axum::extract::State;
+use chassis::{Json, Problem, Query};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use vocabulary::{Page, PageRequest};
+
+use super::ProductView;
+use crate::state::AppState;
+use crate::store::search::{self, Hit, Place, Window};
+
+/// Longest search text, in characters.
+const MAX_WORDS: usize = 200;
+
+/// What to look for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Words to search for; a typing mistake is forgiven where nothing else is found.
+    #[serde(default)]
+    q: String,
+    /// Slug of a category; what is below it counts too.
+    category: Option<String>,
+    #[serde(flatten)]
+    #[param(ignore)]
+    page: PageRequest,
+}
+
+/// Find products
+///
+/// Without words: oldest first. With words: best first.
+#[utoipa::path(
+    get, path = "/v1/products", operation_id = "list_products", tag = "products",
+    params(Filter, PageRequest),
+    responses(
+        (status = 200, description = "A page of products", body = Page<ProductView>),
+        (status = 400, description = "The query is not valid", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn handler(
+    State(app): State<AppState>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Page<ProductView>>, Problem> {
+    let words = filter.q.trim();
+    if words.chars().count() > MAX_WORDS {
+        return Err(bad_query("q", "at most 200 characters"));
+    }
+    let after = filter.page.position::<(bool, Place)>();
+    let after = after.map_err(|error| bad_query("cursor", &error.to_string()))?;
+    let window = Window {
+        category: filter.category.as_deref(),
+        after: after.map(|(_, place)| place),
+        rows: filter.page.rows(),
+    };
+    let mut conn = app.acquire().await?;
+    // A page goes on in the way in which its list began.
+    let mut by_likeness = after.is_some_and(|(likeness, _)| likeness);
+    let mut hits: Vec<Hit> = match (words, by_likeness) {
+        ("", _) => search::all(&mut conn, window).await?,
+        (words, true) => search::by_likeness(&mut conn, words, window).await?,
+        (words, false) => search::by_words(&mut conn, words, window).await?,
+    };
+    if hits.is_empty() && !words.is_empty() && after.is_none() {
+        by_likeness = true;
+        hits = search::by_likeness(&mut conn, words, window).await?;
+    }
+    let page = Page::of(hits, &filter.page, |hit| (by_likeness, hit.place()));
+    let page = page.map_err(|error| Problem::internal(&error))?;
+    Ok(Json(page.map(|hit| ProductView::from(&hit.product))))
+}
+
+fn bad_query(field: &str, message: &str) -> Problem {
+    let title = "The query is not valid";
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", title).field(field, message)
+}

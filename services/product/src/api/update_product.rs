@@ -1,0 +1,62 @@
+//! `PUT /v1/products/{id}`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+use chassis::{Caller, Json, Path, Problem, precondition};
+use vocabulary::ProductId;
+
+use super::{ListingBody, ProductView, uncommitted};
+use crate::state::AppState;
+use crate::store::catalogue;
+
+/// Rewrite a product
+///
+/// With `If-Match`, only if nobody has changed it since it was read. Stock stays as it is.
+#[utoipa::path(
+    put, path = "/v1/products/{id}", operation_id = "update_product", tag = "products",
+    security(("bearer" = [])), request_body = ListingBody,
+    params(
+        ("id" = ProductId, Path, description = "Id of the product"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of what was read"),
+    ),
+    responses(
+        (status = 200, description = "The product as it is now", body = ProductView,
+         headers(("ETag" = String, description = "For `If-Match`"))),
+        (status = 401, description = "No valid token", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 403, description = "Not an administrator", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 404, description = "No such product", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 409, description = "The SKU is taken", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 412, description = "Changed since it was read", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 422, description = "Fields are not valid", body = Problem,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn handler(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<ProductId>,
+    headers: HeaderMap,
+    Json(body): Json<ListingBody>,
+) -> Result<Response, Problem> {
+    caller.require_role("admin")?;
+    let listing = body.listing()?;
+    let mut tx = app.begin().await?;
+    let version = catalogue::lock(&mut tx, id).await?;
+    let version = version.ok_or_else(Problem::not_found)?;
+    precondition::check(&headers, version)?;
+    catalogue::ensure_categories(&mut tx, &[&listing.category]).await?;
+    catalogue::update(&mut tx, id, &listing, app.clock.now()).await?;
+    let product = catalogue::find(&mut tx, id).await?;
+    let product = product.ok_or_else(Problem::not_found)?;
+    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    app.cards.drop_all(&[id]).await;
+    let etag = [(ETAG, precondition::etag(product.version))];
+    Ok((etag, Json(ProductView::from(&product))).into_response())
+}

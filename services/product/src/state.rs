@@ -1,0 +1,63 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use chassis::{InternalToken, Problem, Verifier};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Transaction};
+use vocabulary::{Clock, Entropy};
+
+use crate::cards::Cards;
+use crate::metrics::Metrics;
+
+/// The parts of a running process. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The room's own database.
+    pub pool: PgPool,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Checks bearer tokens.
+    pub verifier: Arc<Verifier>,
+    /// What our own services show.
+    pub internal: InternalToken,
+    /// Cards of products, remembered for a while.
+    pub cards: Cards,
+    /// Series.
+    pub metrics: Metrics,
+}
+
+impl AppState {
+    /// A connection; 503 when the database has none to give.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Problem> {
+        self.pool
+            .acquire()
+            .await
+            .map_err(|error| no_database(&error))
+    }
+
+    /// A transaction; 503 when the database has none to give.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
+        self.pool.begin().await.map_err(|error| no_database(&error))
+    }
+}
+
+fn no_database(error: &sqlx::Error) -> Problem {
+    tracing::warn!(%error, "no database connection");
+    Problem::unavailable(1)
+}
+
+impl FromRef<AppState> for InternalToken {
+    fn from_ref(app: &AppState) -> Self {
+        app.internal.clone()
+    }
+}
+
+impl FromRef<AppState> for Arc<Verifier> {
+    fn from_ref(app: &AppState) -> Self {
+        Arc::clone(&app.verifier)
+    }
+}

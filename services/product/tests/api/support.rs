@@ -1,0 +1,110 @@
+//! A running product room, and what its callers send.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use chassis::{InternalToken, Registry};
+use product::{AppState, Cards, MIGRATOR, Metrics};
+use serde_json::{Value, json};
+use testkit::{Answer, FixedClock, Redis, SeededEntropy, TestDb, TestTokens, post, put};
+use uuid::Uuid;
+
+pub const INTERNAL: &str = "a-shared-internal-token";
+
+pub struct Room {
+    pub app: AppState,
+    pub router: Router,
+    pub clock: Arc<FixedClock>,
+    pub tokens: TestTokens,
+    pub redis: Redis,
+    pub db: TestDb,
+}
+
+pub async fn room() -> Room {
+    let db = testkit::db(&MIGRATOR).await;
+    let redis = testkit::redis().await;
+    let tokens = TestTokens::new("https://shop.test", "demo");
+    let clock = Arc::new(FixedClock::at("2026-11-24T12:00:00Z"));
+    let metrics = Metrics::new(&Registry::new().unwrap()).unwrap();
+    let app = AppState {
+        pool: db.pool.clone(),
+        clock: clock.clone(),
+        entropy: Arc::new(SeededEntropy::new(7)),
+        verifier: tokens.verifier(),
+        internal: InternalToken::new(INTERNAL),
+        cards: Cards::connect(&redis.url(), metrics.clone()).unwrap(),
+        metrics,
+    };
+    let router = product::router(app.clone());
+    Room {
+        app,
+        router,
+        clock,
+        tokens,
+        redis,
+        db,
+    }
+}
+
+impl Room {
+    pub fn admin(&self) -> String {
+        self.tokens.admin(Uuid::from_u128(1))
+    }
+
+    pub fn customer(&self) -> String {
+        self.tokens.customer(Uuid::from_u128(2))
+    }
+
+    /// A product with some pieces of it on the shelf.
+    pub async fn shelve(&self, sku: &str, on_hand: i64) -> Uuid {
+        let body = json!({
+            "sku": sku, "title": format!("Thing {sku}"), "category": "things",
+            "prices": [{ "minor": 1_000, "currency": "EUR" }]
+        });
+        let call = post("/v1/products").bearer(&self.admin()).json(&body);
+        let made: Value = call
+            .send(&self.router)
+            .await
+            .expect(StatusCode::CREATED)
+            .json();
+        let id: Uuid = made["id"].as_str().unwrap().parse().unwrap();
+        let stock = put(&format!("/v1/products/{id}/stock"));
+        let stock = stock
+            .bearer(&self.admin())
+            .json(&json!({ "on_hand": on_hand }));
+        stock.send(&self.router).await.expect(StatusCode::OK);
+        id
+    }
+
+    pub async fn reserve(&self, id: Uuid, items: &[(Uuid, u32)]) -> Answer {
+        let items: Vec<Value> = items
+            .iter()
+            .map(|(product, quantity)| json!({ "product_id": product, "quantity": quantity }))
+            .collect();
+        let body = json!({ "items": items, "currency": "EUR", "ttl_secs": 600 });
+        let call = put(&format!("/internal/v1/reservations/{id}"));
+        call.bearer(INTERNAL).json(&body).send(&self.router).await
+    }
+
+    pub async fn claim(&self, id: Uuid, order: Uuid) -> Answer {
+        let call = post(&format!("/internal/v1/reservations/{id}/claim")).bearer(INTERNAL);
+        call.json(&json!({ "order_id": order }))
+            .send(&self.router)
+            .await
+    }
+
+    pub async fn release(&self, id: Uuid) -> Answer {
+        let call = post(&format!("/internal/v1/reservations/{id}/release")).bearer(INTERNAL);
+        call.send(&self.router).await
+    }
+
+    /// Pieces on hand and promised, as the table says.
+    pub async fn stock(&self, product: Uuid) -> (i64, i64) {
+        sqlx::query_as("select on_hand, reserved from product.stock where product_id = $1")
+            .bind(product)
+            .fetch_one(&self.db.pool)
+            .await
+            .unwrap()
+    }
+}
