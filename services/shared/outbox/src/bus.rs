@@ -71,8 +71,9 @@ pub(crate) async fn ensure_stream(context: &Context) -> Result<Stream, OutboxErr
         .on_bus("ensure the stream")
 }
 
-/// A message on loan is lent again if it is not acknowledged within this time.
-const ACK_WAIT: Duration = Duration::from_secs(30);
+/// A message on loan is lent again if it is not acknowledged within this time; its consumer says in
+/// time that it is still at it. Short, because what a killed consumer had on loan waits this long.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Messages on loan to one consumer.
 const ON_LOAN: i64 = 256;
 

@@ -82,7 +82,7 @@ where
                 "{what} interrupted"
             );
         }
-        if started.elapsed() > Duration::from_secs(30) {
+        if started.elapsed() > Duration::from_secs(5) {
             pause = Duration::from_millis(100);
         }
         tokio::select! {

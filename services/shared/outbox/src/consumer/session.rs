@@ -1,8 +1,9 @@
 //! One session with the bus: from getting the lock until something breaks.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{AckKind, Message};
 use events::{DecodeError, Event};
@@ -22,7 +23,14 @@ use crate::leader::{connected, lead, timed};
 use crate::relay::receipts::{self, Receipt};
 
 /// How often the stream is told that a message is still being worked on.
-const PROGRESS: Duration = Duration::from_secs(10);
+const PROGRESS: Duration = Duration::from_secs(3);
+/// How often it is looked whether the bus has been away.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long the stream's confirmation of an acknowledgement is waited for.
+const CONFIRM: Duration = Duration::from_secs(1);
+/// What is handed back comes again after this time: by then the request that it would otherwise
+/// come back to is closed.
+const HAND_BACK: Duration = Duration::from_millis(300);
 /// What is being applied at shutdown may take this long to end.
 const LAST_EFFECTS: Duration = Duration::from_secs(4);
 
@@ -44,10 +52,23 @@ pub async fn run<E: Effects>(
     let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);
     let durable = durable(name, &stream, born).await?;
     tracing::info!(consumer = name, "consuming");
-    tokio::select! {
-        result = watch(consumer, &mut conn, &stream, born) => result,
-        result = pull(consumer, &durable, shutdown) => result,
-    }
+    // Whichever ends first ends the other, which then hands back what it has on loan.
+    let ending = shutdown.child_token();
+    let watching = async {
+        let result = tokio::select! {
+            result = watch(consumer, &mut conn, &stream, born) => result,
+            () = ending.cancelled() => Ok(()),
+        };
+        ending.cancel();
+        result
+    };
+    let pulling = async {
+        let result = pull(consumer, &durable, &ending).await;
+        ending.cancel();
+        result
+    };
+    let (watched, pulled) = tokio::join!(watching, pulling);
+    watched.and(pulled)
 }
 
 /// Makes or updates the durable consumer. One that has seen more than the stream holds belongs to a
@@ -133,8 +154,9 @@ struct Loan {
 async fn pull<E: Effects>(
     consumer: &Consumer<E>,
     durable: &PullConsumer,
-    shutdown: &CancellationToken,
+    ending: &CancellationToken,
 ) -> Result<(), OutboxError> {
+    let connects = consumer.bus.statistics().connects.load(Ordering::Relaxed);
     let mut messages = durable
         .stream()
         .max_messages_per_batch(64)
@@ -146,14 +168,18 @@ async fn pull<E: Effects>(
     let permits = Semaphore::new(consumer.options.concurrency);
     let mut lanes = Lanes::default();
     let mut working = FuturesUnordered::new();
-    let mut progress = interval(PROGRESS);
-    loop {
+    let (mut progress, mut look) = (interval(PROGRESS), interval(LOOK));
+    let result = loop {
         tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = ending.cancelled() => break Ok(()),
             // Bounded by max_ack_pending: the stream lends no more.
             next = messages.next() => {
-                let Some(message) = next else { return Err(OutboxError::TimedOut("pull")) };
-                let Some(loan) = read(consumer, message.on_bus("pull")?).await else { continue };
+                let message = match next {
+                    Some(Ok(message)) => message,
+                    Some(Err(error)) => break Err(error).on_bus("pull"),
+                    None => break Err(OutboxError::TimedOut("pull")),
+                };
+                let Some(loan) = read(consumer, message).await else { continue };
                 let lane = loan.event.aggregate.clone();
                 if let Some(loan) = lanes.enter(&lane, loan) {
                     working.push(work(consumer, &permits, loan));
@@ -169,16 +195,35 @@ async fn pull<E: Effects>(
                     acknowledge(&loan.message, AckKind::Progress).await;
                 }
             }
+            // The request that was open is gone with the old connection: start anew at once
+            // instead of missing heartbeats.
+            _ = look.tick() => {
+                if consumer.bus.statistics().connects.load(Ordering::Relaxed) != connects {
+                    tracing::info!("the bus was away");
+                    break Ok(());
+                }
+            }
+        }
+    };
+    // No new work; what was begun may end, the rest goes back at once.
+    let last = async { while working.next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_EFFECTS, last).await;
+    for loan in lanes.waiting() {
+        acknowledge(&loan.message, AckKind::Nak(Some(HAND_BACK))).await;
+    }
+    hand_back(&mut messages).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), consumer.bus.flush()).await;
+    result
+}
+
+/// Gives back what has arrived and was not looked at: otherwise it would be on loan to nobody.
+async fn hand_back(messages: &mut pull::Stream) {
+    for _ in 0..512 {
+        match tokio::time::timeout(Duration::from_millis(50), messages.next()).await {
+            Ok(Some(Ok(message))) => acknowledge(&message, AckKind::Nak(Some(HAND_BACK))).await,
+            Ok(Some(Err(_)) | None) | Err(_) => return,
         }
     }
-    // No new work; what was begun may end, the rest goes back at once.
-    let ending = async { while working.next().await.is_some() {} };
-    let _ = tokio::time::timeout(LAST_EFFECTS, ending).await;
-    for loan in lanes.waiting() {
-        acknowledge(&loan.message, AckKind::Nak(None)).await;
-    }
-    let _ = tokio::time::timeout(Duration::from_secs(1), consumer.bus.flush()).await;
-    Ok(())
 }
 
 /// The event in a message. What is not for this build is dropped here.
@@ -219,16 +264,17 @@ async fn work<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, loan: Loa
         ending = apply::settle(consumer, permits, &event) => ending,
         () = keep => unreachable!("progress is reported for ever"),
     };
+    send_receipt(consumer, &event).await;
     let kind = if ending == Ending::Dead {
         AckKind::Term
     } else {
         AckKind::Ack
     };
     // Committed: if the acknowledgement is lost, the message comes again and is a duplicate.
-    if let Err(error) = message.double_ack_with(kind).await {
-        tracing::warn!(error, "acknowledgement not confirmed");
+    let ack = tokio::time::timeout(CONFIRM, message.double_ack_with(kind)).await;
+    if !matches!(ack, Ok(Ok(()))) {
+        tracing::info!("acknowledgement not confirmed");
     }
-    send_receipt(consumer, &event).await;
     event.aggregate
 }
 
