@@ -30,10 +30,20 @@ kubernetes() {
   go build "${BUILD[@]}" -ldflags "-s -w $stamp" -o "$NEXT" ./cmd/kubernetes
 }
 program() { go build "${BUILD[@]}" -ldflags "-s -w" -o "$NEXT" ./cmd/cluster; }
-# module PACKAGE@VERSION: `go install` names the file itself, hence the folder.
+# Helm judges a chart by the Kubernetes version that it was linked with; without one it
+# believes in v1.20 and refuses ours.
+helm() {
+  local minor=${KUBERNETES#v1.} at=helm.sh/helm/v3 flags=()
+  minor=${minor%%.*}
+  for package in chartutil lint/rules; do
+    flags+=("-X $at/pkg/$package.k8sVersionMajor=1 -X $at/pkg/$package.k8sVersionMinor=$minor")
+  done
+  module "$at/cmd/helm@$HELM_VERSION" "-X $at/internal/version.version=$HELM_VERSION ${flags[*]}"
+}
+# module PACKAGE@VERSION [LINKER FLAGS]: `go install` names the file itself, hence the folder.
 module() {
   local dir; dir=$(mktemp -d "$BIN/.install.XXXXXX")
-  GOBIN=$dir go install "${BUILD[@]}" -ldflags "-s -w" "$1"
+  GOBIN=$dir go install "${BUILD[@]}" -ldflags "-s -w ${2-}" "$1"
   mv "$dir"/* "$NEXT" && rmdir "$dir"
 }
 sources() { find go.mod go.sum "$@" -type f | sort | xargs sha256sum | sha256sum; }
@@ -51,4 +61,4 @@ if wanted cluster; then build cluster "$(program_sources)" program; fi
 if wanted coredns; then build coredns "$COREDNS_VERSION" module "github.com/coredns/coredns@$COREDNS_VERSION"; fi
 if wanted nats-server; then build nats-server "$NATS_VERSION" module "github.com/nats-io/nats-server/v2@$NATS_VERSION"; fi
 if wanted mailpit; then build mailpit "$MAILPIT_VERSION" module "github.com/axllent/mailpit@$MAILPIT_VERSION"; fi
-if wanted helm; then build helm "$HELM_VERSION" module "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"; fi
+if wanted helm; then build helm "$HELM_VERSION for $KUBERNETES" helm; fi
