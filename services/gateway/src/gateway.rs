@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gateway_routes::{ObjectName, Objects};
@@ -51,6 +51,7 @@ impl Gateway {
             published: served,
             phase: phase_seen,
             drain,
+            started: Instant::now(),
             progress: (0..workers).map(|_| Progress::default()).collect(),
         });
         let publisher = Publisher::new(name, sender, shared.clone())?;

@@ -62,6 +62,15 @@ impl Problem {
         }
     }
 
+    /// Ends the connection with the answer.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        Self {
+            closes: true,
+            ..self
+        }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

@@ -14,10 +14,19 @@ use crate::worker::Shared;
 /// The admin routes.
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(shared)
+}
+
+/// This runtime turns, since it answers; the workers say so themselves.
+async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.is_alive() {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "a worker is stuck\n").into_response()
+    }
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {

@@ -11,7 +11,7 @@ use gateway_routes::api::{Gateway, HTTPRoute};
 use gateway_routes::{ObjectName, Objects, Scope, certificate_names};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::ApiResource;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
@@ -131,6 +131,12 @@ fn snapshot<K>(seen: &Seen<K>) -> Option<Vec<Arc<K>>> {
         .then(|| kind.live.values().cloned().collect())
 }
 
+/// Whether only the status differs: the operator writes it, and routing does not read it. Kinds
+/// without a generation are always taken as new.
+fn says_the_same(known: &ObjectMeta, new: &ObjectMeta) -> bool {
+    new.generation.is_some() && (&known.generation, &known.uid) == (&new.generation, &new.uid)
+}
+
 /// Decodes, or gives nothing: then what was seen before stays.
 fn strict<K: DeserializeOwned>(object: &DynamicObject) -> Option<K> {
     let value = serde_json::to_value(object).ok()?;
@@ -199,7 +205,7 @@ impl Context {
         seen
     }
 
-    fn take<K>(
+    fn take<K: Resource<DynamicType = ()>>(
         &self,
         kind: &'static str,
         store: &Seen<K>,
@@ -229,6 +235,10 @@ impl Context {
             Event::Apply(mut object) => {
                 object.metadata.managed_fields = None;
                 let name = object.name_any();
+                let known = seen.live.get(&name);
+                if known.is_some_and(|known| says_the_same(known.meta(), &object.metadata)) {
+                    return;
+                }
                 if let Some(object) = self.decoded(kind, &name, decode(&object)) {
                     seen.live.insert(name, object);
                     self.changed.notify_one();

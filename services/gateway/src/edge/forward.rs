@@ -65,9 +65,11 @@ pub(super) async fn forward(
         deadline: whole.map(|whole| started + whole),
         each: rule.backend_timeout.or(None),
     };
-    let answer = upstream::send(worker, &addresses, outgoing, patience)
-        .await
-        .map_err(refuse)?;
+    let answer = upstream::send(worker, &addresses, outgoing, patience).await;
+    let answer = answer.map_err(|error| match error {
+        SendError::TimedOut if !upload.is_done() => refuse(SendError::ClientSlow),
+        error => refuse(error),
+    })?;
     let mut response = answer.response;
     exchange.answered_by(answer.lease.endpoint.address);
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -172,6 +174,10 @@ fn refuse(error: SendError) -> Problem {
         SendError::TimedOut => {
             let title = "The backend did not answer in time";
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "backend_timeout", title)
+        }
+        SendError::ClientSlow => {
+            let title = "The request did not come in time";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", title).closing()
         }
         SendError::BodyTooLarge => Problem::too_large(),
         SendError::ClientGone => Problem::malformed("The request body broke off"),

@@ -63,6 +63,8 @@ pub enum SendError {
     Broken,
     /// The time was up.
     TimedOut,
+    /// The time was up while the client was still sending.
+    ClientSlow,
     /// The client's body was larger than allowed.
     BodyTooLarge,
     /// The client's body broke off.

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gateway_routes::ObjectName;
 use http::Method;
@@ -60,6 +60,8 @@ pub struct Shared {
     pub phase: watch::Receiver<Phase>,
     /// How long connections of a listener that is gone may go on.
     pub drain: Duration,
+    /// When the process began.
+    pub started: Instant,
     /// What each worker has reached.
     pub progress: Vec<Progress>,
 }
@@ -69,9 +71,30 @@ pub struct Shared {
 pub struct Progress {
     applied: AtomicU64,
     unbound: AtomicUsize,
+    beat: AtomicU64,
 }
 
+/// A worker that has not turned its loop for so long is stuck or dead.
+const STUCK: Duration = Duration::from_secs(15);
+
 impl Shared {
+    /// Whether every worker's loop turns.
+    pub fn is_alive(&self) -> bool {
+        let now = self.started.elapsed().as_secs();
+        let last = |progress: &Progress| progress.beat.load(Ordering::Relaxed);
+        self.progress
+            .iter()
+            .all(|progress| now.saturating_sub(last(progress)) <= STUCK.as_secs())
+    }
+
+    /// Worker number `index` turned its loop.
+    fn beat(&self, index: usize) {
+        let now = self.started.elapsed().as_secs();
+        if let Some(progress) = self.progress.get(index) {
+            progress.beat.store(now, Ordering::Relaxed);
+        }
+    }
+
     /// Why no traffic should come here, if so.
     pub fn not_ready(&self) -> Option<&'static str> {
         if *self.phase.borrow() > Phase::Serving {

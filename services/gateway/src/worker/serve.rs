@@ -68,6 +68,7 @@ impl Listeners {
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.worker.log.flush();
+                    shared.beat(self.index);
                     if ticks.is_multiple_of(SWEEP) {
                         self.worker.endpoints.sweep();
                     }
@@ -78,7 +79,7 @@ impl Listeners {
         self.open.values().for_each(CancellationToken::cancel);
         let worker = &self.worker;
         tokio::select! {
-            () = emptied(worker) => {}
+            () = emptied(worker, self.index) => {}
             _ = phase.wait_for(|phase| *phase == Phase::Cut) => {
                 tracing::warn!(open = worker.live.get(), "out of time, connections are cut");
             }
@@ -128,12 +129,15 @@ impl Listeners {
     }
 }
 
-async fn emptied(worker: &Worker) {
+async fn emptied(worker: &Worker, index: usize) {
     let mut flush = tokio::time::interval(TICK);
     while worker.live.get() > 0 {
         tokio::select! {
             () = worker.one_less.notified() => {}
-            _ = flush.tick() => worker.log.flush(),
+            _ = flush.tick() => {
+                worker.log.flush();
+                worker.shared.beat(index);
+            }
         }
     }
 }

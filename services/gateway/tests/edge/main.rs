@@ -21,3 +21,4 @@ mod timeouts;
 mod tls;
 mod tokens;
 mod upgrade;
+mod watch;

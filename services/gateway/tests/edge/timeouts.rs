@@ -41,3 +41,22 @@ async fn a_slow_backend_is_answered_for_in_time() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_body_is_told_so() {
+    let (rig, _backend) = Rig::simple(&["--request-timeout-secs", "1"]).await;
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", rig.port))
+        .await
+        .expect("connected");
+    let head = "POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 10\r\n\r\nhello";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
+        .await
+        .expect("sent");
+    let mut answer = String::new();
+    let reading = tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer);
+    let read = tokio::time::timeout(Duration::from_secs(5), reading).await;
+    assert!(
+        read.is_ok() && answer.starts_with("HTTP/1.1 408"),
+        "{answer}"
+    );
+}

@@ -56,6 +56,7 @@ fn a_route_says_why_it_is_not_attached() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of it is the table of cases")]
 fn a_route_must_share_a_hostname_and_be_allowed() {
     let listener = |more: &str| format!("[{{name: http, port: 80, protocol: HTTP, {more}}}]");
     let cases = [

@@ -220,6 +220,9 @@ fn host_rank(pattern: &str, host: &str) -> Option<(bool, usize)> {
     }
 }
 
+/// What decides a tie, smallest first: age, route, rule, match.
+type Tie = (u8, usize, usize, usize);
+
 /// What ranks a match, greatest first.
 type Rank = ((bool, usize), bool, usize, bool, usize, usize);
 
@@ -292,7 +295,7 @@ proptest! {
         }).collect();
         let table = compile(built);
         for asked in &requests {
-            let mut best: Option<(Rank, (u8, usize, usize, usize), usize)> = None;
+            let mut best: Option<(Rank, Tie, usize)> = None;
             for (number, (hosts, rules, created)) in routes.iter().enumerate() {
                 let hosts: Vec<&str> = hosts.iter().copied().filter(|host| !host.is_empty()).collect();
                 let patterns = if hosts.is_empty() { vec![""] } else { hosts };
