@@ -22,7 +22,7 @@ create table orders.checkouts (
     created_at timestamptz not null,
     updated_at timestamptz not null,
     constraint checkouts_stage check (stage in ('started', 'reserved', 'authorised', 'placed', 'voiding', 'releasing', 'failed')),
-    constraint checkouts_frozen check (frozen is not null or stage in ('started', 'releasing', 'failed')),
+    constraint checkouts_frozen check (frozen is not null or stage in ('started', 'voiding', 'releasing', 'failed')),
     constraint checkouts_refusal check ((refusal is not null) = (stage in ('voiding', 'releasing', 'failed'))),
     constraint checkouts_attempts check (attempts >= 0)
 ) with (fillfactor = 70);

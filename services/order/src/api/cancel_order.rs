@@ -1,0 +1,52 @@
+//! `POST /v1/orders/{id}/cancel`: the owner does not want it any more. Asking again changes nothing.
+
+use axum::extract::State;
+use chassis::{Caller, Json, Path, Problem};
+use vocabulary::OrderId;
+
+use super::get_order::owner;
+use super::{OrderView, uncommitted};
+use crate::SCHEMA;
+use crate::domain::order::Change;
+use crate::state::AppState;
+use crate::store::orders;
+
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{id}/cancel",
+    tag = "orders",
+    operation_id = "cancel_order",
+    params(("id" = OrderId, Path, description = "Id of the order")),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The order, cancelled; money and stock go back", body = OrderView),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such order, or somebody else's", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn handler(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<OrderId>,
+) -> Result<Json<OrderView>, Problem> {
+    let now = app.clock.now();
+    let owner = owner(&caller);
+    let mut tx = app.begin().await?;
+    let told = orders::lock(&mut tx, id, owner).await?;
+    let told = told.ok_or_else(Problem::not_found)?;
+    let cancelled = match told.order.clone().cancel(now) {
+        Change::Already(_) => return Ok(Json(told.into())),
+        Change::Moved(order, cancelled) => {
+            orders::reach(&mut tx, &order, now).await?;
+            cancelled
+        }
+    };
+    let appended = outbox::append(&mut tx, SCHEMA, app.meta(now), &cancelled).await;
+    appended.map_err(|error| Problem::internal(&error))?;
+    let told = orders::find(&mut tx, id, owner).await?;
+    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    app.metrics.cancelled.with_label_values(&["owner"]).inc();
+    tracing::info!(order = %id, "order cancelled");
+    told.map(|told| Json(told.into()))
+        .ok_or_else(Problem::not_found)
+}

@@ -1,0 +1,76 @@
+//! Every series of this room.
+
+use chassis::Registry;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
+
+/// The series; clones share.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Orders placed. Panel "Orders".
+    pub placed: IntCounter,
+    /// Orders paid. Panel "Orders".
+    pub paid: IntCounter,
+    /// Orders cancelled, by whom: owner, payment. Panel "Orders". Alert: payment above zero.
+    pub cancelled: IntCounterVec,
+    /// Checkouts that are neither placed nor failed. Panel "Checkout".
+    pub open: IntGauge,
+    /// Age of the oldest open checkout. Alert: above five minutes (a peer is away, and stock or money is held).
+    pub oldest_open: IntGauge,
+    /// Ends of checkouts: placed, or the reason of the refusal. Panel "Checkout". Alert: checkout_abandoned above zero.
+    pub outcomes: IntCounterVec,
+    /// Checkouts that were taken over from an owner that died or was waiting for a peer. Panel "Checkout".
+    pub resumed: IntCounter,
+    /// Commands of checkouts by outcome: done, refused, unavailable. Panel "Checkout".
+    pub commands: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers the series.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| registry.register(IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| registry.register(IntGauge::new(name, help)?);
+        let by = |name: &str, help: &str, labels: &[&str]| {
+            registry.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let metrics = Self {
+            placed: counter("shop_orders_placed_total", "Orders placed")?,
+            paid: counter("shop_orders_paid_total", "Orders paid")?,
+            cancelled: by(
+                "shop_orders_cancelled_total",
+                "Orders cancelled, by whom",
+                &["by"],
+            )?,
+            open: gauge("shop_checkouts_open", "Checkouts neither placed nor failed")?,
+            oldest_open: gauge(
+                "shop_checkouts_oldest_open_age_seconds",
+                "Age of the oldest open checkout",
+            )?,
+            outcomes: by(
+                "shop_checkout_outcomes_total",
+                "Ends of checkouts, by outcome",
+                &["outcome"],
+            )?,
+            resumed: counter("shop_checkouts_resumed_total", "Checkouts taken over")?,
+            commands: by(
+                "shop_checkout_commands_total",
+                "Commands of checkouts, by command and outcome",
+                &["command", "outcome"],
+            )?,
+        };
+        for by in ["owner", "payment"] {
+            metrics.cancelled.with_label_values(&[by]);
+        }
+        for outcome in [
+            "placed",
+            "out_of_stock",
+            "payment_declined",
+            "checkout_abandoned",
+        ] {
+            metrics.outcomes.with_label_values(&[outcome]);
+        }
+        for command in ["reserve", "authorise", "claim", "place", "void", "release"] {
+            metrics.commands.with_label_values(&[command, "done"]);
+        }
+        Ok(metrics)
+    }
+}

@@ -1,0 +1,219 @@
+//! Checkouts: durable, leased, fenced by their version.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use vocabulary::{OrderId, PaymentId, ReservationId, UserId};
+
+use super::{StoreError, failed};
+use crate::domain::cart::{Cart, Frozen};
+use crate::domain::checkout::{Checkout, Refusal, Stage};
+
+struct Row {
+    checkout_id: OrderId,
+    stage: String,
+    user_id: UserId,
+    reservation_id: ReservationId,
+    payment_id: PaymentId,
+    idempotency_key: String,
+    request: Json<Cart>,
+    frozen: Option<Json<Frozen>>,
+    refusal: Option<Json<Refusal>>,
+    attempts: i32,
+    version: i64,
+    traceparent: Option<String>,
+}
+
+impl Row {
+    fn decode(self) -> Result<Checkout, StoreError> {
+        let bad = || StoreError::BadRow(self.checkout_id);
+        let frozen = self.frozen.map(|json| json.0);
+        let refusal = self.refusal.map(|json| json.0);
+        let stage = match self.stage.as_str() {
+            "started" => Stage::Started,
+            "reserved" => Stage::Reserved(frozen.ok_or_else(bad)?),
+            "authorised" => Stage::Authorised(frozen.ok_or_else(bad)?),
+            "placed" => Stage::Placed,
+            "voiding" => Stage::Voiding(refusal.ok_or_else(bad)?),
+            "releasing" => Stage::Releasing(refusal.ok_or_else(bad)?),
+            "failed" => Stage::Failed(refusal.ok_or_else(bad)?),
+            _ => return Err(bad()),
+        };
+        Ok(Checkout {
+            id: self.checkout_id,
+            user_id: self.user_id,
+            reservation_id: self.reservation_id,
+            payment_id: self.payment_id,
+            key: self.idempotency_key,
+            cart: self.request.0,
+            stage,
+            attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            version: self.version,
+            traceparent: self.traceparent,
+        })
+    }
+}
+
+/// Stores a checkout that starts now, leased to its maker. False if the same key has one that is still going forward: that one
+/// is to be joined, not doubled.
+pub async fn insert(
+    conn: &mut PgConnection,
+    checkout: &Checkout,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "insert into orders.checkouts
+             (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
+              version, traceparent, created_at, updated_at)
+         select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10
+         where not exists (
+             select from orders.checkouts
+             where user_id = $2 and idempotency_key = $5 and stage in ('started', 'reserved', 'authorised'))",
+        checkout.id.as_uuid(),
+        checkout.user_id.as_uuid(),
+        checkout.reservation_id.as_uuid(),
+        checkout.payment_id.as_uuid(),
+        checkout.key,
+        Json(&checkout.cart) as _,
+        lease_until,
+        checkout.version,
+        checkout.traceparent,
+        now,
+    )
+    .execute(conn)
+    .await
+    .map_err(failed("insert checkout"))?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Stores where the checkout stands now, renews its lease and forgets failed attempts. The new version.
+pub async fn advance(
+    conn: &mut PgConnection,
+    checkout: &Checkout,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<i64, StoreError> {
+    let frozen = checkout.stage.frozen().map(Json);
+    let refusal = checkout.stage.refusal().map(Json);
+    sqlx::query_scalar!(
+        "update orders.checkouts
+         set stage = $3, frozen = coalesce($4, frozen), refusal = $5, attempts = 0, lease_until = $6,
+             version = version + 1, updated_at = $7
+         where checkout_id = $1 and version = $2 and stage not in ('placed', 'failed')
+         returning version",
+        checkout.id.as_uuid(),
+        checkout.version,
+        checkout.stage.as_str(),
+        frozen as _,
+        refusal as _,
+        lease_until,
+        now,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(failed("advance checkout"))?
+    .ok_or(StoreError::Stale(checkout.id))
+}
+
+/// Puts the checkout off: nobody drives it until `until`, then anybody may.
+pub async fn postpone(
+    conn: &mut PgConnection,
+    checkout: &Checkout,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "update orders.checkouts
+         set attempts = $3, lease_until = $4, version = version + 1, updated_at = $5
+         where checkout_id = $1 and version = $2",
+        checkout.id.as_uuid(),
+        checkout.version,
+        i32::try_from(checkout.attempts).unwrap_or(i32::MAX),
+        until,
+        now,
+    )
+    .execute(conn)
+    .await
+    .map_err(failed("postpone checkout"))?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale(checkout.id))
+    }
+}
+
+/// Takes over the checkout that a key began, if it still goes forward and nobody drives it.
+pub async fn take_by_key(
+    conn: &mut PgConnection,
+    user_id: UserId,
+    key: &str,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<Option<Checkout>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"update orders.checkouts
+           set lease_until = $4, version = version + 1, updated_at = $3
+           where user_id = $1 and idempotency_key = $2 and lease_until <= $3
+             and stage in ('started', 'reserved', 'authorised')
+           returning checkout_id as "checkout_id: OrderId", stage, user_id as "user_id: UserId",
+                     reservation_id as "reservation_id: ReservationId", payment_id as "payment_id: PaymentId",
+                     idempotency_key, request as "request: Json<Cart>", frozen as "frozen: Json<Frozen>",
+                     refusal as "refusal: Json<Refusal>", attempts, version, traceparent"#,
+        user_id.as_uuid(),
+        key,
+        now,
+        lease_until,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(failed("take checkout by key"))?;
+    row.map(Row::decode).transpose()
+}
+
+/// Takes over up to `most` open checkouts that nobody drives. Several sweepers share the work.
+pub async fn take_due(
+    conn: &mut PgConnection,
+    most: i64,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<Vec<Checkout>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"update orders.checkouts c
+           set lease_until = $3, version = c.version + 1, updated_at = $2
+           from (
+               select checkout_id from orders.checkouts
+               where lease_until <= $2 and stage not in ('placed', 'failed')
+               order by lease_until limit $1
+               for update skip locked
+           ) due
+           where c.checkout_id = due.checkout_id
+           returning c.checkout_id as "checkout_id: OrderId", c.stage, c.user_id as "user_id: UserId",
+                     c.reservation_id as "reservation_id: ReservationId", c.payment_id as "payment_id: PaymentId",
+                     c.idempotency_key, c.request as "request: Json<Cart>", c.frozen as "frozen: Json<Frozen>",
+                     c.refusal as "refusal: Json<Refusal>", c.attempts, c.version, c.traceparent"#,
+        most,
+        now,
+        lease_until,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(failed("take due checkouts"))?;
+    rows.into_iter().map(Row::decode).collect()
+}
+
+/// How many checkouts are open, and since when the oldest of them.
+pub async fn count_open(
+    conn: &mut PgConnection,
+) -> Result<(i64, Option<DateTime<Utc>>), StoreError> {
+    let row = sqlx::query!(
+        r#"select count(*) as "open!", min(created_at) as oldest
+           from orders.checkouts where stage not in ('placed', 'failed')"#
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(failed("count open checkouts"))?;
+    Ok((row.open, row.oldest))
+}

@@ -1,0 +1,87 @@
+//! Finishes what a kill left open: checkouts that nobody drives are driven here, forward where possible.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::checkout::Checkout;
+use crate::drive::{DriveError, LEASE, drive};
+use crate::state::AppState;
+use crate::store::{StoreError, checkouts, failed};
+
+/// Checkouts are looked for this often.
+const EVERY: Duration = Duration::from_secs(1);
+/// Checkouts driven side by side; more of them wait for the next round.
+const BATCH: i64 = 8;
+/// Open checkouts are counted this often.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// Sweeps until shutdown; a database that is away is waited for.
+pub async fn run(app: AppState, stop: CancellationToken) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut counted: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = resume_all(&app, &stop).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "checkouts were not swept");
+        }
+        if counted.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
+            counted = Some(Instant::now());
+            if let Err(error) = count(&app).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "open checkouts were not counted");
+            }
+        }
+    }
+}
+
+async fn resume_all(app: &AppState, stop: &CancellationToken) -> Result<(), StoreError> {
+    while !stop.is_cancelled() && resume_some(app).await? >= usize::try_from(BATCH).unwrap_or(1) {}
+    Ok(())
+}
+
+/// Takes over one batch of checkouts that nobody drives, and drives each as far as it goes; how many it was.
+pub async fn resume_some(app: &AppState) -> Result<usize, StoreError> {
+    let now = app.clock.now();
+    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let due = checkouts::take_due(&mut conn, BATCH, now, now + LEASE).await?;
+    drop(conn);
+    let taken = due.len();
+    app.metrics
+        .resumed
+        .inc_by(u64::try_from(taken).unwrap_or(0));
+    join_all(due.into_iter().map(|checkout| resume_one(app, checkout))).await;
+    Ok(taken)
+}
+
+async fn resume_one(app: &AppState, checkout: Checkout) {
+    let (id, traceparent) = (checkout.id, checkout.traceparent.clone());
+    let driven = chassis::trace::continued(traceparent.as_deref(), drive(app, checkout)).await;
+    match driven {
+        Ok(_) => {}
+        Err(DriveError::Store(StoreError::Stale(_))) => {
+            tracing::info!(checkout = %id, "somebody else drives this checkout");
+        }
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(checkout = %id, error, "a checkout was not resumed");
+        }
+    }
+}
+
+/// Tells the gauges how many checkouts are open.
+pub async fn count(app: &AppState) -> Result<(), StoreError> {
+    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let (open, oldest) = checkouts::count_open(&mut conn).await?;
+    let age = oldest.map_or(0, |at| (app.clock.now() - at).num_seconds().max(0));
+    app.metrics.open.set(open);
+    app.metrics.oldest_open.set(age);
+    Ok(())
+}
