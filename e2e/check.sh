@@ -12,6 +12,8 @@ go_code() {
   go vet -trimpath ./internal/... ./cmd/cluster
 }
 
+scripts() { shellcheck -x e2e/*.sh e2e/images/build.sh e2e/images/postgres/{rootfs.sh,start-postgres} .ci/run; }
+
 chart() {
   helm lint --quiet charts/storefront
   helm template storefront charts/storefront > /dev/null
@@ -37,6 +39,7 @@ run "walls between rooms" "$FIX" e2e/walls.sh
 run "clippy" "$FIX" cargo clippy --workspace --all-targets --locked -- -D warnings
 run "generated = committed" "make gen" e2e/gen.sh --check
 run "Go: gofmt, vet" "$FIX" go_code
+run "shellcheck" "$FIX" scripts
 run "chart and alert rules" "$FIX" chart
 run "dependencies" "$FIX" dependencies
 ((failed == 0))

@@ -1,6 +1,6 @@
 # Sourced by the scripts of this folder: where things lie, which versions, and how a step
 # is shown. Nothing happens by sourcing it.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/storefront

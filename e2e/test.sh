@@ -2,7 +2,7 @@
 # `make test`: every test there is. A failing stage does not stop the next; the last line
 # counts over all of them.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 # shellcheck source=e2e/lib.sh
 . e2e/lib.sh
 

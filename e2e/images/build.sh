@@ -23,9 +23,8 @@ context() {
     pause) musl-gcc -static -Os -s -o "$dir/pause" pause/pause.c ;;
     coredns | mailpit) ln "$BIN/$name" "$dir/$name" 2>/dev/null || cp "$BIN/$name" "$dir/$name" ;;
     nats) cp "$BIN/nats-server" "$dir/nats-server" ;;
-    reviews) (cd ../team-service && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
     postgres) postgres/rootfs.sh "$dir/rootfs" ;;
-    reviews) (cd ../team-service && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
+    reviews) (cd ../team-service && go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
     redis) libraries_of "$(command -v redis-server)" "$dir/rootfs" ;;
     *) cp "$BINARIES/$name" "$dir/$name" ;;
   esac
@@ -37,7 +36,6 @@ inputs() {
     pause) cat pause/* ;;
     coredns | mailpit) cat "$1/Containerfile" "$BIN/.$1.key" ;;
     nats) cat nats/Containerfile "$BIN/.nats-server.key" ;;
-    reviews) cat ../team-service/*; go version ;;
     postgres) cat postgres/*; debian_version postgresql-15 ;;
     reviews) cat ../team-service/*; go version ;;
     redis) cat redis/Containerfile; sha256sum < "$(command -v redis-server)" ;;
@@ -63,7 +61,6 @@ containerfile() {
   case $1 in
     pause | coredns | postgres | nats | redis | mailpit) echo "$1/Containerfile" ;;
     reviews) echo "../team-service/Containerfile" ;;
-    reviews) echo ../team-service/Containerfile ;;
     *) echo "services/Containerfile" ;;
   esac
 }

@@ -8,6 +8,7 @@ DIR=$1
 trap 'status=$?; if ((status)); then rm -rf "$DIR"; fi' EXIT
 
 rm -rf "$DIR"
+# shellcheck disable=SC2016 # the hook's $1 is mmdebstrap's
 mmdebstrap --quiet --variant=extract --mode=root \
   --include=postgresql-15,libc-bin,dash,coreutils,tzdata,netbase \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \

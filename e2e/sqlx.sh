@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Checks every SQL statement of the services against a real PostgreSQL with their migrations, and
+# writes what the compiler needs to know about each into .sqlx, so that a build needs no database.
+# `sqlx.sh --check` fails when the committed files are not what the statements give.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=e2e/lib.sh
+. e2e/lib.sh
+
+SERVICES=(auth user product order payment notification)
+declare -A SCHEMAS=([auth]=auth [user]=users [product]=product [order]=orders [payment]=payment [notification]=notification)
+SERVER=/usr/lib/postgresql/15/bin
+WORK=$(mktemp -d /tmp/storefront-sqlx.XXXXXX)
+
+stop() {
+  as_postgres "$SERVER/pg_ctl" --pgdata "$WORK/data" --mode immediate stop > /dev/null 2>&1 || true
+  rm -rf "$WORK"
+}
+trap stop EXIT
+
+# PostgreSQL refuses to run as root.
+as_postgres() {
+  if ((EUID == 0)); then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi
+}
+
+start() {
+  if ((EUID == 0)); then chown postgres: "$WORK"; fi
+  as_postgres "$SERVER/initdb" --pgdata "$WORK/data" --auth trust --username postgres --encoding UTF8 --locale C.UTF-8 > /dev/null
+  as_postgres "$SERVER/pg_ctl" --pgdata "$WORK/data" --log "$WORK/log" --wait start > /dev/null \
+    --options "-c listen_addresses= -c unix_socket_directories=$WORK -c fsync=off"
+}
+
+psql() { command psql --host "$WORK" --username postgres --no-psqlrc --quiet --set ON_ERROR_STOP=1 "$@"; }
+
+migrate() {
+  local service file
+  psql --command 'create database queries'
+  for service in "${SERVICES[@]}"; do
+    psql --dbname queries --command "create schema ${SCHEMAS[$service]}"
+    for file in migrations/"$service"/*.sql; do psql --dbname queries --file "$file"; done
+  done
+}
+
+describe() {
+  mkdir -p "$WORK/sqlx"
+  if ((EUID == 0)); then chown "$(id -u)" "$WORK/sqlx"; fi
+  # A macro that is not expanded describes nothing, so the crates are compiled anew; in a folder of
+  # their own, so that the usual build stays warm.
+  local service packages=()
+  for service in "${SERVICES[@]}"; do packages+=(-p "$service"); touch "services/$service/src/lib.rs"; done
+  SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$WORK/sqlx \
+    DATABASE_URL="postgres://postgres@localhost/queries?host=$WORK" \
+    cargo check --quiet --locked "${packages[@]}"
+}
+
+start
+migrate
+describe
+if [[ ${1-} == --check ]]; then
+  diff -rq .sqlx "$WORK/sqlx" || { echo "the committed .sqlx is not what the statements give (make sqlx writes it)"; exit 1; }
+  exit 0
+fi
+rm -rf .sqlx && mkdir .sqlx && cp "$WORK"/sqlx/*.json .sqlx/
+echo "$(find .sqlx -name '*.json' | wc -l) statements described"
