@@ -142,7 +142,7 @@ mod tests {
         let error = Error::api(
             "get",
             "Secret shops/a",
-            kube::Error::RequestSend("refused".into()),
+            kube::Error::Service("refused".into()),
         );
         let text = error.chain();
         assert!(text.starts_with("to get Secret shops/a failed: "), "{text}");

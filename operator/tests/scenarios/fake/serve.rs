@@ -1,0 +1,409 @@
+//! The HTTP side: paths, verbs, watches, faults.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt, stream};
+use http::{Method, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use kube::client::Body as KubeBody;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::Service;
+
+use super::store::{Entry, Id, Refusal, Store};
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Refused with this status before anything was done.
+    Refused(u16),
+    /// Done, but the answer is lost.
+    Lost,
+    /// Never answered: the connection breaks before anything was done.
+    Broken,
+}
+
+/// A request that was made, watches aside.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: Method,
+    pub id: Id,
+    pub subresource: String,
+}
+
+impl Request {
+    /// Whether it changes something.
+    pub fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
+}
+
+type Plan = Box<dyn FnMut(&Request) -> Option<Fault> + Send>;
+
+struct Shared {
+    store: Mutex<Store>,
+    news: watch::Sender<u64>,
+    /// Bumped to cut all watches off.
+    cut: watch::Sender<u64>,
+    requests: Mutex<Vec<Request>>,
+    faults: Mutex<Option<Plan>>,
+    /// Resources that are not served: their definition is missing.
+    missing: Mutex<Vec<String>>,
+}
+
+/// The server; clones share it.
+#[derive(Clone)]
+pub struct Fake(Arc<Shared>);
+
+impl Fake {
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            store: Mutex::default(),
+            news: watch::channel(0).0,
+            cut: watch::channel(0).0,
+            requests: Mutex::default(),
+            faults: Mutex::default(),
+            missing: Mutex::default(),
+        }))
+    }
+
+    /// Looks at or changes the store, as somebody else would.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.0.store.lock().expect("the store");
+        let before = store.version;
+        let result = work(&mut store);
+        let version = store.version;
+        drop(store);
+        // A look is no news: watches look, and would wake each other for ever.
+        if version != before {
+            self.0.news.send_replace(version);
+        }
+        result
+    }
+
+    /// Every request so far, watches and lists aside.
+    pub fn requests(&self) -> Vec<Request> {
+        self.locked().clone()
+    }
+
+    /// How many requests changed something or tried to, events aside.
+    pub fn writes(&self) -> usize {
+        let is_write = |r: &&Request| r.is_write() && r.id.resource != "events";
+        self.locked().iter().filter(is_write).count()
+    }
+
+    /// Reasons of the events about an object, oldest first.
+    pub fn events_about(&self, name: &str) -> Vec<String> {
+        let events = self.with(|store| store.list("events.k8s.io", "events", ""));
+        let mut found: Vec<(u64, String)> = events
+            .iter()
+            .filter(|(_, event)| event["regarding"]["name"] == name)
+            .map(|(_, event)| {
+                let version = event["metadata"]["resourceVersion"].as_str().unwrap_or("0");
+                let reason = event["reason"].as_str().unwrap_or_default();
+                (version.parse().unwrap_or(0), reason.to_owned())
+            })
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, reason)| reason).collect()
+    }
+
+    /// From now on asks `plan` about each request whether it goes wrong.
+    pub fn break_by(&self, plan: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
+        *self.0.faults.lock().expect("the faults") = Some(Box::new(plan));
+    }
+
+    /// Cuts all watches off and forgets the history, so that they must list again.
+    pub fn cut_watches(&self) {
+        self.with(|store| store.oldest = store.version + 1);
+        self.0.cut.send_modify(|cut| *cut += 1);
+    }
+
+    /// Says which resources are not served.
+    pub fn not_serving(&self, resources: &[&str]) {
+        *self.0.missing.lock().expect("the list") =
+            resources.iter().map(|name| (*name).to_owned()).collect();
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.0.requests.lock().expect("the requests")
+    }
+
+    async fn answer(self, request: http::Request<KubeBody>) -> Result<Response<Body>, Broken> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let query = |name: &str| {
+            let pairs = parts.uri.query().unwrap_or_default().split('&');
+            let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+            pairs
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.replace("%3D", "=").replace("%2F", "/"))
+        };
+        let header = |name: &str| {
+            let value = parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let (id, subresource) = parse(parts.uri.path());
+        let view = View {
+            labels: query("labelSelector").unwrap_or_default(),
+            metadata_only: header("accept").contains("PartialObjectMetadata"),
+        };
+        if self
+            .0
+            .missing
+            .lock()
+            .expect("the list")
+            .contains(&id.resource)
+        {
+            return Ok(respond(Err((404, "NotFound"))));
+        }
+        if id.name.is_empty() && parts.method == Method::GET {
+            if query("watch").is_some() {
+                let since = query("resourceVersion")
+                    .and_then(|v| v.parse().ok())
+                    .unwrap_or(0);
+                let seconds = query("timeoutSeconds")
+                    .and_then(|v| v.parse().ok())
+                    .unwrap_or(290);
+                return Ok(self.watch(&id, view, since, Duration::from_secs(seconds)));
+            }
+            return Ok(respond(Ok(self.list(&id, &view))));
+        }
+        let request = Request {
+            method: parts.method.clone(),
+            id: id.clone(),
+            subresource,
+        };
+        let fault = self.note(&request);
+        match fault {
+            Some(Fault::Refused(code)) => return Ok(respond(Err((code, "Refused")))),
+            Some(Fault::Broken) => return Err(Broken),
+            Some(Fault::Lost) | None => {}
+        }
+        let manager = query("fieldManager").unwrap_or_default();
+        let answer =
+            self.with(|store| handle(store, &request, &header("content-type"), &manager, &body));
+        if fault == Some(Fault::Lost) {
+            return Err(Broken);
+        }
+        Ok(respond(answer.map(|object| view.of(object))))
+    }
+
+    fn note(&self, request: &Request) -> Option<Fault> {
+        self.locked().push(request.clone());
+        let mut plan = self.0.faults.lock().expect("the faults");
+        plan.as_mut().and_then(|plan| plan(request))
+    }
+
+    fn list(&self, id: &Id, view: &View) -> Value {
+        let (items, version) = self.with(|store| {
+            (
+                store.list(&id.group, &id.resource, &id.namespace),
+                store.version,
+            )
+        });
+        let items: Vec<Value> = items
+            .into_iter()
+            .map(|(_, object)| object)
+            .filter(|object| view.selects(object))
+            .map(|object| view.of(object))
+            .collect();
+        json!({ "apiVersion": "v1", "kind": "List", "items": items,
+            "metadata": { "resourceVersion": version.to_string() } })
+    }
+
+    fn watch(&self, id: &Id, view: View, since: u64, limit: Duration) -> Response<Body> {
+        if since < self.with(|store| store.oldest) {
+            let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410,
+                "status": "Failure", "reason": "Expired", "message": "too old resource version" } });
+            return stream_of(stream::iter([line(&gone)]));
+        }
+        let state = Watching {
+            fake: self.clone(),
+            id: id.clone(),
+            view,
+            seen: since,
+            news: self.0.news.subscribe(),
+            cut: self.0.cut.subscribe(),
+            until: tokio::time::Instant::now() + limit,
+        };
+        stream_of(stream::unfold(state, Watching::next).flat_map(stream::iter))
+    }
+}
+
+struct Watching {
+    fake: Fake,
+    id: Id,
+    view: View,
+    seen: u64,
+    news: watch::Receiver<u64>,
+    cut: watch::Receiver<u64>,
+    until: tokio::time::Instant,
+}
+
+impl Watching {
+    async fn next(mut self) -> Option<(Vec<Bytes>, Self)> {
+        loop {
+            self.news.mark_unchanged();
+            let entries: Vec<Entry> = self.fake.with(|store| {
+                let after = store
+                    .history
+                    .partition_point(|entry| entry.version <= self.seen);
+                let of_kind = |entry: &&Entry| {
+                    entry.id.group == self.id.group
+                        && entry.id.resource == self.id.resource
+                        && (self.id.namespace.is_empty() || entry.id.namespace == self.id.namespace)
+                };
+                store.history[after..]
+                    .iter()
+                    .filter(of_kind)
+                    .cloned()
+                    .collect()
+            });
+            self.news.mark_unchanged();
+            if let Some(last) = entries.last() {
+                self.seen = last.version;
+                let lines = entries
+                    .into_iter()
+                    .filter(|entry| self.view.selects(&entry.object))
+                    .map(|entry| {
+                        line(&json!({ "type": entry.kind, "object": self.view.of(entry.object) }))
+                    })
+                    .collect();
+                return Some((lines, self));
+            }
+            tokio::select! {
+                _ = self.news.changed() => {}
+                _ = self.cut.changed() => return None,
+                () = tokio::time::sleep_until(self.until) => return None,
+            }
+        }
+    }
+}
+
+/// How objects are shown to whoever asks.
+#[derive(Clone)]
+struct View {
+    labels: String,
+    metadata_only: bool,
+}
+
+impl View {
+    fn selects(&self, object: &Value) -> bool {
+        self.labels
+            .split(',')
+            .filter(|pair| !pair.is_empty())
+            .all(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                object["metadata"]["labels"][name] == value
+            })
+    }
+
+    fn of(&self, object: Value) -> Value {
+        if !self.metadata_only {
+            return object;
+        }
+        json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": object["metadata"] })
+    }
+}
+
+fn handle(
+    store: &mut Store,
+    request: &Request,
+    content: &str,
+    manager: &str,
+    body: &Value,
+) -> Result<Value, Refusal> {
+    let (id, status) = (&request.id, request.subresource == "status");
+    match (request.method.as_str(), content) {
+        ("GET", _) => store.get(id).cloned().ok_or((404, "NotFound")),
+        ("POST", _) => {
+            let name = body["metadata"]["name"].as_str().unwrap_or_default();
+            let id = Id {
+                name: name.to_owned(),
+                ..id.clone()
+            };
+            store.create(&id, body.clone())
+        }
+        ("PATCH", "application/apply-patch+yaml") => store.apply(id, manager, status, body),
+        ("PATCH", _) => store.update(id, status, |object| super::patch::merge(object, body)),
+        ("DELETE", _) => store.delete(id, &body["preconditions"]),
+        _ => Err((405, "MethodNotAllowed")),
+    }
+}
+
+/// `/apis/apps/v1/namespaces/shops/deployments/demo/status` and its shorter forms.
+fn parse(path: &str) -> (Id, String) {
+    let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+    let (group, rest) = match words.as_slice() {
+        ["apis", group, _version, rest @ ..] => (*group, rest),
+        ["api", _version, rest @ ..] => ("", rest),
+        other => ("", other),
+    };
+    let (namespace, rest) = match rest {
+        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+        other => ("", other),
+    };
+    let word = |index: usize| rest.get(index).copied().unwrap_or_default();
+    (
+        Id::new(group, word(0), namespace, word(1)),
+        word(2).to_owned(),
+    )
+}
+
+fn respond(answer: Result<Value, Refusal>) -> Response<Body> {
+    let (code, value) = match answer {
+        Ok(value) => (200, value),
+        Err((code, reason)) => {
+            let status = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure",
+                "code": code, "reason": reason, "message": reason });
+            (code, status)
+        }
+    };
+    let body = Full::new(Bytes::from(value.to_string())).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).expect("a status");
+    response
+}
+
+fn line(value: &Value) -> Bytes {
+    Bytes::from(format!("{value}\n"))
+}
+
+fn stream_of(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+    let frames = lines.map(|line| Ok::<_, Infallible>(Frame::data(line)));
+    Response::new(StreamBody::new(frames).boxed_unsync())
+}
+
+/// The connection broke.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection broke")]
+pub struct Broken;
+
+impl Service<http::Request<KubeBody>> for Fake {
+    type Response = Response<Body>;
+    type Error = Broken;
+    type Future = BoxFuture<'static, Result<Response<Body>, Broken>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<KubeBody>) -> Self::Future {
+        Box::pin(self.clone().answer(request))
+    }
+}

@@ -1,0 +1,330 @@
+//! Objects, their history, and what other controllers would do with them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::patch;
+
+/// Which object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    pub group: String,
+    pub resource: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Id {
+    pub fn new(group: &str, resource: &str, namespace: &str, name: &str) -> Self {
+        Self {
+            group: group.into(),
+            resource: resource.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+/// A refusal: status code and reason.
+pub type Refusal = (u16, &'static str);
+
+/// One entry of the history.
+#[derive(Clone)]
+pub struct Entry {
+    pub version: u64,
+    pub kind: &'static str,
+    pub id: Id,
+    pub object: Value,
+}
+
+#[derive(Default)]
+pub struct Store {
+    objects: BTreeMap<Id, Value>,
+    applied: HashMap<(Id, String, bool), Value>,
+    pub history: Vec<Entry>,
+    /// Watches from before this version are told that it is gone.
+    pub oldest: u64,
+    pub version: u64,
+    uids: u64,
+}
+
+impl Store {
+    pub fn get(&self, id: &Id) -> Option<&Value> {
+        self.objects.get(id)
+    }
+
+    pub fn list(&self, group: &str, resource: &str, namespace: &str) -> Vec<(Id, Value)> {
+        self.objects
+            .iter()
+            .filter(|(id, _)| id.group == group && id.resource == resource)
+            .filter(|(id, _)| namespace.is_empty() || id.namespace == namespace)
+            .map(|(id, object)| (id.clone(), object.clone()))
+            .collect()
+    }
+
+    pub fn all(&self) -> &BTreeMap<Id, Value> {
+        &self.objects
+    }
+
+    pub fn create(&mut self, id: &Id, mut object: Value) -> Result<Value, Refusal> {
+        if self.objects.contains_key(id) {
+            return Err((409, "AlreadyExists"));
+        }
+        self.uids += 1;
+        let meta = &mut object["metadata"];
+        meta["name"] = id.name.clone().into();
+        if !id.namespace.is_empty() {
+            meta["namespace"] = id.namespace.clone().into();
+        }
+        meta["uid"] = format!("uid-{}", self.uids).into();
+        meta["generation"] = 1.into();
+        meta["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+        default(id, &mut object);
+        Ok(self.save("ADDED", id, object))
+    }
+
+    /// Replaces an object by what `change` makes of it. `status` says which half may change.
+    pub fn update(
+        &mut self,
+        id: &Id,
+        status: bool,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Value, Refusal> {
+        let Some(old) = self.objects.get(id).cloned() else {
+            return Err((404, "NotFound"));
+        };
+        let mut new = old.clone();
+        change(&mut new);
+        if !meta_matches(&old, &new, "uid") || !meta_matches(&old, &new, "resourceVersion") {
+            return Err((409, "Conflict"));
+        }
+        if status {
+            let now = new["status"].clone();
+            new = old.clone();
+            new["status"] = now;
+        } else if id.group == "storefront.dev" || id.group == "gateway.networking.k8s.io" {
+            new["status"] = old["status"].clone();
+        }
+        for field in [
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "deletionTimestamp",
+        ] {
+            new["metadata"][field] = old["metadata"][field].clone();
+        }
+        drop_nulls(&mut new);
+        default(id, &mut new);
+        if new == old {
+            return Ok(old);
+        }
+        if new["spec"] != old["spec"] {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            new["metadata"]["generation"] = generation.into();
+        }
+        let is_free = new["metadata"]["finalizers"]
+            .as_array()
+            .is_none_or(Vec::is_empty);
+        if is_free && new["metadata"]["deletionTimestamp"].is_string() {
+            return Ok(self.remove(id));
+        }
+        Ok(self.save("MODIFIED", id, new))
+    }
+
+    pub fn apply(
+        &mut self,
+        id: &Id,
+        manager: &str,
+        status: bool,
+        body: &Value,
+    ) -> Result<Value, Refusal> {
+        let memory = (id.clone(), manager.to_owned(), status);
+        let before = self.applied.get(&memory).cloned();
+        let answer = if self.objects.contains_key(id) {
+            self.update(id, status, |object| {
+                patch::apply(object, before.as_ref(), body)
+            })?
+        } else if status {
+            return Err((404, "NotFound"));
+        } else if body["metadata"]["resourceVersion"].is_string() {
+            return Err((409, "Conflict"));
+        } else {
+            self.create(id, body.clone())?
+        };
+        self.applied.insert(memory, body.clone());
+        Ok(answer)
+    }
+
+    pub fn delete(&mut self, id: &Id, preconditions: &Value) -> Result<Value, Refusal> {
+        let Some(object) = self.objects.get(id).cloned() else {
+            return Err((404, "NotFound"));
+        };
+        for field in ["uid", "resourceVersion"] {
+            if preconditions[field].is_string() && preconditions[field] != object["metadata"][field]
+            {
+                return Err((409, "Conflict"));
+            }
+        }
+        let is_free = object["metadata"]["finalizers"]
+            .as_array()
+            .is_none_or(Vec::is_empty);
+        if is_free {
+            return Ok(self.remove(id));
+        }
+        if object["metadata"]["deletionTimestamp"].is_string() {
+            return Ok(object);
+        }
+        let mut object = object;
+        object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+        let generation = object["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        object["metadata"]["generation"] = generation.into();
+        Ok(self.save("MODIFIED", id, object))
+    }
+
+    fn remove(&mut self, id: &Id) -> Value {
+        let Some(mut object) = self.objects.remove(id) else {
+            return Value::Null;
+        };
+        self.applied.retain(|(known, _, _), _| known != id);
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        let entry = Entry {
+            version: self.version,
+            kind: "DELETED",
+            id: id.clone(),
+            object: object.clone(),
+        };
+        self.history.push(entry);
+        self.collect_garbage(&object["metadata"]["uid"]);
+        object
+    }
+
+    /// What a deleted owner leaves goes with it, at once.
+    fn collect_garbage(&mut self, uid: &Value) {
+        let owned = |object: &Value| {
+            let owners = object["metadata"]["ownerReferences"].as_array();
+            owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
+        };
+        let orphans: Vec<Id> = self
+            .objects
+            .iter()
+            .filter(|(_, object)| owned(object))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for orphan in orphans {
+            // One that holds a finalizer goes when it is released.
+            drop(self.delete(&orphan, &Value::Null));
+        }
+    }
+
+    fn save(&mut self, kind: &'static str, id: &Id, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.objects.insert(id.clone(), object.clone());
+        let entry = Entry {
+            version: self.version,
+            kind,
+            id: id.clone(),
+            object: object.clone(),
+        };
+        self.history.push(entry);
+        self.react(id);
+        self.objects.get(id).cloned().unwrap_or(object)
+    }
+
+    /// What the rest of a cluster would do: pods become ready, Jobs end, Services get addresses, and
+    /// the databases (whose controller is tested elsewhere) are made.
+    fn react(&mut self, id: &Id) {
+        let Some(object) = self.objects.get(id).cloned() else {
+            return;
+        };
+        let meta = &object["metadata"];
+        if meta["deletionTimestamp"].is_string() {
+            return;
+        }
+        let generation = meta["generation"].clone();
+        let status = match id.resource.as_str() {
+            "deployments" | "statefulsets" => {
+                let count = object["spec"]["replicas"].as_i64().unwrap_or(1);
+                json!({ "observedGeneration": generation, "replicas": count, "readyReplicas": count,
+                    "updatedReplicas": count, "availableReplicas": count, "currentReplicas": count })
+            }
+            "jobs" => {
+                json!({ "succeeded": 1, "conditions": [{ "type": "Complete", "status": "True" }] })
+            }
+            "databasebindings" => {
+                self.make_secret(&object);
+                json!({ "observedGeneration": generation,
+                    "binding": { "name": format!("{}-db", id.name) },
+                    "conditions": [{ "type": "Ready", "status": "True", "reason": "Ready", "message": "",
+                        "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z" }] })
+            }
+            _ => return,
+        };
+        if object["status"] != status {
+            drop(self.update(id, true, |object| object["status"] = status));
+        }
+    }
+
+    fn make_secret(&mut self, binding: &Value) {
+        let meta = &binding["metadata"];
+        let (namespace, name) = (&meta["namespace"], &meta["name"]);
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let id = Id::new(
+            "",
+            "secrets",
+            &word(namespace),
+            &format!("{}-db", word(name)),
+        );
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "ownerReferences": [{ "apiVersion": "storefront.dev/v1alpha1",
+                "kind": "DatabaseBinding", "name": name, "uid": meta["uid"], "controller": true }] },
+            "data": { "uri": "cG9zdGdyZXM6Ly94" } });
+        drop(self.create(&id, secret));
+    }
+}
+
+/// What a server fills in: enough to prove that it is not taken for drift.
+fn default(id: &Id, object: &mut Value) {
+    match id.resource.as_str() {
+        "services" => {
+            let spec = &mut object["spec"];
+            if spec["clusterIP"].is_null() {
+                spec["clusterIP"] = "10.0.0.1".into();
+            }
+            spec["sessionAffinity"] = "None".into();
+            for port in spec["ports"].as_array_mut().into_iter().flatten() {
+                if port["protocol"].is_null() {
+                    port["protocol"] = "TCP".into();
+                }
+            }
+        }
+        "deployments" => {
+            let spec = &mut object["spec"];
+            if spec["progressDeadlineSeconds"].is_null() {
+                spec["progressDeadlineSeconds"] = 600.into();
+            }
+            let containers = spec["template"]["spec"]["containers"].as_array_mut();
+            for container in containers.into_iter().flatten() {
+                container["terminationMessagePath"] = "/dev/termination-log".into();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn meta_matches(old: &Value, new: &Value, field: &str) -> bool {
+    let wanted = &new["metadata"][field];
+    wanted.is_null() || *wanted == old["metadata"][field]
+}
+
+/// Indexing made nulls where nothing was.
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(map) = value {
+        map.retain(|_, inner| !inner.is_null());
+        map.values_mut().for_each(drop_nulls);
+    }
+}

@@ -1,0 +1,86 @@
+//! Whatever call goes wrong, in whatever way, the end is the same; then nothing more is written.
+//!
+//! Every call that a coming-up makes (method, object, subresource) fails once, the first time it is
+//! made: the calls are dealt into [`HANDS`] hands, and each run fails one hand. A call that is added to
+//! the operator is dealt in by itself.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::fake::{Fault, Request};
+use crate::world::{World, cluster_with_shop, is_ready, picture};
+
+/// Runs for each kind of fault; more runs mean fewer faults in each.
+const HANDS: u64 = 6;
+
+fn hand(request: &Request) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (request.method.as_str(), &request.id, &request.subresource).hash(&mut hasher);
+    hasher.finish() % HANDS
+}
+
+/// Brings a shop up while the calls of one hand fail, and returns the picture at the end.
+async fn run(dealt: Option<(u64, Fault)>) -> (Vec<String>, usize) {
+    let fake = cluster_with_shop("Delete");
+    let mut failed = HashSet::new();
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = std::sync::Arc::clone(&count);
+    fake.break_by(move |request| {
+        let (wanted, fault) = dealt?;
+        let call = (
+            request.method.clone(),
+            request.id.clone(),
+            request.subresource.clone(),
+        );
+        let is_dealt = hand(request) == wanted && failed.insert(call);
+        counter.fetch_add(usize::from(is_dealt), std::sync::atomic::Ordering::Relaxed);
+        is_dealt.then_some(fault)
+    });
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    world.look_again().await;
+    let before = world.fake.writes();
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), before, "still writing after {dealt:?}");
+    let fake = world.kill().await;
+    (
+        picture(&fake),
+        count.load(std::sync::atomic::Ordering::Relaxed),
+    )
+}
+
+async fn converges_under(fault: Fault) {
+    let (clean, _) = run(None).await;
+    let mut failed = 0;
+    for hand in 0..HANDS {
+        let (end, faults) = run(Some((hand, fault))).await;
+        let differs: Vec<_> = end.iter().filter(|line| !clean.contains(line)).collect();
+        assert!(differs.is_empty(), "{fault:?} in hand {hand}: {differs:#?}");
+        assert_eq!(end.len(), clean.len(), "{fault:?} in hand {hand}");
+        failed += faults;
+    }
+    assert!(failed > 200, "only {failed} calls failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_may_meet_a_conflict() {
+    converges_under(Fault::Refused(409)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_may_fail_in_the_server() {
+    converges_under(Fault::Refused(500)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_may_be_lost_after_the_work_was_done() {
+    converges_under(Fault::Lost).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_connection_may_break_before_the_work_is_done() {
+    converges_under(Fault::Broken).await;
+}

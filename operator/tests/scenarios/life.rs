@@ -1,0 +1,348 @@
+//! The life of a shop: from nothing to ready, put right when changed, and to its end.
+
+use serde_json::json;
+
+use crate::fake::{Fake, Id};
+use crate::world::{World, add_shop, cluster_with_shop, condition, is_ready, ours};
+
+fn names(fake: &Fake, group: &str, resource: &str) -> Vec<String> {
+    let found = fake.with(|store| store.list(group, resource, "shops"));
+    found.into_iter().map(|(id, _)| id.name).collect()
+}
+
+async fn ready_shop(policy: &str) -> World {
+    let world = World::start(cluster_with_shop(policy));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_comes_up_from_nothing() {
+    let world = ready_shop("Delete").await;
+    let services = names(&world.fake, "storefront.dev", "servicedeployments");
+    assert_eq!(services.len(), 7, "{services:?}");
+    let deployments = names(&world.fake, "apps", "deployments");
+    for wanted in ["demo-auth", "demo-web", "demo-redis", "demo-gateway"] {
+        assert!(
+            deployments.contains(&wanted.to_owned()),
+            "{wanted} in {deployments:?}"
+        );
+    }
+    assert!(!names(&world.fake, "gateway.networking.k8s.io", "httproutes").is_empty());
+    let shop = world
+        .fake
+        .with(|store| store.get(&ours("storefronts", "demo")).cloned());
+    let shop = shop.expect("the shop");
+    assert_eq!(shop["status"]["services"]["summary"], "7/7");
+    assert_eq!(shop["status"]["version"], "1.0.0");
+    assert_eq!(condition(Some(&shop), "Reconciling"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_when_nothing_changes() {
+    let world = ready_shop("Delete").await;
+    let before = world.fake.writes();
+    for _ in 0..20 {
+        world.look_again().await;
+    }
+    let new: Vec<_> = world
+        .fake
+        .requests()
+        .into_iter()
+        .filter(|r| r.is_write())
+        .skip(before)
+        .collect();
+    assert_eq!(world.fake.writes(), before, "{new:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_process_finds_everything_right_and_writes_nothing() {
+    let fake = ready_shop("Delete").await.kill().await;
+    let before = fake.writes();
+    let world = World::start(fake);
+    world.rest().await;
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_returns_and_what_is_changed_is_put_right() {
+    let world = ready_shop("Delete").await;
+    let service = Id::new("", "services", "shops", "demo-auth");
+    let deployment = Id::new("apps", "deployments", "shops", "demo-order");
+    let policy = Id::new(
+        "networking.k8s.io",
+        "networkpolicies",
+        "shops",
+        "demo-order",
+    );
+    let image = |fake: &Fake| {
+        let found = fake
+            .with(|store| store.get(&deployment).cloned())
+            .expect("a deployment");
+        found["spec"]["template"]["spec"]["containers"][0]["image"].clone()
+    };
+    let right = image(&world.fake);
+    world
+        .fake
+        .with(|store| store.delete(&service, &json!({})))
+        .expect("deleted");
+    world
+        .fake
+        .with(|store| store.delete(&policy, &json!({})))
+        .expect("deleted");
+    let evil = |object: &mut serde_json::Value| {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = "evil:1".into();
+    };
+    world
+        .fake
+        .with(|store| store.update(&deployment, false, evil))
+        .expect("changed");
+    let began = tokio::time::Instant::now();
+    world
+        .until("the Service is back", |fake| {
+            fake.with(|store| store.get(&service).is_some())
+        })
+        .await;
+    world
+        .until("the policy is back", |fake| {
+            fake.with(|store| store.get(&policy).is_some())
+        })
+        .await;
+    world
+        .until("the image is right", |fake| image(fake) == right)
+        .await;
+    assert!(began.elapsed().as_secs() < 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_add_stays() {
+    let world = ready_shop("Delete").await;
+    let deployment = Id::new("apps", "deployments", "shops", "demo-order");
+    let add = |object: &mut serde_json::Value| {
+        object["metadata"]["annotations"]["somebody/else"] = "was here".into();
+    };
+    world
+        .fake
+        .with(|store| store.update(&deployment, false, add))
+        .expect("changed");
+    let before = world.fake.writes();
+    world.look_again().await;
+    let found = world
+        .fake
+        .with(|store| store.get(&deployment).cloned())
+        .expect("there");
+    assert_eq!(
+        found["metadata"]["annotations"]["somebody/else"],
+        "was here"
+    );
+    assert_eq!(world.fake.writes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_is_told_once() {
+    let world = ready_shop("Delete").await;
+    let told = |world: &World| {
+        let events = world.fake.events_about("demo");
+        events.iter().filter(|reason| *reason == "Ready").count()
+    };
+    assert_eq!(told(&world), 1, "{:?}", world.fake.events_about("demo"));
+    for _ in 0..5 {
+        world.look_again().await;
+    }
+    assert_eq!(told(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_shop_is_left_alone() {
+    let world = ready_shop("Delete").await;
+    let pause = |object: &mut serde_json::Value| object["spec"]["paused"] = true.into();
+    world
+        .fake
+        .with(|store| store.update(&ours("storefronts", "demo"), false, pause))
+        .expect("paused");
+    world.rest().await;
+    let service = Id::new("", "services", "shops", "demo-nats");
+    world
+        .fake
+        .with(|store| store.delete(&service, &json!({})))
+        .expect("deleted");
+    world.look_again().await;
+    assert!(world.fake.with(|store| store.get(&service).is_none()));
+    let ready = world
+        .fake
+        .with(|store| condition(store.get(&ours("storefronts", "demo")), "Ready"));
+    assert_eq!(ready, Some(("Unknown".into(), "Paused".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poisoned_shop_says_so_and_does_not_stop_the_others() {
+    let fake = cluster_with_shop("Delete");
+    let poison = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront", "metadata": {},
+        "spec": { "hostnames": "not-a-list" } });
+    fake.with(|store| store.create(&ours("storefronts", "poison"), poison))
+        .expect("made");
+    let world = World::start(fake);
+    world
+        .until("the good shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let stalled = world
+        .fake
+        .with(|store| condition(store.get(&ours("storefronts", "poison")), "Stalled"));
+    assert_eq!(stalled, Some(("True".into(), "Undecodable".into())));
+    assert_eq!(world.fake.events_about("poison"), ["Undecodable"]);
+    world.look_again().await;
+    assert_eq!(world.fake.events_about("poison"), ["Undecodable"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_taken_is_reported_and_not_taken_over() {
+    let fake = cluster_with_shop("Delete");
+    let taken = Id::new("", "services", "shops", "demo-nats");
+    let made =
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": {}, "spec": { "ports": [] } });
+    fake.with(|store| store.create(&taken, made)).expect("made");
+    let world = World::start(fake);
+    world
+        .until("the shop says why", |fake| {
+            let ready =
+                fake.with(|store| condition(store.get(&ours("storefronts", "demo")), "Ready"));
+            ready.is_some_and(|(_, reason)| reason == "ReconcileFailed")
+        })
+        .await;
+    let found = world
+        .fake
+        .with(|store| store.get(&taken).cloned())
+        .expect("there");
+    assert!(found["metadata"]["labels"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_shop_goes_services_first_and_leaves_nothing() {
+    let world = ready_shop("Delete").await;
+    let shop = ours("storefronts", "demo");
+    world
+        .fake
+        .with(|store| store.delete(&shop, &json!({})))
+        .expect("deleted");
+    world
+        .until("the shop is gone", |fake| {
+            fake.with(|store| store.get(&shop).is_none())
+        })
+        .await;
+    world.rest().await;
+    let gone: Vec<String> = world.fake.with(|store| {
+        let deleted = store.history.iter().filter(|entry| entry.kind == "DELETED");
+        deleted.map(|entry| entry.id.resource.clone()).collect()
+    });
+    let last_service = gone.iter().rposition(|kind| kind == "servicedeployments");
+    let first_binding = gone.iter().position(|kind| kind == "databasebindings");
+    let server = gone.iter().position(|kind| kind == "statefulsets");
+    assert!(
+        last_service < first_binding && first_binding < server,
+        "{gone:?}"
+    );
+    let left = world.fake.with(|store| {
+        let ids = store
+            .all()
+            .keys()
+            .filter(|id| id.namespace == "shops" && id.resource != "events");
+        ids.cloned().collect::<Vec<_>>()
+    });
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retained_shop_leaves_its_secrets_and_a_new_one_adopts_them() {
+    let world = ready_shop("Retain").await;
+    let (shop, secret) = (
+        ours("storefronts", "demo"),
+        Id::new("", "secrets", "shops", "demo-postgres-admin"),
+    );
+    let data =
+        |fake: &Fake| fake.with(|store| store.get(&secret).map(|found| found["data"].clone()));
+    let before = data(&world.fake);
+    assert!(before.is_some());
+    world
+        .fake
+        .with(|store| store.delete(&shop, &json!({})))
+        .expect("deleted");
+    world
+        .until("the shop is gone", |fake| {
+            fake.with(|store| store.get(&shop).is_none())
+        })
+        .await;
+    world.rest().await;
+    assert_eq!(data(&world.fake), before);
+    assert!(names(&world.fake, "apps", "deployments").is_empty());
+    add_shop(&world.fake, "demo", "Retain");
+    world
+        .until("the new shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert_eq!(data(&world.fake), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_was_changed_to_retain_frees_the_secrets_from_their_owner() {
+    let world = ready_shop("Delete").await;
+    let shop = ours("storefronts", "demo");
+    let retain =
+        |object: &mut serde_json::Value| object["spec"]["deletionPolicy"] = "Retain".into();
+    world
+        .fake
+        .with(|store| store.update(&shop, false, retain))
+        .expect("changed");
+    // Deleted before the change could be looked at in peace.
+    world
+        .fake
+        .with(|store| store.delete(&shop, &json!({})))
+        .expect("deleted");
+    world
+        .until("the shop is gone", |fake| {
+            fake.with(|store| store.get(&shop).is_none())
+        })
+        .await;
+    world.rest().await;
+    let secret = Id::new("", "secrets", "shops", "demo-signing-keys");
+    assert!(world.fake.with(|store| store.get(&secret).is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_whose_parts_went_first_still_ends() {
+    let world = ready_shop("Retain").await;
+    let shop = ours("storefronts", "demo");
+    world
+        .fake
+        .with(|store| store.delete(&shop, &json!({})))
+        .expect("deleted");
+    let fake = world.kill().await;
+    let parts: Vec<Id> = fake.with(|store| {
+        let ids = store
+            .all()
+            .keys()
+            .filter(|id| id.namespace == "shops" && **id != shop);
+        ids.cloned().collect()
+    });
+    for part in parts {
+        drop(fake.with(|store| store.delete(&part, &json!({}))));
+    }
+    let world = World::start(fake);
+    world
+        .until("the shop is gone", |fake| {
+            fake.with(|store| store.get(&shop).is_none())
+        })
+        .await;
+    world.rest().await;
+    let left = world.fake.with(|store| {
+        let ids = store
+            .all()
+            .keys()
+            .filter(|id| id.namespace == "shops" && id.resource != "events");
+        ids.cloned().collect::<Vec<_>>()
+    });
+    assert!(left.is_empty(), "brought back to life: {left:?}");
+}

@@ -1,0 +1,12 @@
+//! Stories of the operator on a cluster in memory.
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a story that cannot be told has failed"
+)]
+
+mod fake;
+mod faults;
+mod life;
+mod watches;
+mod world;

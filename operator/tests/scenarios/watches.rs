@@ -1,0 +1,98 @@
+//! What happens to watches: cut off, refused, without a definition.
+
+use serde_json::json;
+
+use crate::fake::Id;
+use crate::world::{World, cluster_with_shop, is_ready, ours};
+
+#[tokio::test(start_paused = true)]
+async fn what_vanished_while_the_watches_were_down_returns() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let service = Id::new("", "services", "shops", "demo-auth");
+    let account = Id::new("", "serviceaccounts", "shops", "demo-order");
+    world.fake.cut_watches();
+    world
+        .fake
+        .with(|store| store.delete(&service, &json!({})))
+        .expect("deleted");
+    world
+        .fake
+        .with(|store| store.delete(&account, &json!({})))
+        .expect("deleted");
+    world.fake.cut_watches();
+    world
+        .until("the Service is back", |fake| {
+            fake.with(|store| store.get(&service).is_some())
+        })
+        .await;
+    world
+        .until("the account is back", |fake| {
+            fake.with(|store| store.get(&account).is_some())
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operator_waits_for_definitions_and_says_for_which() {
+    let fake = cluster_with_shop("Delete");
+    fake.not_serving(&["storefronts", "gateways"]);
+    let world = World::start(fake);
+    world
+        .until("it says what it waits for", |_| {
+            world.health.waiting_for().len() == 2
+        })
+        .await;
+    assert!(world.health.waiting_for().contains_key("Storefront"));
+    assert_eq!(world.health.live(), Ok(()));
+    world.health.refresh();
+    let missing = world
+        .metrics
+        .crd_missing
+        .with_label_values(&["Storefront"])
+        .get();
+    assert_eq!(missing, 1);
+    world.fake.not_serving(&[]);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert!(world.health.waiting_for().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_kind_that_is_not_served_holds_up_nothing_that_can_do_without() {
+    let fake = cluster_with_shop("Delete");
+    // No autoscaler in the plan of this shop, so nothing needs the kind.
+    fake.not_serving(&["horizontalpodautoscalers"]);
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert_eq!(world.health.waiting_for().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_are_counted_by_verb_and_resource() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let counted = world
+        .metrics
+        .writes
+        .with_label_values(&["patch", "servicedeployments"])
+        .get();
+    let made = world.fake.requests();
+    let made = made.iter().filter(|r| {
+        r.is_write() && r.id.resource == "servicedeployments" && r.subresource.is_empty()
+    });
+    assert_eq!(counted, u64::try_from(made.count()).expect("few"));
+    let shop = world
+        .fake
+        .with(|store| store.get(&ours("storefronts", "demo")).is_some());
+    assert!(shop);
+}
