@@ -170,7 +170,8 @@ pub async fn find(
                               'unit_price', jsonb_build_object('minor', l.unit_minor, 'currency', o.currency))
                           order by l.line)
                    from orders.lines l where l.order_id = o.order_id) as "lines!: Json<Vec<Line>>",
-                  (select jsonb_agg(jsonb_build_object('status', h.stage, 'at', h.at) order by h.at)
+                  (select jsonb_agg(jsonb_build_object('status', h.stage, 'at', h.at)
+                          order by h.at, array_position(array['placed', 'paid', 'cancelled'], h.stage))
                    from orders.history h where h.order_id = o.order_id) as "history!: Json<Vec<Milestone>>"
            from orders.orders o
            where order_id = $1 and ($2::uuid is null or user_id = $2)"#,
@@ -199,7 +200,8 @@ pub async fn lock(
                               'unit_price', jsonb_build_object('minor', l.unit_minor, 'currency', o.currency))
                           order by l.line)
                    from orders.lines l where l.order_id = o.order_id) as "lines!: Json<Vec<Line>>",
-                  (select jsonb_agg(jsonb_build_object('status', h.stage, 'at', h.at) order by h.at)
+                  (select jsonb_agg(jsonb_build_object('status', h.stage, 'at', h.at)
+                          order by h.at, array_position(array['placed', 'paid', 'cancelled'], h.stage))
                    from orders.history h where h.order_id = o.order_id) as "history!: Json<Vec<Milestone>>"
            from orders.orders o
            where order_id = $1 and ($2::uuid is null or user_id = $2)
@@ -230,7 +232,8 @@ pub async fn list(
                               'unit_price', jsonb_build_object('minor', l.unit_minor, 'currency', o.currency))
                           order by l.line)
                    from orders.lines l where l.order_id = o.order_id) as "lines!: Json<Vec<Line>>",
-                  (select jsonb_agg(jsonb_build_object('status', h.stage, 'at', h.at) order by h.at)
+                  (select jsonb_agg(jsonb_build_object('status', h.stage, 'at', h.at)
+                          order by h.at, array_position(array['placed', 'paid', 'cancelled'], h.stage))
                    from orders.history h where h.order_id = o.order_id) as "history!: Json<Vec<Milestone>>"
            from orders.orders o
            where ($1::uuid is null or user_id = $1) and ($2::uuid is null or order_id < $2)

@@ -1,0 +1,62 @@
+//! Many checkouts at once, with bad luck from a seed: whatever happens, the books add up.
+
+use axum::http::StatusCode;
+use testkit::SeededEntropy;
+use vocabulary::Entropy;
+
+use super::peers::Fault;
+use super::support::{body, shop};
+
+const CALLS: [&str; 6] = ["email", "reserve", "authorise", "claim", "void", "release"];
+const FAULTS: [Fault; 4] = [
+    Fault::Refuse,
+    Fault::DoneThen500,
+    Fault::DoneThenCut,
+    Fault::DoneThenSilent,
+];
+
+#[tokio::test]
+async fn forty_unlucky_checkouts_over_twelve_mugs_add_up() {
+    let luck = SeededEntropy::new(7);
+    let shop = shop(12).await;
+    for _ in 0..60 {
+        let dice = luck.bytes();
+        let call = CALLS[usize::from(dice[0]) % CALLS.len()];
+        shop.peers
+            .fail(call, &[FAULTS[usize::from(dice[1]) % FAULTS.len()]]);
+    }
+    let bodies = [
+        body(1, "manual"),
+        body(2, "manual"),
+        body(1, "manual-decline"),
+    ];
+    let keys: Vec<String> = (0..40).map(|n| format!("k{n}")).collect();
+    let calls = keys
+        .iter()
+        .enumerate()
+        .map(|(n, key)| shop.place(key, &bodies[n % 3]));
+    futures::future::join_all(calls).await;
+    shop.sweep().await;
+    shop.check_books().await;
+
+    let sold: i64 = shop
+        .count(
+            "orders.orders o join orders.lines l using (order_id), generate_series(1, l.quantity)",
+        )
+        .await;
+    let left: i64 = shop.peers.world.lock().unwrap().stock.values().sum();
+    assert_eq!(sold + left, 12);
+    // Every client that asks again is told the same as the books say.
+    let mut placed = 0;
+    for (n, key) in keys.iter().enumerate() {
+        let told = shop.place(key, &bodies[n % 3]).await;
+        assert_eq!(
+            told.header("idempotent-replayed"),
+            "true",
+            "{}",
+            told.text()
+        );
+        placed += i64::from(told.status == StatusCode::CREATED);
+    }
+    assert_eq!(placed, shop.count("orders.orders").await);
+}
