@@ -55,7 +55,8 @@ pub struct Limits {
     /// Seconds to reach a backend.
     #[arg(long, env = "CONNECT_TIMEOUT_SECS", default_value_t = 2)]
     pub connect_timeout_secs: u64,
-    /// Seconds without a byte from a backend in the middle of an answer.
+    /// Seconds without a byte in the middle of an answer, be it that the backend sends none or that the
+    /// client takes none.
     #[arg(long, env = "IDLE_TIMEOUT_SECS", default_value_t = 60)]
     pub idle_timeout_secs: u64,
     /// Seconds for a client to send a request head, and to keep an idle connection.

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::stall::Unstalled;
 use super::{Hold, Phase, Worker};
 use crate::edge::{Connection, handle};
 
@@ -157,6 +158,8 @@ impl Client {
             is_tls,
             listener,
         });
+        let idle = Duration::from_secs(worker.limits().idle_timeout_secs);
+        let stream = Unstalled::new(stream, idle);
         let builder = builder(&worker);
         let service = service_fn(move |request| handle(connection.clone(), request));
         let mut serving =

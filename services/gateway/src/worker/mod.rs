@@ -3,6 +3,7 @@
 
 mod accept;
 mod serve;
+mod stall;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
