@@ -1,7 +1,7 @@
 //! The server's side of a binding that should exist. Looks first and writes only what differs.
 
 use operator_plan::database_binding::{
-    Claim, Seen, Statement, Valid, inside, judge, login, outside,
+    Claim, Seen, Statement, Valid, inside, judge, login, outside, predecessors,
 };
 
 use super::desk::Desk;
@@ -74,7 +74,9 @@ async fn round(
     // Last, so that whoever can log in finds everything in place.
     let entrance = login(wanted, &seen, verifier.as_deref());
     desk.run(&entrance).await?;
-    let statements = [&around, &within, &entrance].into_iter().flatten();
+    let left = predecessors(wanted, &seen);
+    desk.run(&left).await?;
+    let statements = [&around, &within, &entrance, &left].into_iter().flatten();
     Ok(statements
         .last()
         .map(|statement: &Statement| statement.purpose))

@@ -218,7 +218,14 @@ impl Servers for PgServers {
                 other: None,
                 _turn: turn,
             };
-            session.run(&Statement::lock(OPERATOR_LOCK)).await?;
+            match session.run(&Statement::lock(OPERATOR_LOCK)).await {
+                Ok(_) => {}
+                // lock_not_available: the other operator has not died yet.
+                Err(ServerError::Refused { server, code, .. }) if code == "55P03" => {
+                    return Err(ServerError::Busy { server });
+                }
+                Err(error) => return Err(error),
+            }
             Ok(Box::new(session) as Box<dyn Session>)
         })
     }

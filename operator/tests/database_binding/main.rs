@@ -2,6 +2,7 @@
 
 mod api;
 mod chaos;
+mod endings;
 mod kill;
 mod life;
 mod postgres;

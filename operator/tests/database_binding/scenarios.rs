@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 
 /// Makes `name` with a spec and reconciles it until it is settled.
-async fn made(world: &mut World, name: &str, spec: Value) {
+pub async fn made(world: &mut World, name: &str, spec: Value) {
     world.create(name, spec);
     world.settle(name).await;
 }
@@ -40,17 +40,8 @@ fn holds_finalizer(world: &World, name: &str) -> bool {
         .any(|held| held == FINALIZER)
 }
 
-/// The age of a deletion, as if nobody had been able to end it for so long.
-fn backdate(world: &World, name: &str, age: &str) {
-    let time = jiff::Timestamp::now() - age.parse::<jiff::SignedDuration>().expect("a duration");
-    world.api.edit(&world.binding_path(name), |binding| {
-        let text = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        binding["metadata"]["deletionTimestamp"] = text.into();
-    });
-}
-
 /// A server that nobody answers at.
-fn silent(world: &World) -> (TcpListener, Server) {
+pub fn silent(world: &World) -> (TcpListener, Server) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
     (
@@ -339,112 +330,6 @@ async fn what_a_login_role_owns_elsewhere_does_not_hold_it_back() {
 }
 
 #[tokio::test]
-async fn a_stale_copy_of_a_dead_object_makes_nothing() {
-    let mut world = World::new();
-    let shop = database(&world);
-    made(&mut world, "own", owner_of(&shop, &[])).await;
-    let ghost = world.binding("own").expect("the binding");
-    world.api.delete(&world.binding_path("own"));
-    world.settle("own").await;
-    world
-        .reconcile(&ghost)
-        .await
-        .expect("a ghost is no failure");
-    assert_eq!(world.roles().await, [""; 0]);
-    assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
-}
-
-#[tokio::test]
-async fn a_binding_ends_when_its_servers_secret_is_gone() {
-    let mut world = World::new();
-    let shop = database(&world);
-    made(&mut world, "own", owner_of(&shop, &[])).await;
-    world.api.delete(&world.secret_path("server"));
-    world.api.delete(&world.binding_path("own"));
-    world.settle("own").await;
-    assert!(world.binding("own").is_none(), "{}", world.message("own"));
-    assert_eq!(world.api.paths("secrets"), [""; 0]);
-    assert_eq!(
-        world.api.events().last().map(String::as_str),
-        Some("Abandoned")
-    );
-    world.clean().await;
-}
-
-#[tokio::test]
-async fn a_binding_ends_when_its_shop_is_gone_or_goes_with_its_data() {
-    for shop_is_gone in [true, false] {
-        let mut world = World::new();
-        world.put_storefront("demo", "Delete");
-        let spec = json!({ "serverRef": { "storefront": "demo" }, "reclaimPolicy": "Delete" });
-        made(&mut world, "own", spec).await;
-        assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
-        let (_listener, silent) = silent(&world);
-        world.put_secret("demo-postgres-admin", &silent);
-        let path = world.storefront_path("demo");
-        if shop_is_gone {
-            world
-                .api
-                .edit(&path, |shop| shop["metadata"]["finalizers"] = json!([]));
-        }
-        world.api.delete(&path);
-        world.api.delete(&world.binding_path("own"));
-        world.settle("own").await;
-        assert!(world.binding("own").is_none(), "{}", world.message("own"));
-        world.clean().await;
-    }
-}
-
-#[tokio::test]
-async fn a_silent_server_is_asked_as_long_as_the_rule_says() {
-    let mut world = World::new();
-    for (name, policy) in [("keep", "Retain"), ("drop", "Delete")] {
-        let mut spec = owner_of(&format!("{}_{name}", world.namespace), &[]);
-        spec["reclaimPolicy"] = policy.into();
-        made(&mut world, name, spec).await;
-    }
-    let (_listener, silent) = silent(&world);
-    world.put_server(&silent);
-    for name in ["keep", "drop"] {
-        world.api.delete(&world.binding_path(name));
-        drop(world.once(name).await);
-        assert_eq!(
-            world.ready(name).1,
-            "ServerSilent",
-            "{}",
-            world.message(name)
-        );
-        backdate(&world, name, "PT599S");
-        drop(world.once(name).await);
-        assert!(
-            world.binding(name).is_some(),
-            "{name} is held before its time"
-        );
-        backdate(&world, name, "PT601S");
-        drop(world.once(name).await);
-    }
-    assert!(
-        world.binding("keep").is_none(),
-        "no data was to go, so it is let go"
-    );
-    assert!(
-        world.binding("drop").is_some(),
-        "data was to go, so it is held"
-    );
-    assert!(
-        world.message("drop").contains("storefront.dev/abandon"),
-        "{}",
-        world.message("drop")
-    );
-    world.api.edit(&world.binding_path("drop"), |binding| {
-        binding["metadata"]["annotations"] = json!({ "storefront.dev/abandon": "true" });
-    });
-    drop(world.once("drop").await);
-    assert!(world.binding("drop").is_none());
-    world.clean().await;
-}
-
-#[tokio::test]
 async fn a_dead_server_delays_nobody_else() {
     let world = World::new();
     let (_listener, dead) = silent(&world);
@@ -500,35 +385,4 @@ async fn a_wrong_administrators_password_is_told_without_it() {
     world.settle("own").await;
     assert_eq!(world.ready("own").0, "True");
     world.clean().await;
-}
-
-#[tokio::test]
-async fn a_database_is_dropped_only_after_its_dump() {
-    let mut world = World::new();
-    let shop = database(&world);
-    let mut spec = owner_of(&shop, &[]);
-    spec["reclaimPolicy"] = "BackupThenDelete".into();
-    made(&mut world, "own", spec).await;
-    world.api.delete(&world.binding_path("own"));
-    drop(world.once("own").await);
-    assert_eq!(world.ready("own").1, "BackingUp");
-    let job = world.api.paths("jobs").pop().expect("a Job");
-    let finish = |world: &World, condition: &str| {
-        world.api.edit(&job, |job| {
-            job["status"] = json!({ "conditions": [{ "type": condition, "status": "True" }] });
-        });
-    };
-    finish(&world, "Failed");
-    drop(world.once("own").await);
-    assert_eq!(world.ready("own").1, "BackupFailed");
-    assert_eq!(
-        world.databases().await,
-        [shop.as_str()],
-        "nothing is dropped without a dump"
-    );
-    finish(&world, "Complete");
-    world.settle("own").await;
-    assert!(world.binding("own").is_none(), "{}", world.message("own"));
-    assert_eq!(world.databases().await, [""; 0]);
-    assert_eq!(world.roles().await, [""; 0]);
 }

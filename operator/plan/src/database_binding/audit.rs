@@ -142,6 +142,12 @@ pub fn ask_roles(wanted: &Wanted, facts: &Facts) -> Statement {
     } else {
         "null".into()
     };
+    // Whatever else carries this object's name in its mark was left by a predecessor. Kubernetes
+    // names hold neither of the two characters that mean something to LIKE.
+    let kin = text(&format!(
+        "storefront.dev: binding={}/{} uid=%",
+        wanted.mark.namespace, wanted.mark.name
+    ));
     Statement::look(
         "read the roles",
         Place::Administration,
@@ -163,7 +169,8 @@ pub fn ask_roles(wanted: &Wanted, facts: &Facts) -> Statement {
                join pg_database d on d.oid = s.dbid \
                where s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid), \
              {verifier} \
-             from pg_roles r where r.rolname in ({ours})"
+             from pg_roles r where r.rolname in ({ours}) \
+             or shobj_description(r.oid, 'pg_authid') like {kin}"
         ),
     )
 }

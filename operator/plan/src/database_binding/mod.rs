@@ -14,6 +14,8 @@ mod retire;
 mod secret;
 mod statement;
 mod status;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use audit::{
@@ -25,7 +27,7 @@ pub use claim::{Claim, judge};
 pub use mark::{Hold, Mark};
 pub use names::{Names, Wanted};
 pub use repair::{inside, login, outside};
-pub use retire::{owns_database, retire};
+pub use retire::{owns_database, predecessors, retire};
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
 pub use status::{Progress, intent, status};

@@ -17,7 +17,7 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
     }
     let login = ours(wanted, seen, &wanted.names.login);
     if let Some(role) = login {
-        statements.extend(shut_out(wanted, seen, role));
+        statements.extend(shut_out(&wanted.names.login, seen, role));
     }
     if drops {
         statements.push(Statement::administer(
@@ -59,6 +59,30 @@ pub fn owns_database(wanted: &Wanted, seen: &Seen) -> bool {
         })
 }
 
+/// Drops login roles of earlier objects of this name, which could not clean up behind themselves
+/// (their finalizer was torn off, or their server was away for too long). Only on a shop's own
+/// server: elsewhere an object of the same name may live in another cluster.
+pub fn predecessors(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for (name, role) in &seen.roles {
+        let known = wanted.groups().contains(&name.as_str()) || *name == wanted.names.login;
+        let kin = role
+            .mark()
+            .is_some_and(|mark| mark.same_object(&wanted.mark));
+        if wanted.own_server && kin && !known && is_login_name(wanted, name) {
+            statements.extend(shut_out(name, seen, role));
+            statements.extend(drop_role(wanted, name, role, false));
+        }
+    }
+    statements
+}
+
+/// Whether a role is called like the login roles of this binding's name, whatever their uid.
+fn is_login_name(wanted: &Wanted, name: &str) -> bool {
+    let stem = |name: &str| name.rsplit_once('_').map(|(stem, _)| stem.to_owned());
+    stem(name).is_some_and(|found| Some(found) == stem(&wanted.names.login))
+}
+
 fn ours<'a>(wanted: &Wanted, seen: &'a Seen, role: &str) -> Option<&'a Role> {
     seen.roles
         .get(role)
@@ -94,13 +118,13 @@ fn leave_for_later(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
 }
 
 /// Ends the login role's sessions and lets no new one begin.
-fn shut_out(wanted: &Wanted, seen: &Seen, role: &Role) -> Vec<Statement> {
-    let login = &wanted.names.login;
+fn shut_out(login: &str, seen: &Seen, role: &Role) -> Vec<Statement> {
     let mut lines = Vec::new();
     if role.login {
         lines.push(format!("alter role {} nologin", name(login)));
     }
-    if !seen.facts.superuser && !role.administered {
+    if !seen.facts.superuser {
+        // To hand over what it owns; being its administrator is not enough on every version.
         lines.push(format!("grant {} to current_user", name(login)));
     }
     let mut statements = Vec::new();
@@ -130,7 +154,8 @@ fn drop_role(wanted: &Wanted, role_name: &str, role: &Role, dropped: bool) -> Ve
         if dropped && *database == wanted.names.database {
             continue;
         }
-        let heir = if *database == wanted.names.database && role_name == wanted.names.login {
+        let is_group = wanted.groups().contains(&role_name);
+        let heir = if *database == wanted.names.database && !is_group {
             name(&wanted.names.owner)
         } else {
             "current_user".to_owned()

@@ -1,0 +1,174 @@
+//! How bindings end, whoever went before them.
+
+use super::life::{database, owner_of};
+use super::scenarios::{made, silent};
+use super::world::World;
+use serde_json::json;
+
+/// The age of a deletion, as if nobody had been able to end it for so long.
+fn backdate(world: &World, name: &str, age: &str) {
+    let time = jiff::Timestamp::now() - age.parse::<jiff::SignedDuration>().expect("a duration");
+    world.api.edit(&world.binding_path(name), |binding| {
+        let text = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        binding["metadata"]["deletionTimestamp"] = text.into();
+    });
+}
+
+#[tokio::test]
+async fn a_stale_copy_of_a_dead_object_makes_nothing() {
+    let mut world = World::new();
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    let ghost = world.binding("own").expect("the binding");
+    world.api.delete(&world.binding_path("own"));
+    world.settle("own").await;
+    world
+        .reconcile(&ghost)
+        .await
+        .expect("a ghost is no failure");
+    assert_eq!(world.roles().await, [""; 0]);
+    assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
+}
+
+#[tokio::test]
+async fn a_binding_ends_when_its_servers_secret_is_gone() {
+    let mut world = World::new();
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    world.api.delete(&world.secret_path("server"));
+    world.api.delete(&world.binding_path("own"));
+    world.settle("own").await;
+    assert!(world.binding("own").is_none(), "{}", world.message("own"));
+    assert_eq!(world.api.paths("secrets"), [""; 0]);
+    assert_eq!(
+        world.api.events().last().map(String::as_str),
+        Some("Abandoned")
+    );
+    world.clean().await;
+}
+
+#[tokio::test]
+async fn a_binding_ends_when_its_shop_is_gone_or_goes_with_its_data() {
+    for shop_is_gone in [true, false] {
+        let mut world = World::new();
+        world.put_storefront("demo", "Delete");
+        let spec = json!({ "serverRef": { "storefront": "demo" }, "reclaimPolicy": "Delete" });
+        made(&mut world, "own", spec).await;
+        assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
+        let (_listener, silent) = silent(&world);
+        world.put_secret("demo-postgres-admin", &silent);
+        let path = world.storefront_path("demo");
+        if shop_is_gone {
+            world
+                .api
+                .edit(&path, |shop| shop["metadata"]["finalizers"] = json!([]));
+        }
+        world.api.delete(&path);
+        world.api.delete(&world.binding_path("own"));
+        world.settle("own").await;
+        assert!(world.binding("own").is_none(), "{}", world.message("own"));
+        world.clean().await;
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_asked_as_long_as_the_rule_says() {
+    let mut world = World::new();
+    for (name, policy) in [("keep", "Retain"), ("drop", "Delete")] {
+        let mut spec = owner_of(&format!("{}_{name}", world.namespace), &[]);
+        spec["reclaimPolicy"] = policy.into();
+        made(&mut world, name, spec).await;
+    }
+    let (_listener, silent) = silent(&world);
+    world.put_server(&silent);
+    for name in ["keep", "drop"] {
+        world.api.delete(&world.binding_path(name));
+        drop(world.once(name).await);
+        assert_eq!(
+            world.ready(name).1,
+            "ServerSilent",
+            "{}",
+            world.message(name)
+        );
+        backdate(&world, name, "PT599S");
+        drop(world.once(name).await);
+        assert!(
+            world.binding(name).is_some(),
+            "{name} is held before its time"
+        );
+        backdate(&world, name, "PT601S");
+        drop(world.once(name).await);
+    }
+    assert!(
+        world.binding("keep").is_none(),
+        "no data was to go, so it is let go"
+    );
+    assert!(
+        world.binding("drop").is_some(),
+        "data was to go, so it is held"
+    );
+    assert!(
+        world.message("drop").contains("storefront.dev/abandon"),
+        "{}",
+        world.message("drop")
+    );
+    world.api.edit(&world.binding_path("drop"), |binding| {
+        binding["metadata"]["annotations"] = json!({ "storefront.dev/abandon": "true" });
+    });
+    drop(world.once("drop").await);
+    assert!(world.binding("drop").is_none());
+    world.clean().await;
+}
+
+#[tokio::test]
+async fn a_database_is_dropped_only_after_its_dump() {
+    let mut world = World::new();
+    let shop = database(&world);
+    let mut spec = owner_of(&shop, &[]);
+    spec["reclaimPolicy"] = "BackupThenDelete".into();
+    made(&mut world, "own", spec).await;
+    world.api.delete(&world.binding_path("own"));
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "BackingUp");
+    let job = world.api.paths("jobs").pop().expect("a Job");
+    let finish = |world: &World, condition: &str| {
+        world.api.edit(&job, |job| {
+            job["status"] = json!({ "conditions": [{ "type": condition, "status": "True" }] });
+        });
+    };
+    finish(&world, "Failed");
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "BackupFailed");
+    assert_eq!(
+        world.databases().await,
+        [shop.as_str()],
+        "nothing is dropped without a dump"
+    );
+    finish(&world, "Complete");
+    world.settle("own").await;
+    assert!(world.binding("own").is_none(), "{}", world.message("own"));
+    assert_eq!(world.databases().await, [""; 0]);
+    assert_eq!(world.roles().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_successor_sweeps_up_behind_an_object_that_was_torn_away() {
+    let mut world = World::new();
+    world.put_storefront("demo", "Retain");
+    let spec = json!({ "serverRef": { "storefront": "demo" } });
+    made(&mut world, "own", spec.clone()).await;
+    let old = world.secret("own-db")["username"].clone();
+    let path = world.binding_path("own");
+    world.api.edit(&path, |binding| {
+        binding["metadata"]["finalizers"] = json!([]);
+    });
+    world.api.delete(&path);
+    // The garbage collector's part.
+    world.api.delete(&world.secret_path("own-db"));
+    made(&mut world, "own", spec).await;
+    assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
+    let roles = world.roles().await;
+    assert_eq!(roles.len(), 4, "{roles:?}");
+    assert!(!roles.contains(&old), "{roles:?}");
+    world.clean().await;
+}
