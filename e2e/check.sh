@@ -6,17 +6,15 @@ cd "$(dirname "$0")/.."
 . e2e/lib.sh
 
 go_code() {
-  cd e2e/cluster
-  local unformatted; unformatted=$(gofmt -l .)
+  local unformatted; unformatted=$(gofmt -l e2e/cluster)
   [[ -z $unformatted ]] || { echo "gofmt -w $unformatted"; return 1; }
-  go vet -trimpath ./internal/... ./cmd/cluster
+  (cd e2e/cluster && go vet -trimpath ./internal/... ./cmd/cluster)
 }
 
 scripts() { shellcheck -x e2e/*.sh e2e/images/build.sh e2e/images/postgres/{rootfs.sh,start-postgres} .ci/run; }
 
 chart() {
-  helm lint --quiet charts/storefront
-  helm template storefront charts/storefront > /dev/null
+  helm lint --quiet charts/storefront && helm template storefront charts/storefront > /dev/null || return
   if command -v promtool > /dev/null; then
     (cd charts/storefront/files && promtool check rules rules.yaml && promtool test rules rules_test.yaml)
   fi

@@ -10,24 +10,24 @@ CLUSTER=${1:?usage: deploy.sh CLUSTER}
 
 gateway_api() {
   local module
-  module=$(go mod download -json "sigs.k8s.io/gateway-api@$GATEWAY_API_VERSION" | jq -r .Dir)
-  apply "$module/config/crd/standard"
-  kube wait --for=condition=Established --timeout=60s \
-    crd/{gatewayclasses,gateways,httproutes,referencegrants}.gateway.networking.k8s.io
+  module=$(go mod download -json "sigs.k8s.io/gateway-api@$GATEWAY_API_VERSION" | jq -r .Dir) &&
+    apply "$module/config/crd/standard" &&
+    kube wait --for=condition=Established --timeout=60s \
+      crd/{gatewayclasses,gateways,httproutes,referencegrants}.gateway.networking.k8s.io
 }
 
 mailpit() {
   local reference
-  reference=$(awk -F '\t' '$1 == "mailpit" { print $2 }' "$CACHE/images/index.tsv")
-  sed "s|@MAILPIT_IMAGE@|$reference|" manifests/mailpit.yaml | apply -
+  reference=$(awk -F '\t' '$1 == "mailpit" { print $2 }' "$CACHE/images/index.tsv") &&
+    sed "s|@MAILPIT_IMAGE@|$reference|" manifests/mailpit.yaml | apply -
 }
 
 # A Helm upgrade writes a new revision even when nothing changed, so it is asked for only
 # when the chart, the images or the release in the cluster are not what they were.
 chart() {
   local tag key record=$STATE/$CLUSTER/chart.key
-  tag=$(cat "$CACHE/images/release")
-  key=$(find "$ROOT/charts/storefront" -type f -print0 | sort -z | xargs -0 sha256sum | cat - <(echo "$tag") | sha256sum)
+  tag=$(cat "$CACHE/images/release") || return
+  key=$(find "$ROOT/charts/storefront" -type f -print0 | sort -z | xargs -0 sha256sum | cat - <(echo "$tag") | sha256sum) || return
   if [[ $(cat "$record" 2>/dev/null) == "$key" ]] && operator_runs; then return 0; fi
   helm --kubeconfig "$STATE/$CLUSTER/kubeconfig" upgrade --install storefront "$ROOT/charts/storefront" \
     --namespace storefront-system --create-namespace --wait --timeout 3m \

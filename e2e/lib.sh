@@ -24,7 +24,8 @@ MUSL=x86_64-unknown-linux-musl
 
 # step NAME HINT COMMAND...: runs COMMAND with its output in a log file, shows the name, a
 # running clock where somebody watches, and the duration. When it fails: the last lines of
-# the log, where the rest is, and HINT (how to go on).
+# the log, where the rest is, and HINT (how to go on). A function given as COMMAND chains
+# with && what must not go on after a failure: `set -e` is off where a status is looked at.
 step() {
   local name=$1 hint=$2; shift 2
   local log began=$EPOCHREALTIME status=0 clock=

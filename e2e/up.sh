@@ -9,24 +9,28 @@ EXAMPLE=$ROOT/crds/examples/good/storefront.yaml
 PATIENCE_SECS=${PATIENCE_SECS:-300}
 
 shop() {
-  apply manifests/shops.yaml
-  apply "$EXAMPLE"
+  apply manifests/shops.yaml && apply "$EXAMPLE"
 }
 
-# Prints each condition when it changes, until Ready is True for the object as applied.
+demo() { kube -n shops get -f "$EXAMPLE" -o json; }
+
+# The conditions of the object as it was applied, not of an older generation.
+conditions() {
+  jq -r '.metadata.generation as $now | (.status.conditions // [])[]
+    | select((.observedGeneration // $now) == $now)
+    | select((.type | IN("Reconciling", "Stalled") | not) or .status == "True")
+    | "\(.type)=\(.status) \(.message // "")"'
+}
+
+# Prints each condition when it changes, until Ready is True.
 ready() {
-  local deadline=$((SECONDS + PATIENCE_SECS)) seen="" now shop
+  local deadline=$((SECONDS + PATIENCE_SECS)) seen="" now
   while :; do
-    shop=$(kube -n shops get -f "$EXAMPLE" -o json | jq 'if .items then .items[] | select(.kind == "Storefront") else . end')
-    now=$(jq -r '(.status.conditions // [])[] | select(.type != "Reconciling" and .type != "Stalled" or .status == "True")
-      | "\(.type)=\(.status) \(.message // "")"' <<< "$shop")
+    now=$(demo | conditions) || return
     comm -13 <(sort <<< "$seen") <(sort <<< "$now") | sed '/^$/d; s/^/  /'
+    if grep -q '^Ready=True' <<< "$now"; then return 0; fi
+    if ((SECONDS >= deadline)); then what_is_wrong; return 1; fi
     seen=$now
-    if jq -e '.metadata.generation as $g | (.status.conditions // [])[]
-      | select(.type == "Ready" and .status == "True" and (.observedGeneration // $g) == $g)' <<< "$shop" > /dev/null; then
-      return 0
-    fi
-    ((SECONDS < deadline)) || { what_is_wrong; return 1; }
     sleep 0.5
   done
 }
