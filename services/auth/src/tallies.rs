@@ -8,6 +8,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use fred::clients::{Client, WithOptions};
 use fred::error::{Error, ErrorKind};
@@ -49,8 +51,6 @@ pub struct Subject {
 impl Subject {
     /// An attempt on an address from a network. The address itself never leaves the process.
     pub fn new(email_key: &str, network: String) -> Self {
-        use base64::Engine;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, email_key.as_bytes());
         Self {
             account: URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]),

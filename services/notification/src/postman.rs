@@ -13,8 +13,10 @@ use crate::domain::delivery::Failure;
 use crate::domain::letter::Shop;
 use crate::store::messages::Claimed;
 
-/// Conversations with the mail server that take longer have failed; well within a claim.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// An answer of the mail server that takes longer has failed.
+const ANSWER: Duration = Duration::from_secs(15);
+/// So has a whole conversation: with time to note it, well within a claim.
+const CONVERSATION: Duration = Duration::from_secs(30);
 /// Connections kept to the mail server.
 const CONNECTIONS: u32 = 4;
 
@@ -50,6 +52,9 @@ pub enum DeliveryError {
     /// The mail server did not take it.
     #[error("the mail server did not take it")]
     Smtp(#[from] lettre::transport::smtp::Error),
+    /// The mail server talked for too long.
+    #[error("the mail server took too long")]
+    Slow,
 }
 
 impl DeliveryError {
@@ -57,7 +62,7 @@ impl DeliveryError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Address(_) | Self::Message(_) => Failure::Address,
-            Self::Smtp(_) => Failure::Server,
+            Self::Smtp(_) | Self::Slow => Failure::Server,
         }
     }
 }
@@ -127,7 +132,7 @@ impl Postman {
             .idle_timeout(Duration::from_secs(30));
         let transport = builder
             .port(port)
-            .timeout(Some(TIMEOUT))
+            .timeout(Some(ANSWER))
             .pool_config(pool)
             .build();
         Ok(Self {
@@ -151,7 +156,9 @@ impl Postman {
                 claimed.body_text.clone(),
                 claimed.body_html.clone(),
             ))?;
-        self.transport.send(message).await?;
+        let conversation = self.transport.send(message);
+        let taken = tokio::time::timeout(CONVERSATION, conversation).await;
+        taken.map_err(|_| DeliveryError::Slow)??;
         Ok(())
     }
 }
@@ -196,6 +203,52 @@ mod tests {
             ("demo.localhost", "demo.localhost"),
         ] {
             assert_eq!(host_of(url), host);
+        }
+    }
+
+    #[tokio::test]
+    async fn every_way_of_protecting_can_be_prepared() {
+        let shop = Shop {
+            name: "Demo".to_owned(),
+            url: "http://demo.localhost".to_owned(),
+            locale: crate::domain::phrases::Locale::En,
+        };
+        for tls in ["none", "starttls", "implicit"] {
+            let entries = [
+                ("host", "mail.example.com"),
+                ("port", "2525"),
+                ("from", "Shop <shop@example.com>"),
+                ("username", "shop"),
+                ("password", "secret"),
+                ("tls", tls),
+            ];
+            let postman = Postman::new(&Binding::from_entries("smtp", entries), &shop).unwrap();
+            assert_eq!(postman.from.name.as_deref(), Some("Shop"), "{tls}");
+        }
+    }
+
+    #[test]
+    fn a_binding_that_is_not_whole_says_what_is_missing() {
+        let shop = Shop {
+            name: "Demo".to_owned(),
+            url: "http://demo.localhost".to_owned(),
+            locale: crate::domain::phrases::Locale::En,
+        };
+        for (entries, missing) in [
+            (vec![("host", "h")], "port"),
+            (
+                vec![("host", "h"), ("port", "x"), ("from", "a@b.example")],
+                "port",
+            ),
+            (
+                vec![("host", "h"), ("port", "25"), ("from", "nobody")],
+                "sender",
+            ),
+        ] {
+            let Err(error) = Postman::new(&Binding::from_entries("smtp", entries), &shop) else {
+                panic!("{missing} was not missed");
+            };
+            assert!(error.to_string().contains(missing), "{error}");
         }
     }
 

@@ -4,11 +4,12 @@
 //! A message is marked `sending` and committed before the mail server hears of it, and `sent` after
 //! it has said yes. Killed between its yes and our commit, we do not know of the yes: the claim
 //! ends, and the message is sent again. SMTP has no way to ask. The window is the time of one
-//! commit; both copies carry one `Message-ID`, by which many mail systems show only one.
+//! commit, or of half a minute of tries when the database is away just then; both copies carry one
+//! `Message-ID`, by which many mail systems show only one.
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,24 @@ const BATCH: usize = 8;
 const LIMIT: i64 = 8;
 /// Mail that was sent is kept this long, for questions about it.
 const KEEP_DAYS: i64 = 90;
+
+/// Pauses between tries to note what came of a message; with the mail server's time they stay within
+/// a claim.
+const NOTE_AGAIN: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+    Duration::from_secs(20),
+];
+
+/// What came of a message.
+enum Outcome {
+    /// The mail server took it.
+    Sent(DateTime<Utc>),
+    /// It did not.
+    Failed(String, Next),
+}
 
 /// The sender of one process; any number may run side by side.
 pub struct Sender {
@@ -91,31 +110,52 @@ impl Sender {
 
     /// Sends one message and notes what came of it.
     async fn send(&self, message: &Claimed) -> Result<(), StoreError> {
-        let delivered = self.postman.deliver(message).await;
-        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
-        let (series, label) = (&self.app.metrics, [message.template.as_str()]);
-        let now = self.app.clock.now();
-        let ours = match delivered {
-            Ok(()) => {
-                series.sent.with_label_values(&label).inc();
-                messages::mark_sent(&mut conn, message.id, message.attempts, now).await?
+        let outcome = self.outcome(message, self.postman.deliver(message).await);
+        let mut noted = self.note(message, &outcome).await;
+        // The mail server has said yes and the database is away: while the claim holds nobody else
+        // sends the message, so it pays to be stubborn.
+        for pause in NOTE_AGAIN {
+            if noted.is_ok() {
+                break;
             }
-            Err(error) => {
-                let dice = self.app.entropy.bytes()[0];
-                let next = after_failure(error.failure(), message.attempts, now, dice);
-                series.failed.with_label_values(&label).inc();
-                if next == Next::Dead {
-                    series.died.with_label_values(&label).inc();
-                }
-                let why = chain(&error);
-                tracing::warn!(message = %message.id, attempt = message.attempts, error = why, ?next, "a message was not sent");
-                messages::mark_failed(&mut conn, message.id, message.attempts, &why, next).await?
-            }
-        };
-        if !ours {
+            tokio::time::sleep(pause).await;
+            noted = self.note(message, &outcome).await;
+        }
+        if !noted? {
             tracing::warn!(message = %message.id, "the claim on a message ended while it was sent");
         }
         Ok(())
+    }
+
+    /// What came of a delivery, counted and logged.
+    fn outcome(&self, message: &Claimed, delivered: Result<(), DeliveryError>) -> Outcome {
+        let (series, label) = (&self.app.metrics, [message.template.as_str()]);
+        let now = self.app.clock.now();
+        let Err(error) = delivered else {
+            series.sent.with_label_values(&label).inc();
+            return Outcome::Sent(now);
+        };
+        let dice = self.app.entropy.bytes()[0];
+        let next = after_failure(error.failure(), message.attempts, now, dice);
+        series.failed.with_label_values(&label).inc();
+        if next == Next::Dead {
+            series.died.with_label_values(&label).inc();
+        }
+        let why = chain(&error);
+        let attempt = message.attempts;
+        tracing::warn!(message = %message.id, attempt, error = why, ?next, "a message was not sent");
+        Outcome::Failed(why, next)
+    }
+
+    async fn note(&self, message: &Claimed, outcome: &Outcome) -> Result<bool, StoreError> {
+        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+        let (id, attempt) = (message.id, message.attempts);
+        match outcome {
+            Outcome::Sent(at) => messages::mark_sent(&mut conn, id, attempt, *at).await,
+            Outcome::Failed(why, next) => {
+                messages::mark_failed(&mut conn, id, attempt, why, *next).await
+            }
+        }
     }
 
     async fn count(&self) -> Result<(), StoreError> {

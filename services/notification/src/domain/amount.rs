@@ -86,4 +86,16 @@ mod tests {
             "JPY -9,223,372,036,854,775,808"
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_digit_is_lost(minor: i64) {
+            for (currency, locale) in [("EUR", Locale::En), ("JPY", Locale::De), ("KWD", Locale::En)] {
+                let text = shown(minor, currency, locale);
+                let digits: String =
+                    text.chars().filter(|c| c.is_ascii_digit() || *c == '-').collect();
+                proptest::prop_assert_eq!(digits.parse::<i64>().unwrap(), minor, "{}", text);
+            }
+        }
+    }
 }

@@ -83,4 +83,14 @@ mod tests {
     fn what_is_no_address_is_given_up_at_once() {
         assert_eq!(after_failure(Failure::Address, 1, NOON, 0), Next::Dead);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_retry_is_in_the_past_or_far_away(attempts: i32, dice: u8) {
+            if let Next::Retry(at) = after_failure(Failure::Server, attempts, NOON, dice) {
+                let pause = (at - NOON).num_seconds();
+                proptest::prop_assert!((12..=4320).contains(&pause), "{}", pause);
+            }
+        }
+    }
 }

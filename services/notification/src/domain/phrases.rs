@@ -182,4 +182,13 @@ mod tests {
         }
         assert_eq!("fr".parse::<Locale>(), Err(UnknownLocale));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn filling_never_fails_and_keeps_what_is_filled_in(phrase: String, name: String) {
+            let filled = fill(&format!("{{name}}{}", phrase.replace('{', "")), &[("name", &name)]);
+            proptest::prop_assert!(filled.starts_with(&name));
+            fill(&phrase, &[("name", &name)]);
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub struct TestApp {
     pub clock: FixedClock,
     pub tokens: TestTokens,
     pub pool: PgPool,
-    _db: TestDb,
+    db: TestDb,
 }
 
 pub async fn start() -> TestApp {
@@ -60,7 +60,7 @@ pub async fn in_language(locale: Locale) -> TestApp {
         clock,
         tokens,
         pool: db.pool.clone(),
-        _db: db,
+        db,
     }
 }
 
@@ -96,6 +96,11 @@ impl TestApp {
             self.state.clone(),
             Postman::new(&binding, &self.state.shop).unwrap(),
         )
+    }
+
+    /// Cuts all connections, as a restart of the database would.
+    pub async fn cut_connections(&self) {
+        self.db.cut_connections().await;
     }
 
     pub async fn count(&self, sql: &'static str) -> i64 {

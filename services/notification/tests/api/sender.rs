@@ -217,3 +217,28 @@ async fn the_backlog_is_counted_and_mail_without_a_living_sender_is_buried() {
     senders.join_all().await;
     assert_eq!(metrics.died.with_label_values(&["abandoned"]).get(), 1);
 }
+
+#[tokio::test]
+async fn what_was_sent_is_noted_also_when_connections_are_cut_meanwhile() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    for n in 1..=8 {
+        app.hear(&paid(n)).await;
+    }
+    let sender = app.sender(mail.smtp);
+    let cut = async {
+        testkit::eventually("messages arrive", || async {
+            (!mail.messages().await.is_empty()).then_some(())
+        })
+        .await;
+        app.cut_connections().await;
+    };
+    let (sent, ()) = tokio::join!(sender.send_due(), cut);
+    assert_eq!(sent.unwrap(), 8);
+    let sent = "select count(*) from notification.messages where status = 'sent'";
+    testkit::eventually("a connection is had again", || async {
+        let count: Result<i64, _> = sqlx::query_scalar(sent).fetch_one(&app.pool).await;
+        count.ok().filter(|count| *count == 8)
+    })
+    .await;
+    assert_eq!(mail.messages().await.len(), 8);
+}
