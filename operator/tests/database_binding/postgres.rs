@@ -122,6 +122,8 @@ fn user(as_root: bool, program: &Path) -> Command {
 
 fn run(command: &mut Command) {
     let output = command
+        // Whoever runs this may stand where the server's user may not look.
+        .current_dir("/")
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");
