@@ -89,6 +89,7 @@ impl<R: Reconciler> Controller<R> {
             .max_concurrent
             .with_label_values(&[name])
             .set(workers);
+        self.context.metrics.announce(name);
         let all = (0..self.workers).map(|_| self.work());
         tokio::select! {
             () = stop.cancelled() => self.queue.close(),

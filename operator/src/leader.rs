@@ -3,7 +3,7 @@
 //! ## Why a fence of our own
 //! The lease library tells when a lease is taken over, but stays silent while it cannot reach the API
 //! server. So every renewal that succeeded is noted, with the instant *before* it was sent; when the
-//! last one is older than [`FENCE`], all work stops, before the lease could run out.
+//! last one is older than [`Timing::fence`], all work stops, before the lease could run out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -20,14 +20,30 @@ use tower::Service;
 
 /// Name of the Lease.
 pub const LEASE: &str = "storefront-operator";
-/// How long the Lease is good for after a renewal.
-const DURATION_SECS: u64 = 20;
-/// How long before its end it is renewed.
-const GRACE_SECS: u64 = 10;
-/// All work stops when the last renewal is this old.
-const FENCE: Duration = Duration::from_secs(DURATION_SECS - 3);
 /// How often the fence is looked at.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(250);
+
+/// The times of a Lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How long it is good for after a renewal.
+    pub duration_secs: u64,
+    /// How long before its end it is renewed.
+    pub grace_secs: u64,
+    /// All work stops when the last renewal is this old: before the end, by more than clocks of
+    /// different machines may differ in seconds counted.
+    pub fence: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            duration_secs: 20,
+            grace_secs: 10,
+            fence: Duration::from_secs(17),
+        }
+    }
+}
 
 /// The Lease went to somebody else, or could not be renewed in time.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +78,8 @@ pub struct Candidate {
     pub identity: String,
     /// 1 while it is held.
     pub gauge: IntGauge,
+    /// The times of the Lease.
+    pub timing: Timing,
 }
 
 impl Candidate {
@@ -104,7 +122,7 @@ impl Candidate {
                     }
                 }
                 _ = ticks.tick() => {
-                    if renewals.age(since) > FENCE {
+                    if renewals.age(since) > self.timing.fence {
                         break Err(Lost("it could not be renewed in time"));
                     }
                 }
@@ -133,8 +151,8 @@ impl Candidate {
             let made = LeaseManagerBuilder::new(client.clone(), LEASE)
                 .with_namespace(&self.namespace)
                 .with_identity(&self.identity)
-                .with_duration(DURATION_SECS)
-                .with_grace(GRACE_SECS)
+                .with_duration(self.timing.duration_secs)
+                .with_grace(self.timing.grace_secs)
                 .with_field_manager(format!("storefront-operator-{}", self.identity))
                 .build();
             tokio::select! {

@@ -209,6 +209,24 @@ impl Metrics {
         })
     }
 
+    /// Shows the series of a controller from the start: an alert on what never happened yet must see a
+    /// zero, not nothing.
+    pub fn announce(&self, controller: &str) {
+        for result in ["success", "error", "requeue", "requeue_after"] {
+            self.reconcile_total
+                .with_label_values(&[controller, result]);
+        }
+        self.reconcile_errors.with_label_values(&[controller]);
+        self.reconcile_panics.with_label_values(&[controller]);
+        self.reconcile_seconds.with_label_values(&[controller]);
+        self.active_workers.with_label_values(&[controller]);
+        let queue = [controller, controller];
+        self.queue_adds.with_label_values(&queue);
+        self.queue_seconds.with_label_values(&queue);
+        self.work_seconds.with_label_values(&queue);
+        self.queue_retries.with_label_values(&queue);
+    }
+
     /// Notes one finished reconciliation.
     pub fn reconciled(&self, controller: &str, result: &str, took: Duration) {
         self.reconcile_total

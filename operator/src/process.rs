@@ -17,7 +17,7 @@ use crate::context::{Context, Parts};
 use crate::database_binding::PgServers;
 use crate::dispatch::Queues;
 use crate::health::Health;
-use crate::leader::{Candidate, LEASE};
+use crate::leader::{Candidate, LEASE, Timing};
 use crate::metrics::Metrics;
 use crate::run::{Engine, Room};
 
@@ -69,6 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         namespace: config.lease_namespace().to_owned(),
         identity: format!("{}-{:08x}", config.pod_name, std::process::id()),
         gauge: metrics.leader.with_label_values(&[LEASE]),
+        timing: Timing::default(),
     };
     tracing::info!(version = config.image_tag, admin = %config.admin_listen, "starting");
     let ended = candidate
@@ -84,7 +85,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn connect(metrics: &Metrics, pulse: &Pulse) -> anyhow::Result<Client> {
-    let config = KubeConfig::infer().await.context("finding the cluster")?;
+    let mut config = KubeConfig::infer().await.context("finding the cluster")?;
+    // Retries inside the client would hide trouble from the counters and eat a worker's time; every
+    // object has a backoff of its own.
+    config.default_retry = false;
     let host = config
         .cluster_url
         .authority()

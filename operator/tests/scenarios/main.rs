@@ -7,6 +7,7 @@
 
 mod fake;
 mod faults;
+mod leading;
 mod life;
 mod watches;
 mod world;

@@ -96,3 +96,40 @@ async fn writes_are_counted_by_verb_and_resource() {
         .with(|store| store.get(&ours("storefronts", "demo")).is_some());
     assert!(shop);
 }
+
+#[tokio::test(start_paused = true)]
+async fn liveness_sees_a_watch_that_nothing_is_heard_of() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert_eq!(world.health.live(), Ok(()));
+    world.fake.silence(&["httproutes"]);
+    let began = tokio::time::Instant::now();
+    world
+        .until("liveness fails", |_| world.health.live().is_err())
+        .await;
+    let after = began.elapsed().as_secs();
+    assert!((120..=300).contains(&after), "after {after} s");
+    assert!(
+        world
+            .health
+            .live()
+            .is_err_and(|why| why.contains("HTTPRoute"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_cluster_is_no_dead_cluster() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    let began = tokio::time::Instant::now();
+    world
+        .until("a good while went by", |_| {
+            assert_eq!(world.health.live(), Ok(()));
+            began.elapsed().as_secs() > 1100
+        })
+        .await;
+}

@@ -58,6 +58,8 @@ struct Shared {
     faults: Mutex<Option<Plan>>,
     /// Resources that are not served: their definition is missing.
     missing: Mutex<Vec<String>>,
+    /// Resources whose lists and watches are never answered.
+    silent: Mutex<Vec<String>>,
 }
 
 /// The server; clones share it.
@@ -73,6 +75,7 @@ impl Fake {
             requests: Mutex::default(),
             faults: Mutex::default(),
             missing: Mutex::default(),
+            silent: Mutex::default(),
         }))
     }
 
@@ -134,6 +137,13 @@ impl Fake {
             resources.iter().map(|name| (*name).to_owned()).collect();
     }
 
+    /// From now on leaves lists and watches of these resources without an answer.
+    pub fn silence(&self, resources: &[&str]) {
+        *self.0.silent.lock().expect("the list") =
+            resources.iter().map(|name| (*name).to_owned()).collect();
+        self.0.cut.send_modify(|cut| *cut += 1);
+    }
+
     fn locked(&self) -> MutexGuard<'_, Vec<Request>> {
         self.0.requests.lock().expect("the requests")
     }
@@ -171,6 +181,15 @@ impl Fake {
             return Ok(respond(Err((404, "NotFound"))));
         }
         if id.name.is_empty() && parts.method == Method::GET {
+            if self
+                .0
+                .silent
+                .lock()
+                .expect("the list")
+                .contains(&id.resource)
+            {
+                std::future::pending::<()>().await;
+            }
             if query("watch").is_some() {
                 let since = query("resourceVersion")
                     .and_then(|v| v.parse().ok())
