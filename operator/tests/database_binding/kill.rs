@@ -99,8 +99,8 @@ async fn a_sharer_survives_a_kill_at_every_call() {
     kill_everywhere(&SHARER).await;
 }
 
-/// So many lives take two minutes; `STOREFRONT_FAULTY_LIVES=10000` takes a night.
-const FAULTY_LIVES: u64 = 200;
+/// So many lives take a minute or two; `STOREFRONT_FAULTY_LIVES=10000` takes a night.
+const FAULTY_LIVES: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faulty_lives_end_like_the_clean_one() {
