@@ -73,7 +73,7 @@ pub(crate) async fn ensure_stream(context: &Context) -> Result<Stream, OutboxErr
 
 /// A message on loan is lent again if it is not acknowledged within this time; its consumer says in
 /// time that it is still at it. Short, because what a killed consumer had on loan waits this long.
-const ACK_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(5);
 /// Messages on loan to one consumer.
 const ON_LOAN: i64 = 256;
 

@@ -27,6 +27,9 @@ pub enum OutboxError {
         #[source]
         source: async_nats::Error,
     },
+    /// The stream is another one than before, or an older state of it.
+    #[error("the stream was replaced")]
+    Replaced,
     /// An answer did not come in time.
     #[error("{0} took too long")]
     TimedOut(&'static str),

@@ -3,8 +3,10 @@
 mod apply;
 mod dead;
 mod lanes;
+mod pull;
 mod session;
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -146,6 +148,8 @@ pub struct Consumer<E> {
     effects: E,
     metrics: Metrics,
     options: ConsumerOptions,
+    /// The last session gave back everything that it had on loan.
+    handed_back: AtomicBool,
 }
 
 impl<E: Effects> Consumer<E> {
@@ -158,6 +162,7 @@ impl<E: Effects> Consumer<E> {
             effects,
             metrics,
             options: ConsumerOptions::default(),
+            handed_back: AtomicBool::new(false),
         }
     }
 
