@@ -42,7 +42,7 @@ fn start(fake: &Fake, name: &str) -> Running {
             working.cancelled().await;
             counter.store(2, Ordering::Release);
         };
-        let end = candidate.lead(token, |working| work(working)).await;
+        let end = candidate.lead(token, work).await;
         (end, Timestamp::now())
     });
     Running {

@@ -52,7 +52,7 @@ async fn nothing_is_written_when_nothing_changes() {
         .fake
         .requests()
         .into_iter()
-        .filter(|r| r.is_write())
+        .filter(crate::fake::Request::is_write)
         .skip(before)
         .collect();
     assert_eq!(world.fake.writes(), before, "{new:?}");

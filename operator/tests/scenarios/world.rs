@@ -249,7 +249,7 @@ fn plain(mut value: Value) -> Value {
             let entries: Vec<(String, Value)> = std::mem::take(map).into_iter().collect();
             for (name, inner) in entries {
                 // A signing key is called after itself; a checksum is of something random.
-                let name = if name.ends_with(".pem") {
+                let name = if name.strip_suffix(".pem").is_some() {
                     "key.pem".to_owned()
                 } else {
                     name

@@ -152,13 +152,7 @@ impl Fake {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let query = |name: &str| {
-            let pairs = parts.uri.query().unwrap_or_default().split('&');
-            let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
-            pairs
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.replace("%3D", "=").replace("%2F", "/"))
-        };
+        let query = |name: &str| query_value(parts.uri.query().unwrap_or_default(), name);
         let header = |name: &str| {
             let value = parts
                 .headers
@@ -363,6 +357,12 @@ fn handle(
         ("DELETE", _) => store.delete(id, &body["preconditions"]),
         _ => Err((405, "MethodNotAllowed")),
     }
+}
+
+fn query_value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    Some(value.replace("%3D", "=").replace("%2F", "/"))
 }
 
 /// `/apis/apps/v1/namespaces/shops/deployments/demo/status` and its shorter forms.

@@ -144,7 +144,7 @@ impl Store {
         let before = self.applied.get(&memory).cloned();
         let answer = if self.objects.contains_key(id) {
             self.update(id, status, |object| {
-                patch::apply(object, before.as_ref(), body)
+                patch::apply(object, before.as_ref(), body);
             })?
         } else if status {
             return Err((404, "NotFound"));
