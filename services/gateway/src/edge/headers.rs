@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, EXPECT, FORWARDED, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
@@ -68,6 +68,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// Makes a client's headers fit for a backend.
 pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
     strip_hop_by_hop(headers);
+    join_cookies(headers);
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
     for name in EDGE_ONLY.iter().chain(identity) {
@@ -81,6 +82,22 @@ pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
         .collect();
     for name in disguised {
         headers.remove(name);
+    }
+}
+
+/// HTTP/2 clients may send each cookie in a field of its own; HTTP/1.1 knows one field only
+/// (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let fields: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&fields.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
     }
 }
 
@@ -134,6 +151,19 @@ mod tests {
         strip_hop_by_hop(&mut map);
         assert_eq!(map.len(), 1);
         assert!(map.contains_key("x-kept"));
+    }
+
+    #[test]
+    fn cookies_in_several_fields_become_one() {
+        let mut map = HeaderMap::new();
+        for cookie in ["a=1", "b=2; c=3", "d=4"] {
+            map.append(COOKIE, HeaderValue::from_static(cookie));
+        }
+        to_backend(&mut map, &[]);
+        assert_eq!(
+            map.get_all(COOKIE).iter().collect::<Vec<_>>(),
+            ["a=1; b=2; c=3; d=4"]
+        );
     }
 
     #[test]
