@@ -17,7 +17,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Serve the API, relay, hear events and finish what a kill left open.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Bring the schema up to date, then exit.
     Migrate(BindingConfig),
     /// Print the OpenAPI document.

@@ -106,7 +106,7 @@ impl Peers {
         let answer = self.ask("user", Method::GET, url, None).await?;
         match answer.status {
             StatusCode::OK => Ok(Ok(answer.read::<Account>()?.email)),
-            StatusCode::NOT_FOUND => no(Reason::CustomerUnknown, Vec::new()),
+            StatusCode::NOT_FOUND => Ok(Err(no(Reason::CustomerUnknown, Vec::new()))),
             _ => answer.undecided(),
         }
     }
@@ -125,11 +125,13 @@ impl Peers {
             StatusCode::CONFLICT => {
                 let problem = answer.problem();
                 match problem.code.as_str() {
-                    "out_of_stock" => no(Reason::OutOfStock, problem.errors),
-                    _ => no(Reason::ReservationExpired, Vec::new()),
+                    "out_of_stock" => Ok(Err(no(Reason::OutOfStock, problem.errors))),
+                    _ => Ok(Err(no(Reason::ReservationExpired, Vec::new()))),
                 }
             }
-            StatusCode::UNPROCESSABLE_ENTITY => no(Reason::ItemRefused, answer.problem().errors),
+            StatusCode::UNPROCESSABLE_ENTITY => {
+                Ok(Err(no(Reason::ItemRefused, answer.problem().errors)))
+            }
             _ => answer.undecided(),
         }
     }
@@ -151,19 +153,17 @@ impl Peers {
         match answer.status {
             StatusCode::OK => match answer.read::<Promise>()?.status.as_str() {
                 "authorised" | "captured" => Ok(Ok(())),
-                _ => no(Reason::PaymentDeclined, Vec::new()),
+                _ => Ok(Err(no(Reason::PaymentDeclined, Vec::new()))),
             },
-            StatusCode::CONFLICT => no(Reason::PaymentDeclined, Vec::new()),
+            StatusCode::CONFLICT => Ok(Err(no(Reason::PaymentDeclined, Vec::new()))),
             StatusCode::UNPROCESSABLE_ENTITY => {
                 let faults = answer.problem().errors;
                 if faults.iter().any(|fault| fault.field == "method") {
-                    return no(Reason::PaymentMethodUnknown, Vec::new());
+                    return Ok(Err(no(Reason::PaymentMethodUnknown, Vec::new())));
                 }
                 // The sum is not an amount that can be paid, such as zero.
-                no(
-                    Reason::ItemRefused,
-                    vec![fault("items", "the sum cannot be paid")],
-                )
+                let zero = vec![fault("items", "the sum cannot be paid")];
+                Ok(Err(no(Reason::ItemRefused, zero)))
             }
             _ => answer.undecided(),
         }
@@ -179,7 +179,7 @@ impl Peers {
             StatusCode::OK | StatusCode::NO_CONTENT => Ok(Ok(())),
             // Problems of ours have a code; a 404 of somebody on the way has not.
             StatusCode::CONFLICT | StatusCode::NOT_FOUND if !answer.problem().code.is_empty() => {
-                no(Reason::ReservationExpired, Vec::new())
+                Ok(Err(no(Reason::ReservationExpired, Vec::new())))
             }
             _ => answer.undecided(),
         }
@@ -228,9 +228,9 @@ impl Peers {
     }
 }
 
-fn no<T>(reason: Reason, mut items: Vec<ItemFault>) -> Decision<T> {
+fn no(reason: Reason, mut items: Vec<ItemFault>) -> Refusal {
     items.truncate(MAX_FAULTS);
-    Ok(Err(Refusal { reason, items }))
+    Refusal { reason, items }
 }
 
 fn fault(field: &str, message: &str) -> ItemFault {

@@ -16,7 +16,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Serve the API, relay and hear events.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Bring the schema up to date, then exit.
     Migrate(BindingConfig),
     /// Print the OpenAPI document.

@@ -32,21 +32,19 @@ pub(super) async fn handler(
     let now = app.clock.now();
     let owner = owner(&caller);
     let mut tx = app.begin().await?;
-    let told = orders::lock(&mut tx, id, owner).await?;
-    let told = told.ok_or_else(Problem::not_found)?;
-    let cancelled = match told.order.clone().cancel(now) {
-        Change::Already(_) => return Ok(Json(told.into())),
-        Change::Moved(order, cancelled) => {
-            orders::reach(&mut tx, &order, now).await?;
-            cancelled
-        }
-    };
-    let appended = outbox::append(&mut tx, SCHEMA, app.meta(now), &cancelled).await;
-    appended.map_err(|error| Problem::internal(&error))?;
+    let order = orders::lock(&mut tx, id, owner).await?;
+    let change = order.ok_or_else(Problem::not_found)?.cancel(now);
+    if let Change::Moved(order, cancelled) = &change {
+        orders::reach(&mut tx, order, now).await?;
+        let appended = outbox::append(&mut tx, SCHEMA, app.meta(now), cancelled).await;
+        appended.map_err(|error| Problem::internal(&error))?;
+    }
     let told = orders::find(&mut tx, id, owner).await?;
     tx.commit().await.map_err(|e| uncommitted(&e))?;
-    app.metrics.cancelled.with_label_values(&["owner"]).inc();
-    tracing::info!(order = %id, "order cancelled");
+    if matches!(change, Change::Moved(..)) {
+        app.metrics.cancelled.with_label_values(&["owner"]).inc();
+        tracing::info!(order = %id, "order cancelled");
+    }
     told.map(|told| Json(told.into()))
         .ok_or_else(Problem::not_found)
 }

@@ -58,14 +58,14 @@ pub(super) async fn handler(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let before = page.position::<Uuid>().map_err(bad_cursor)?;
+    let before = page.position::<Uuid>().map_err(|e| bad_cursor(&e))?;
     let mut conn = app.acquire().await?;
     let rows = orders::list(&mut conn, owner, before, page.rows()).await?;
-    let page = Page::of(rows, &page, |last| last.order.id.as_uuid()).map_err(bad_cursor)?;
+    let page = Page::of(rows, &page, |last| last.order.id.as_uuid()).map_err(|e| bad_cursor(&e))?;
     Ok(Json(page.map(OrderView::from)))
 }
 
-fn bad_cursor(error: CursorError) -> Problem {
+fn bad_cursor(error: &CursorError) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "invalid_query",

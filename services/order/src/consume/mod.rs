@@ -53,7 +53,7 @@ async fn lock_order(
     payment_id: PaymentId,
 ) -> Result<Order, EffectError> {
     match orders::lock(conn, id, None).await? {
-        Some(told) if told.order.payment_id == payment_id => Ok(told.order),
+        Some(order) if order.payment_id == payment_id => Ok(order),
         Some(_) => Err(EffectError::poison(format!(
             "{payment_id} is not the payment of {id}"
         ))),

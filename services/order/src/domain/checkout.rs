@@ -242,15 +242,16 @@ pub fn next(stage: Stage, event: Event) -> Result<(Stage, Vec<Command>), Illegal
         (Stage::Authorised(frozen), Event::Claimed) => Stage::Claimed(frozen),
         (Stage::Claimed(_), Event::Placed) => Stage::Placed,
 
-        // No promise was asked for yet: only the stock goes back.
-        (Stage::Started, Event::Refused(refusal)) => Stage::Releasing(refusal),
+        // Where no promise was asked for yet, or it went back: only the stock goes back.
+        (Stage::Started, Event::Refused(refusal)) | (Stage::Voiding(refusal), Event::Voided) => {
+            Stage::Releasing(refusal)
+        }
         (Stage::Started, Event::GaveUp) => Stage::Releasing(abandoned()),
         (Stage::Reserved(_) | Stage::Authorised(_), Event::Refused(refusal)) => {
             Stage::Voiding(refusal)
         }
         (Stage::Reserved(_), Event::GaveUp) => Stage::Voiding(abandoned()),
 
-        (Stage::Voiding(refusal), Event::Voided) => Stage::Releasing(refusal),
         (Stage::Releasing(refusal), Event::Released) => Stage::Failed(refusal),
         (stage, event) => {
             return Err(IllegalEvent {

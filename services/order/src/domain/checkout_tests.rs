@@ -206,9 +206,10 @@ struct Run {
 
 impl Run {
     fn step(&mut self, at: usize, luck: Luck) {
-        let (due, later) = self.on_the_way.drain(..).partition(|(when, _)| *when <= at);
+        let (due, later): (Vec<_>, Vec<_>) =
+            self.on_the_way.drain(..).partition(|(when, _)| *when <= at);
         self.on_the_way = later;
-        for (_, command) in Vec::<(usize, Command)>::from(due) {
+        for (_, command) in due {
             self.world.answer(&command);
         }
         let Some(command) = resume(&self.stage).pop() else {

@@ -145,7 +145,7 @@ impl Peers {
     }
 }
 
-fn problem(status: StatusCode, code: &str, errors: Value) -> (StatusCode, Value) {
+fn problem(status: StatusCode, code: &str, errors: &Value) -> (StatusCode, Value) {
     (
         status,
         json!({"code": code, "status": status.as_u16(), "errors": errors}),
@@ -155,7 +155,7 @@ fn problem(status: StatusCode, code: &str, errors: Value) -> (StatusCode, Value)
 async fn email(State(peers): State<Peers>, Path(id): Path<Uuid>, headers: HeaderMap) -> Response {
     let answer = move |world: &mut World| {
         if world.forgotten {
-            return problem(StatusCode::NOT_FOUND, "not_found", json!([]));
+            return problem(StatusCode::NOT_FOUND, "not_found", &json!([]));
         }
         let account = json!({"id": id, "email": "ann@example.com", "username": "ann", "first_name": "", "last_name": ""});
         (StatusCode::OK, account)
@@ -201,20 +201,20 @@ async fn reserve(
         if let Some(hold) = world.holds.get(&id) {
             return match hold.state {
                 "held" | "claimed" => (StatusCode::OK, shown(id, hold)),
-                _ => problem(StatusCode::CONFLICT, "reservation_expired", json!([])),
+                _ => problem(StatusCode::CONFLICT, "reservation_expired", &json!([])),
             };
         }
         for (at, (product, quantity)) in items.iter().enumerate() {
             let field = format!("items[{at}]");
             let Some(available) = world.stock.get(product) else {
                 let errors = json!([{"field": field, "message": "there is no such product"}]);
-                return problem(StatusCode::UNPROCESSABLE_ENTITY, "item_refused", errors);
+                return problem(StatusCode::UNPROCESSABLE_ENTITY, "item_refused", &errors);
             };
             if available < quantity {
                 let errors = json!([{
                     "field": field, "message": format!("available: {available}"), "available": available,
                 }]);
-                return problem(StatusCode::CONFLICT, "out_of_stock", errors);
+                return problem(StatusCode::CONFLICT, "out_of_stock", &errors);
             }
         }
         for (product, quantity) in &items {
@@ -242,7 +242,7 @@ async fn claim(
     let work = move |world: &mut World| {
         let expire = world.holds_expire;
         let Some(hold) = world.holds.get_mut(&id) else {
-            return problem(StatusCode::NOT_FOUND, "not_found", json!([]));
+            return problem(StatusCode::NOT_FOUND, "not_found", &json!([]));
         };
         if expire && hold.state == "held" {
             hold.state = "expired";
@@ -250,7 +250,7 @@ async fn claim(
             for (product, quantity) in items {
                 *world.stock.get_mut(&product).unwrap() += quantity;
             }
-            return problem(StatusCode::CONFLICT, "reservation_expired", json!([]));
+            return problem(StatusCode::CONFLICT, "reservation_expired", &json!([]));
         }
         match (hold.state, hold.order) {
             ("held", None) => {
@@ -259,7 +259,7 @@ async fn claim(
                 (StatusCode::OK, json!({}))
             }
             ("claimed", Some(known)) if known == order => (StatusCode::OK, json!({})),
-            _ => problem(StatusCode::CONFLICT, "reservation_expired", json!([])),
+            _ => problem(StatusCode::CONFLICT, "reservation_expired", &json!([])),
         }
     };
     peers.serve("claim", &headers, work).await
@@ -300,13 +300,13 @@ async fn authorise(
                 Some("manual-decline") => "declined",
                 _ => {
                     let errors = json!([{"field": "method", "message": "unknown"}]);
-                    return problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", errors);
+                    return problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &errors);
                 }
             },
         };
         let known = world.promises.entry(id).or_insert(asked.clone());
         if known.state == "cancelled" {
-            return problem(StatusCode::CONFLICT, "payment_cancelled", json!([]));
+            return problem(StatusCode::CONFLICT, "payment_cancelled", &json!([]));
         }
         assert_eq!((known.order, known.minor), (asked.order, asked.minor));
         (StatusCode::OK, json!({"id": id, "status": known.state}))

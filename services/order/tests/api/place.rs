@@ -204,6 +204,41 @@ async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
 }
 
 #[tokio::test]
+async fn a_key_whose_request_died_long_ago_leads_to_its_own_checkout() {
+    let shop = shop(20).await;
+    shop.peers.fail("claim", &[Fault::DoneThen500]);
+    let away = shop.place("k1", &body(1, "manual")).await;
+    away.expect(StatusCode::SERVICE_UNAVAILABLE);
+    // By now the idempotency key may be taken over: that must not start a second checkout.
+    shop.clock.advance(TimeDelta::seconds(61));
+    shop.place("k1", &body(1, "manual"))
+        .await
+        .expect(StatusCode::CREATED);
+    assert_eq!(shop.count("orders.checkouts").await, 1);
+    shop.check_books().await;
+}
+
+#[tokio::test]
+async fn a_checkout_that_makes_no_sense_does_not_hold_up_the_others() {
+    let shop = shop(20).await;
+    shop.peers.fail("claim", &[Fault::Refuse, Fault::Refuse]);
+    for key in ["k1", "k2"] {
+        let away = shop.place(key, &body(1, "manual")).await;
+        away.expect(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    sqlx::query("update orders.checkouts set request = '{}' where idempotency_key = 'k1'")
+        .execute(&shop.db.pool)
+        .await
+        .unwrap();
+    shop.clock.advance(TimeDelta::seconds(60));
+    order::sweep::resume_some(&shop.app).await.unwrap();
+    shop.place("k2", &body(1, "manual"))
+        .await
+        .expect(StatusCode::CREATED);
+    assert_eq!(shop.open().await, 1);
+}
+
+#[tokio::test]
 async fn a_request_in_flight_is_not_doubled() {
     let shop = shop(20).await;
     shop.peers.fail("authorise", &[Fault::DoneThenSilent]);
