@@ -125,7 +125,10 @@ impl Peers {
             StatusCode::CONFLICT => {
                 let problem = answer.problem();
                 match problem.code.as_str() {
-                    "out_of_stock" => Ok(Err(no(Reason::OutOfStock, problem.errors))),
+                    "out_of_stock" => {
+                        let short = problem.errors.into_iter().map(with_available).collect();
+                        Ok(Err(no(Reason::OutOfStock, short)))
+                    }
                     _ => Ok(Err(no(Reason::ReservationExpired, Vec::new()))),
                 }
             }
@@ -231,6 +234,13 @@ impl Peers {
 fn no(reason: Reason, mut items: Vec<ItemFault>) -> Refusal {
     items.truncate(MAX_FAULTS);
     Refusal { reason, items }
+}
+
+/// Product says how much can be had as `available: 3`; clients get the number as well.
+fn with_available(fault: ItemFault) -> ItemFault {
+    let said = fault.message.strip_prefix("available: ");
+    let available = fault.available.or_else(|| said?.parse().ok());
+    ItemFault { available, ..fault }
 }
 
 fn fault(field: &str, message: &str) -> ItemFault {

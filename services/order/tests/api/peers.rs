@@ -212,7 +212,7 @@ async fn reserve(
             };
             if available < quantity {
                 let errors = json!([{
-                    "field": field, "message": format!("available: {available}"), "available": available,
+                    "field": field, "message": format!("available: {available}"),
                 }]);
                 return problem(StatusCode::CONFLICT, "out_of_stock", &errors);
             }
