@@ -105,8 +105,8 @@ fn memory(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
 }
 
 fn orders(kubectl: &Kubectl, namespace: &Namespace, shop: &Shop) -> anyhow::Result<()> {
-    let csv = "sku,title,description,category,price_eur,price_usd,stock\n\
-               many,Many of these,A thing that does not run out,things,10.00,11.00,1000000\n";
+    let csv = "sku,title,description,category,on_hand,price_EUR,price_USD\n\
+               MANY,Many of these,A thing that does not run out,things,1000000,1000,1100\n";
     shop.import(&shop.administrator(kubectl, namespace.name(), "shop")?, csv)?;
     let found = shop.get("/v1/products?limit=1", None)?.expect(200)?;
     let product = found["items"][0]["id"]

@@ -1,0 +1,67 @@
+//! What several stories begin with.
+
+use std::time::Duration;
+
+use e2e::{Kubectl, Namespace, Shop};
+
+/// How long a shop may take to become Ready on a busy two-core machine. The number users see is in
+/// the README; this bound only ends a story that will never pass.
+pub const READY: Duration = Duration::from_secs(240);
+
+/// The catalogue that the project ships.
+pub const CATALOGUE: &str = include_str!("../../../services/product/seed/products.csv");
+
+/// A shop in a namespace of its own, ready to sell.
+pub struct Stage {
+    /// The cluster.
+    pub kubectl: Kubectl,
+    /// Where the shop lives.
+    pub namespace: Namespace,
+    /// The shop as clients see it.
+    pub shop: Shop,
+}
+
+impl Stage {
+    /// Applies a Storefront named `shop` and waits until it is Ready.
+    pub fn set(story: &str) -> anyhow::Result<Self> {
+        let kubectl = Kubectl::from_env()?;
+        let namespace = Namespace::restricted(&kubectl, story)?;
+        kubectl.apply(namespace.name(), &storefront(story, "Delete"))?;
+        kubectl.wait_for(namespace.name(), "storefront/shop", "Ready", READY)?;
+        let shop = Shop::of(&kubectl, namespace.name(), "shop")?;
+        Ok(Self {
+            kubectl,
+            namespace,
+            shop,
+        })
+    }
+
+    /// The administrator's token.
+    pub fn administrator(&self) -> anyhow::Result<String> {
+        self.shop
+            .administrator(&self.kubectl, self.namespace.name(), "shop")
+    }
+
+    /// kubectl in the story's namespace.
+    pub fn run(&self, args: &[&str]) -> anyhow::Result<String> {
+        self.kubectl
+            .run(&[&["-n", self.namespace.name()], args].concat())
+    }
+}
+
+/// The manifest of a Storefront named `shop`.
+pub fn storefront(story: &str, deletion_policy: &str) -> String {
+    format!(
+        "apiVersion: storefront.dev/v1alpha1
+kind: Storefront
+metadata: {{ name: shop }}
+spec:
+  hostnames: [{story}.localhost]
+  currencies: [EUR, USD]
+  deletionPolicy: {deletion_policy}
+  notifications:
+    email:
+      smtp: {{ host: mailpit.mail.svc.cluster.local, port: 1025, from: shop@{story}.localhost }}
+"
+    )
+}
