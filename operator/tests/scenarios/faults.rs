@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::fake::{Fault, Request};
-use crate::world::{World, cluster_with_shop, is_ready, picture};
+use crate::fake::{Fake, Fault, Request};
+use crate::world::{World, cluster_with_shop, is_ready, ours, picture};
 
 /// Runs for each kind of fault; more runs mean fewer faults in each.
 const HANDS: u64 = 6;
@@ -83,4 +83,72 @@ async fn every_answer_may_be_lost_after_the_work_was_done() {
 #[tokio::test(start_paused = true)]
 async fn every_connection_may_break_before_the_work_is_done() {
     converges_under(Fault::Broken).await;
+}
+
+/// Numbers of requests after which the operator is killed, from the first to the last.
+const DEATHS: [usize; 8] = [3, 17, 40, 75, 110, 160, 220, 300];
+
+/// Runs an operator until it has made so many requests; none after that is answered, then it is killed.
+async fn killed_at(fake: Fake, requests: usize) -> Fake {
+    let last = fake.requests().len() + requests;
+    let counted = fake.clone();
+    fake.break_by(move |_| (counted.requests().len() > last).then_some(Fault::Dead));
+    let world = World::start(fake);
+    let began = tokio::time::Instant::now();
+    while world.fake.requests().len() <= last && began.elapsed().as_secs() < 30 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let fake = world.kill().await;
+    fake.break_by(|_| None);
+    fake
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coming_up_that_is_killed_again_and_again_ends_in_the_same_place() {
+    let (clean, _) = run(None).await;
+    let mut fake = cluster_with_shop("Delete");
+    for requests in DEATHS {
+        fake = killed_at(fake, requests).await;
+    }
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    world.look_again().await;
+    let end = picture(&world.fake);
+    let differs: Vec<_> = end.iter().filter(|line| !clean.contains(line)).collect();
+    assert!(
+        differs.is_empty() && end.len() == clean.len(),
+        "{differs:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_is_killed_again_and_again_still_leaves_nothing() {
+    for requests in DEATHS {
+        let world = World::start(cluster_with_shop("Delete"));
+        world
+            .until("the shop is ready", |fake| is_ready(fake, "demo"))
+            .await;
+        world.rest().await;
+        let shop = ours("storefronts", "demo");
+        let fake = world.kill().await;
+        fake.with(|store| store.delete(&shop, &serde_json::json!({})))
+            .expect("deleted");
+        let fake = killed_at(fake, requests).await;
+        let world = World::start(fake);
+        world
+            .until("the shop is gone", |fake| {
+                fake.with(|store| store.get(&shop).is_none())
+            })
+            .await;
+        world.rest().await;
+        let left = world.fake.with(|store| {
+            let ids = store.all().keys();
+            let ids = ids.filter(|id| id.namespace == "shops" && id.resource != "events");
+            ids.cloned().collect::<Vec<_>>()
+        });
+        assert!(left.is_empty(), "killed after {requests}: {left:?}");
+    }
 }

@@ -346,3 +346,56 @@ async fn a_shop_whose_parts_went_first_still_ends() {
     });
     assert!(left.is_empty(), "brought back to life: {left:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_operator_restarts_nothing() {
+    let fake = ready_shop("Delete").await.kill().await;
+    let before = fake.requests().len();
+    let world = World::start_release(fake, "2.0.0");
+    world.rest().await;
+    world.look_again().await;
+    let writes: Vec<_> = world
+        .fake
+        .requests()
+        .into_iter()
+        .skip(before)
+        .filter(crate::fake::Request::is_write)
+        .map(|request| request.id)
+        .collect();
+    let restarts = writes
+        .iter()
+        .filter(|id| id.group == "apps" || id.resource == "jobs");
+    assert_eq!(restarts.count(), 0, "{writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_one_shop_is_no_business_of_another() {
+    let fake = cluster_with_shop("Delete");
+    add_shop(&fake, "other", "Delete");
+    let world = World::start(fake);
+    world
+        .until("both are ready", |fake| {
+            is_ready(fake, "demo") && is_ready(fake, "other")
+        })
+        .await;
+    world.rest().await;
+    let shop = ours("storefronts", "demo");
+    world
+        .fake
+        .with(|store| store.delete(&shop, &json!({})))
+        .expect("deleted");
+    world
+        .until("the shop is gone", |fake| {
+            fake.with(|store| store.get(&shop).is_none())
+        })
+        .await;
+    world.rest().await;
+    let gone = world.fake.with(|store| {
+        let deleted = store.history.iter().filter(|entry| entry.kind == "DELETED");
+        deleted
+            .map(|entry| entry.id.name.clone())
+            .collect::<Vec<_>>()
+    });
+    assert!(gone.iter().all(|name| name.contains("demo")), "{gone:?}");
+    assert!(is_ready(&world.fake, "other"));
+}

@@ -37,6 +37,11 @@ pub struct World {
 impl World {
     /// An operator on this cluster. The room of databases is tested against real servers elsewhere.
     pub fn start(fake: Fake) -> Self {
+        Self::start_release(fake, "1.0.0")
+    }
+
+    /// The same, of another release.
+    pub fn start_release(fake: Fake, release: &str) -> Self {
         let metrics = Metrics::new().expect("metrics");
         let pulse = Pulse::default();
         let accounting = Accounting::new(metrics.clone(), pulse.clone(), "fake");
@@ -45,8 +50,8 @@ impl World {
             .build();
         let platform = Platform {
             registry: "registry.test".into(),
-            tag: "1.0.0".into(),
-            version: "1.0.0".into(),
+            tag: release.into(),
+            version: release.into(),
             pull_policy: "IfNotPresent".into(),
             operator_namespace: "storefront-system".into(),
         };

@@ -30,6 +30,8 @@ pub enum Fault {
     Lost,
     /// Never answered: the connection breaks before anything was done.
     Broken,
+    /// Never answered, and never refused either: whoever asks is dead before he knows.
+    Dead,
 }
 
 /// A request that was made, watches aside.
@@ -204,6 +206,7 @@ impl Fake {
         match fault {
             Some(Fault::Refused(code)) => return Ok(respond(Err((code, "Refused")))),
             Some(Fault::Broken) => return Err(Broken),
+            Some(Fault::Dead) => std::future::pending().await,
             Some(Fault::Lost) | None => {}
         }
         let manager = query("fieldManager").unwrap_or_default();
