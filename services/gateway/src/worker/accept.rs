@@ -21,7 +21,7 @@ const BACKLOG: u32 = 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Out of file descriptors: connections get a moment to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long to look for connections that the kernel has taken but we have not.
+/// How long to look for connections that the kernel has taken but we have not yet.
 const LATE_ACCEPT: Duration = Duration::from_millis(20);
 /// How long such a connection may take to send its request.
 const LATE_REQUEST: Duration = Duration::from_secs(1);
@@ -58,11 +58,12 @@ pub async fn accept(worker: Rc<Worker>, socket: TcpListener, port: u16, stop: Ca
             }
         }
     }
-    // Their first request is on its way; the answer to it closes them.
+    // Their first request is on its way; the answer to it closes them. One short time for all of them:
+    // clients that keep coming must not keep the port open.
     let late = CancellationToken::new();
+    let until = tokio::time::Instant::now() + LATE_ACCEPT;
     for _ in 0..BACKLOG {
-        let Ok(Ok((stream, peer))) = tokio::time::timeout(LATE_ACCEPT, socket.accept()).await
-        else {
+        let Ok(Ok((stream, peer))) = tokio::time::timeout_at(until, socket.accept()).await else {
             break;
         };
         admit(&worker, stream, Client::new(&worker, peer, port), &late);
