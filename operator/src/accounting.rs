@@ -21,30 +21,55 @@ use crate::metrics::Metrics;
 /// When each path was last heard of: an answer, an event, or a bookmark.
 #[derive(Clone, Default)]
 pub struct Pulse {
-    heard: Arc<Mutex<HashMap<String, Instant>>>,
+    heard: Arc<Mutex<HashMap<String, Beat>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Beat {
+    last: Instant,
+    /// When the last watch that was let in began.
+    watching: Option<Instant>,
 }
 
 impl Pulse {
-    fn touch(&self, path: &str) {
+    fn touch(&self, path: &str, begins_watch: bool) {
+        let now = Instant::now();
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        match heard.get_mut(path) {
-            Some(at) => *at = Instant::now(),
-            None => {
-                heard.insert(path.to_owned(), Instant::now());
-            }
+        let beat = match heard.get_mut(path) {
+            Some(beat) => beat,
+            None => heard.entry(path.to_owned()).or_insert(Beat {
+                last: now,
+                watching: None,
+            }),
+        };
+        beat.last = now;
+        if begins_watch {
+            beat.watching = Some(now);
         }
     }
 
     /// Starts the clock of a path, if it does not run.
     pub fn expect(&self, path: &str) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.entry(path.to_owned()).or_insert_with(Instant::now);
+        heard.entry(path.to_owned()).or_insert_with(|| Beat {
+            last: Instant::now(),
+            watching: None,
+        });
     }
 
     /// Time since the last sign of life; `None` for a path that nobody expects.
     pub fn age(&self, path: &str) -> Option<Duration> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.get(path).map(Instant::elapsed)
+        heard.get(path).map(|beat| beat.last.elapsed())
+    }
+
+    /// Whether a watch of this path was let in after `since`.
+    pub fn watches_since(&self, path: &str, since: Instant) -> bool {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard
+            .get(path)
+            .and_then(|beat| beat.watching)
+            .is_some_and(|began| began > since)
     }
 }
 
@@ -114,10 +139,12 @@ where
             );
             let answer = answer?;
             let listen: Listen = if call.is_watch || call.verb == "list" {
-                accounting.pulse.touch(&call.path);
+                accounting
+                    .pulse
+                    .touch(&call.path, call.is_watch && answer.status().is_success());
                 let pulse = accounting.pulse.clone();
                 Box::new(move |frame| {
-                    pulse.touch(&call.path);
+                    pulse.touch(&call.path, false);
                     frame
                 })
             } else {

@@ -25,6 +25,15 @@ pub fn fresh() -> Result<Fresh, Error> {
     })
 }
 
+/// Tells this process from one before it in the same pod.
+pub fn suffix() -> Result<String, Error> {
+    let mut bytes = [0; 4];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::NoEntropy)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// A password of 192 random bits.
 fn password() -> Result<String, Error> {
     let mut bytes = [0; PASSWORD_BYTES];

@@ -18,6 +18,7 @@ use crate::database_binding::PgServers;
 use crate::dispatch::Queues;
 use crate::health::Health;
 use crate::leader::{Candidate, LEASE, Timing};
+use crate::material;
 use crate::metrics::Metrics;
 use crate::run::{Engine, Room};
 
@@ -67,7 +68,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let candidate = Candidate {
         client,
         namespace: config.lease_namespace().to_owned(),
-        identity: format!("{}-{:08x}", config.pod_name, std::process::id()),
+        identity: format!("{}-{}", config.pod_name, material::suffix()?),
         gauge: metrics.leader.with_label_values(&[LEASE]),
         timing: Timing::default(),
     };

@@ -10,6 +10,7 @@ use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounting::Pulse;
@@ -23,6 +24,9 @@ const LIFETIME_SECS: u32 = 110;
 const PAGE: u32 = 250;
 /// First and longest pause after an error.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// How often a watch that failed looks whether it was let in again.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How a watch is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,13 +123,22 @@ where
         let mut config = watcher::Config::default()
             .timeout(LIFETIME_SECS)
             .page_size(PAGE);
-        config.label_selector = self.labels.clone();
+        config.label_selector.clone_from(&self.labels);
         let mut events = watcher(self.api.clone(), config).boxed();
         let mut failures = 0_u32;
+        let mut failed_at = Instant::now();
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => return,
                 event = events.next() => event,
+                // A watch that was refused and then let in says nothing while nothing changes.
+                () = tokio::time::sleep(LOOK), if gauge.state() != State::Live => {
+                    if self.store.is_synced(&self.scope) && pulse.watches_since(&gauge.path, failed_at) {
+                        failures = 0;
+                        gauge.set(State::Live, String::new());
+                    }
+                    continue;
+                }
             };
             match event {
                 Some(Ok(event)) => {
@@ -133,17 +146,14 @@ where
                     for change in self.store.take(&self.scope, self.convert(event)) {
                         (self.tell)(&change);
                     }
-                    if is_listed || gauge.state() != State::Starting {
+                    if is_listed {
                         failures = 0;
-                    }
-                    if is_listed
-                        || (gauge.state() != State::Live && self.store.is_synced(&self.scope))
-                    {
                         gauge.set(State::Live, String::new());
                     }
                 }
                 Some(Err(error)) => {
                     failures = failures.saturating_add(1);
+                    failed_at = Instant::now();
                     note(&gauge, &error);
                     let pause = PAUSE.0.saturating_mul(1 << failures.min(8)).min(PAUSE.1);
                     tokio::select! {

@@ -133,3 +133,20 @@ async fn a_quiet_cluster_is_no_dead_cluster() {
         })
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_are_refused_at_first_hold_up_nothing_for_long() {
+    let fake = cluster_with_shop("Delete");
+    // Each of the watches of a start, and a few of the second round: lists succeed all the while.
+    fake.refuse_watches(25);
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    assert!(
+        world.health.waiting_for().is_empty(),
+        "{:?}",
+        world.health.waiting_for()
+    );
+}

@@ -62,6 +62,8 @@ struct Shared {
     missing: Mutex<Vec<String>>,
     /// Resources whose lists and watches are never answered.
     silent: Mutex<Vec<String>>,
+    /// How many watches (not lists) are still to be refused.
+    refusing: Mutex<u32>,
 }
 
 /// The server; clones share it.
@@ -78,6 +80,7 @@ impl Fake {
             faults: Mutex::default(),
             missing: Mutex::default(),
             silent: Mutex::default(),
+            refusing: Mutex::default(),
         }))
     }
 
@@ -146,6 +149,18 @@ impl Fake {
         self.0.cut.send_modify(|cut| *cut += 1);
     }
 
+    /// Refuses the next watches, as a server does whose cache is not filled yet.
+    pub fn refuse_watches(&self, count: u32) {
+        *self.0.refusing.lock().expect("the count") = count;
+    }
+
+    fn is_refusing(&self) -> bool {
+        let mut refusing = self.0.refusing.lock().expect("the count");
+        let is_refusing = *refusing > 0;
+        *refusing = refusing.saturating_sub(1);
+        is_refusing
+    }
+
     fn locked(&self) -> MutexGuard<'_, Vec<Request>> {
         self.0.requests.lock().expect("the requests")
     }
@@ -187,6 +202,9 @@ impl Fake {
                 std::future::pending::<()>().await;
             }
             if query("watch").is_some() {
+                if self.is_refusing() {
+                    return Ok(respond(Err((429, "TooManyRequests"))));
+                }
                 let since = query("resourceVersion")
                     .and_then(|v| v.parse().ok())
                     .unwrap_or(0);
