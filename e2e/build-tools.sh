@@ -53,6 +53,7 @@ program_sources() { find go.mod go.sum cmd/cluster internal -type f ! -name '*_t
 wanted() { [[ ${#WANTED[@]} -eq 0 || " ${WANTED[*]} " == *" $1 "* ]]; }
 WANTED=("$@")
 mkdir -p "$BIN"
+exec 9> "$BIN/.lock" && flock 9 # `make up` and `make test` may run at the same time
 if wanted kubernetes; then
   build kubernetes "$KUBERNETES $(sources cmd/kubernetes)" kubernetes
   ln -sfn kubernetes "$BIN/kubectl"

@@ -14,21 +14,25 @@ shop() {
 
 demo() { kube -n shops get -f "$EXAMPLE" -o json; }
 
-# The conditions of the object as it was applied, not of an older generation.
+# The parts' conditions of the object as it was applied, not of an older generation; of what
+# is True already, its name is enough. Ready repeats what its parts say, until it is True.
 conditions() {
   jq -r '.metadata.generation as $now | (.status.conditions // [])[]
     | select((.observedGeneration // $now) == $now)
-    | select((.type | IN("Reconciling", "Stalled") | not) or .status == "True")
-    | "\(.type)=\(.status) \(.message // "")"'
+    | select(.status == "True" or (.type | IN("Ready", "Reconciling", "Stalled") | not))
+    | select(.type != "Reconciling")
+    | if .status == "True" and .type != "Stalled" then "\(.type)" else "\(.type): \(.message)"[:150] end'
 }
 
 # Prints each condition when it changes, until Ready is True.
 ready() {
-  local deadline=$((SECONDS + PATIENCE_SECS)) seen="" now
+  local began=$EPOCHREALTIME deadline=$((SECONDS + PATIENCE_SECS)) seen="" now line
   while :; do
-    now=$(demo | conditions) || return
-    comm -13 <(sort <<< "$seen") <(sort <<< "$now") | sed '/^$/d; s/^/  /'
-    if grep -q '^Ready=True' <<< "$now"; then return 0; fi
+    now=$(demo | conditions | sort) || return
+    while read -r line; do
+      [[ -z $line ]] || printf '  %5.1f s  %s\n' "$(since "$began")" "$line"
+    done < <(comm -13 <(echo "$seen") <(echo "$now"))
+    if grep -qx Ready <<< "$now"; then return 0; fi
     if ((SECONDS >= deadline)); then what_is_wrong; return 1; fi
     seen=$now
     sleep 0.5

@@ -88,6 +88,7 @@ build() {
 main() {
   local name hash reference archive began lines="" wanted=("$@")
   mkdir -p "$OUT"
+  exec 9> "$OUT/.lock" && flock 9 # `make up` and `make test` may run at the same time
   rm -rf "$OUT"/.context.*
   printf '[network]\nnetwork_config_dir = "%s"\n' "$OUT/.cni" > "$OUT/.containers.conf"
   [[ ${#wanted[@]} -gt 0 ]] || wanted=("${ALL[@]}")
