@@ -150,3 +150,33 @@ async fn watches_that_are_refused_at_first_hold_up_nothing_for_long() {
         world.health.waiting_for()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_of_some_namespaces_asks_for_nothing_beyond_them() {
+    let fake = cluster_with_shop("Delete");
+    let elsewhere = Id::new("storefront.dev", "storefronts", "elsewhere", "other");
+    let mut shop = fake
+        .with(|store| store.get(&ours("storefronts", "demo")).cloned())
+        .expect("it");
+    shop["metadata"] = json!({});
+    fake.with(|store| store.create(&elsewhere, shop))
+        .expect("made");
+    let world = World::start_in(fake, &["quiet", "shops"]);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let beyond: Vec<_> = world
+        .fake
+        .listed()
+        .into_iter()
+        .filter(|(_, namespace)| namespace != "shops" && namespace != "quiet")
+        .collect();
+    assert!(beyond.is_empty(), "{beyond:?}");
+    let touched = world
+        .fake
+        .requests()
+        .into_iter()
+        .filter(|r| r.id.namespace == "elsewhere");
+    assert_eq!(touched.count(), 0);
+}

@@ -37,11 +37,24 @@ pub struct World {
 impl World {
     /// An operator on this cluster. The room of databases is tested against real servers elsewhere.
     pub fn start(fake: Fake) -> Self {
-        Self::start_release(fake, "1.0.0")
+        Self::start_with(fake, "1.0.0", &[])
+    }
+
+    /// The same, that may only look at these namespaces.
+    pub fn start_in(fake: Fake, namespaces: &[&str]) -> Self {
+        Self::start_with(fake, "1.0.0", namespaces)
     }
 
     /// The same, of another release.
     pub fn start_release(fake: Fake, release: &str) -> Self {
+        Self::start_with(fake, release, &[])
+    }
+
+    fn start_with(fake: Fake, release: &str, namespaces: &[&str]) -> Self {
+        let mut scopes: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        if scopes.is_empty() {
+            scopes.push(String::new());
+        }
         let metrics = Metrics::new().expect("metrics");
         let pulse = Pulse::default();
         let accounting = Accounting::new(metrics.clone(), pulse.clone(), "fake");
@@ -59,7 +72,7 @@ impl World {
             platform,
             servers: Arc::new(NoServers),
             instance: "test".into(),
-            sees_classes: true,
+            sees_classes: namespaces.is_empty(),
         };
         let context = Context::new(client, metrics.clone(), parts);
         let health = Arc::new(Health::new(Arc::clone(&context), pulse.clone()));
@@ -67,7 +80,7 @@ impl World {
             context,
             health: Arc::clone(&health),
             pulse,
-            scopes: vec![String::new()],
+            scopes,
             workers: 4,
         };
         let (queues, stop) = (Queues::new(&metrics), CancellationToken::new());

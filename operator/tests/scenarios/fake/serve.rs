@@ -62,6 +62,7 @@ struct Shared {
     missing: Mutex<Vec<String>>,
     /// Resources whose lists and watches are never answered.
     silent: Mutex<Vec<String>>,
+    listed: Mutex<Vec<(String, String)>>,
     /// How many watches (not lists) are still to be refused.
     refusing: Mutex<u32>,
 }
@@ -81,6 +82,7 @@ impl Fake {
             missing: Mutex::default(),
             silent: Mutex::default(),
             refusing: Mutex::default(),
+            listed: Mutex::default(),
         }))
     }
 
@@ -154,6 +156,11 @@ impl Fake {
         *self.0.refusing.lock().expect("the count") = count;
     }
 
+    /// Resources and namespaces that were listed, an empty one standing for all.
+    pub fn listed(&self) -> Vec<(String, String)> {
+        self.0.listed.lock().expect("the list").clone()
+    }
+
     fn is_refusing(&self) -> bool {
         let mut refusing = self.0.refusing.lock().expect("the count");
         let is_refusing = *refusing > 0;
@@ -213,6 +220,8 @@ impl Fake {
                     .unwrap_or(290);
                 return Ok(self.watch(&id, view, since, Duration::from_secs(seconds)));
             }
+            let listed = (id.resource.clone(), id.namespace.clone());
+            self.0.listed.lock().expect("the list").push(listed);
             return Ok(respond(Ok(self.list(&id, &view))));
         }
         let request = Request {
