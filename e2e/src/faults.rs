@@ -17,7 +17,8 @@ pub fn kill_nine(kubectl: &Kubectl, namespace: &str, selector: &str) -> anyhow::
         let mut kill = std::process::Command::new("kill");
         killed += usize::from(
             kill.args(["-9", &victim.pid.to_string()])
-                .status()?
+                .output()?
+                .status
                 .success(),
         );
     }

@@ -64,9 +64,29 @@ impl Kubectl {
 
     /// `kubectl apply` of a manifest, server-side as GitOps tools do it.
     pub fn apply(&self, namespace: &str, manifest: &str) -> anyhow::Result<String> {
-        let args = ["apply", "--server-side", "-n", namespace, "-f", "-"];
+        self.send(
+            &["apply", "--server-side", "-n", namespace, "-f", "-"],
+            manifest,
+        )
+    }
+
+    /// What `kubectl apply` would say, without a change.
+    pub fn check(&self, namespace: &str, manifest: &str) -> anyhow::Result<String> {
+        let args = [
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "-n",
+            namespace,
+            "-f",
+            "-",
+        ];
+        self.send(&args, manifest)
+    }
+
+    fn send(&self, args: &[&str], manifest: &str) -> anyhow::Result<String> {
         let mut child = self
-            .command(&args)
+            .command(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -77,7 +97,7 @@ impl Kubectl {
             .take()
             .context("kubectl has no input")?
             .write_all(manifest.as_bytes())?;
-        printed(&args, &child.wait_with_output()?)
+        printed(args, &child.wait_with_output()?)
     }
 
     /// Waits until a condition of an object is `True`, and says what the object says when it is not.

@@ -22,7 +22,11 @@ pub fn check(headers: &HeaderMap, version: i64) -> Result<(), Problem> {
         return Ok(());
     }
     let title = "It was changed since it was read";
-    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale", title))
+    Err(Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "stale",
+        title,
+    ))
 }
 
 /// Weak validators never match; what is no list of validators matches nothing.
