@@ -50,8 +50,8 @@ pub struct Config {
     #[arg(long, env = "LOG", default_value = "info")]
     pub log: String,
     /// Name of the pod, by the downward API.
-    #[arg(long, env = "POD_NAME", default_value = "storefront-operator")]
-    pub pod_name: String,
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<String>,
     /// Namespace of the pod, by the downward API.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub pod_namespace: String,

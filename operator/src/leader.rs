@@ -15,6 +15,7 @@ use kube::Client;
 use kube::client::Body;
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use prometheus::IntGauge;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -59,12 +60,10 @@ impl Renewals {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
-    fn age(&self, otherwise: Instant) -> Duration {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .unwrap_or(otherwise)
-            .elapsed()
+    /// Age of the last one; `None` before there is one.
+    fn age(&self) -> Option<Duration> {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|at| at.elapsed())
     }
 }
 
@@ -74,7 +73,8 @@ pub struct Candidate {
     pub client: Client,
     /// Namespace of the Lease.
     pub namespace: String,
-    /// Who holds it; another one in each process, so that a restarted pod waits like any other.
+    /// Who holds it: the pod. A container of a pod starts only when the one before it has ended, so a
+    /// restarted operator need not wait for its own Lease.
     pub identity: String,
     /// 1 while it is held.
     pub gauge: IntGauge,
@@ -98,16 +98,17 @@ impl Candidate {
             return Ok(());
         };
         self.gauge.set(0);
+        // Taken anew rather than kept: a predecessor in this pod is dead, but its Lease may not be.
+        let given_back = tokio::time::timeout(Duration::from_secs(5), manager.release()).await;
+        if !matches!(given_back, Ok(Ok(()))) {
+            tracing::warn!("the Lease of a predecessor could not be given back");
+        }
         let (mut held, task) = manager.watch().await;
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            won = held.wait_for(|held| *held) => if won.is_err() {
-                return Err(Lost("its keeper ended"));
-            },
+        if !holds(&mut held, &renewals, &stop).await? {
+            return Ok(());
         }
         tracing::info!(identity = self.identity, "leading");
         self.gauge.set(1);
-        let since = Instant::now();
         let working = CancellationToken::new();
         let mut ticks = tokio::time::interval(TICK);
         let work = work(working.clone());
@@ -122,7 +123,7 @@ impl Candidate {
                     }
                 }
                 _ = ticks.tick() => {
-                    if renewals.age(since) > self.timing.fence {
+                    if renewals.age().is_none_or(|age| age > self.timing.fence) {
                         break Err(Lost("it could not be renewed in time"));
                     }
                 }
@@ -170,6 +171,36 @@ impl Candidate {
     }
 }
 
+/// Whether a patch of the Lease says when it is renewed: not every one does.
+fn names_an_instant(body: &[u8]) -> bool {
+    let patch: Result<serde_json::Value, _> = serde_json::from_slice(body);
+    patch.is_ok_and(|patch| patch["spec"]["renewTime"].is_string())
+}
+
+/// Waits until the Lease is held, by a renewal of this process: the fence counts from it. False when
+/// it was told to stop first.
+async fn holds(
+    held: &mut watch::Receiver<bool>,
+    renewals: &Renewals,
+    stop: &CancellationToken,
+) -> Result<bool, Lost> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(false),
+            won = held.wait_for(|held| *held) => if won.is_err() {
+                return Err(Lost("its keeper ended"));
+            },
+        }
+        if renewals.age().is_some() {
+            return Ok(true);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(false),
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
 /// A client that notes renewals.
 #[derive(Clone)]
 struct Noting {
@@ -188,11 +219,15 @@ impl Service<Request<Body>> for Noting {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let is_renewal = request.method() == Method::PATCH;
         let renewals = self.renewals.clone();
         let sent = Instant::now();
         let client = self.client.clone();
         Box::pin(async move {
+            let is_patch = request.method() == Method::PATCH;
+            let (parts, body) = request.into_parts();
+            let body = body.collect_bytes().await?;
+            let is_renewal = is_patch && names_an_instant(&body);
+            let request = Request::from_parts(parts, Body::from(body.to_vec()));
             let answer = client.send(request).await?;
             if is_renewal && answer.status().is_success() {
                 renewals.note(sent);

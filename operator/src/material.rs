@@ -31,7 +31,7 @@ pub fn suffix() -> Result<String, Error> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| Error::NoEntropy)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:08x}", u32::from_be_bytes(bytes)))
 }
 
 /// A password of 192 random bits.

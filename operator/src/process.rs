@@ -31,10 +31,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let pulse = Pulse::default();
     let client = connect(&metrics, &pulse).await?;
     let scopes = config.scopes();
+    let instance = match config.pod_name.clone() {
+        Some(name) => name,
+        None => format!("storefront-operator-{}", material::suffix()?),
+    };
     let parts = Parts {
         platform: config.platform(),
         servers: Arc::new(PgServers::default()),
-        instance: config.pod_name.clone(),
+        instance: instance.clone(),
         sees_classes: scopes == [""],
     };
     let context = Context::new(client.clone(), metrics.clone(), parts);
@@ -68,7 +72,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let candidate = Candidate {
         client,
         namespace: config.lease_namespace().to_owned(),
-        identity: format!("{}-{}", config.pod_name, material::suffix()?),
+        identity: instance,
         gauge: metrics.leader.with_label_values(&[LEASE]),
         timing: Timing::default(),
     };

@@ -111,3 +111,14 @@ async fn who_cannot_renew_stops_before_another_could_begin() {
         end_of_lease(&fake)
     );
 }
+
+#[tokio::test]
+async fn a_restarted_operator_does_not_wait_for_its_own_lease() {
+    let fake = Fake::new();
+    let first = start(&fake, "pod");
+    assert!(first.works_within(Duration::from_secs(10)).await);
+    first.ended.abort();
+    let again = start(&fake, "pod");
+    assert!(again.works_within(Duration::from_secs(2)).await);
+    again.stop.cancel();
+}

@@ -209,16 +209,9 @@ impl Fake {
                 std::future::pending::<()>().await;
             }
             if query("watch").is_some() {
-                if self.is_refusing() {
-                    return Ok(respond(Err((429, "TooManyRequests"))));
-                }
-                let since = query("resourceVersion")
-                    .and_then(|v| v.parse().ok())
-                    .unwrap_or(0);
-                let seconds = query("timeoutSeconds")
-                    .and_then(|v| v.parse().ok())
-                    .unwrap_or(290);
-                return Ok(self.watch(&id, view, since, Duration::from_secs(seconds)));
+                let number = |name: &str| query(name).and_then(|value| value.parse().ok());
+                let limit = Duration::from_secs(number("timeoutSeconds").unwrap_or(290));
+                return Ok(self.watch(&id, view, number("resourceVersion").unwrap_or(0), limit));
             }
             let listed = (id.resource.clone(), id.namespace.clone());
             self.0.listed.lock().expect("the list").push(listed);
@@ -269,6 +262,9 @@ impl Fake {
     }
 
     fn watch(&self, id: &Id, view: View, since: u64, limit: Duration) -> Response<Body> {
+        if self.is_refusing() {
+            return respond(Err((429, "TooManyRequests")));
+        }
         if since < self.with(|store| store.oldest) {
             let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410,
                 "status": "Failure", "reason": "Expired", "message": "too old resource version" } });
