@@ -6,6 +6,7 @@
 //! state folder (the one that holds `kubeconfig`).
 
 pub mod audit;
+pub mod database;
 pub mod faults;
 pub mod kubectl;
 pub mod mail;

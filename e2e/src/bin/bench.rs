@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use e2e::database::Server;
+use e2e::shop::Shopper;
 use e2e::{Kubectl, Namespace, Shop, audit, eventually, processes};
 
 const ORDERS: usize = 600;
@@ -127,36 +129,8 @@ fn orders(kubectl: &Kubectl, namespace: &Namespace, shop: &Shop) -> anyhow::Resu
         Ok(sums)
     };
     let before = cpu()?;
-    let next = AtomicUsize::new(0);
     let start = Instant::now();
-    let mut taken: Vec<Duration> = std::thread::scope(|scope| -> anyhow::Result<_> {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                scope.spawn(|| -> anyhow::Result<Vec<Duration>> {
-                    let mut taken = Vec::new();
-                    loop {
-                        let number = next.fetch_add(1, Ordering::SeqCst);
-                        if number >= ORDERS {
-                            return Ok(taken);
-                        }
-                        let start = Instant::now();
-                        shop.order(&ada, &format!("bench-{number}"), &[&product])?
-                            .expect(201)?;
-                        taken.push(start.elapsed());
-                    }
-                })
-            })
-            .collect();
-        let mut all = Vec::new();
-        for client in clients {
-            all.extend(
-                client
-                    .join()
-                    .map_err(|_| anyhow::anyhow!("a client panicked"))??,
-            );
-        }
-        Ok(all)
-    })?;
+    let mut taken = buy(shop, &ada, &product)?;
     let elapsed = start.elapsed();
     all_paid(kubectl, namespace)?;
     let after = cpu()?;
@@ -183,26 +157,39 @@ fn orders(kubectl: &Kubectl, namespace: &Namespace, shop: &Shop) -> anyhow::Resu
     Ok(())
 }
 
+/// `CLIENTS` clients place `ORDERS` orders between them; how long each took.
+fn buy(shop: &Shop, ada: &Shopper, product: &str) -> anyhow::Result<Vec<Duration>> {
+    let next = AtomicUsize::new(0);
+    let client = || -> anyhow::Result<Vec<Duration>> {
+        let mut taken = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::SeqCst);
+            if number >= ORDERS {
+                return Ok(taken);
+            }
+            let start = Instant::now();
+            shop.order(ada, &format!("bench-{number}"), &[product])?
+                .expect(201)?;
+            taken.push(start.elapsed());
+        }
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        let mut all = Vec::new();
+        for client in clients {
+            let taken = client.join();
+            all.extend(taken.map_err(|_| anyhow::anyhow!("a client panicked"))??);
+        }
+        Ok(all)
+    })
+}
+
 /// The work of an order ends with its mails; until then its CPU time is not all spent.
 fn all_paid(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
-    let database = kubectl.secret(namespace.name(), "shop-notification-db", "database")?;
+    let server = Server::of(kubectl, namespace.name(), "shop");
     let sql = "select count(*) from notification.messages where sent_at is null";
-    let psql = [
-        "-n",
-        namespace.name(),
-        "exec",
-        "shop-postgres-0",
-        "--",
-        "psql",
-        "-U",
-        "postgres",
-        "-d",
-        &database,
-        "-Atc",
-        sql,
-    ];
     eventually("every mail is sent", Duration::from_secs(240), || {
-        let waiting = kubectl.run(&psql)?;
+        let waiting = server.ask_service("notification", sql)?;
         ensure!(waiting.trim() == "0", "{} mails wait", waiting.trim());
         Ok(())
     })

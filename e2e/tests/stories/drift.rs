@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use e2e::database::Server;
 use e2e::eventually;
 
 use crate::support::{READY, Stage};
@@ -31,7 +32,7 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
         })?;
     }
 
-    let patch = r#"{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}"#;
+    let patch = r#"{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":31}}}}"#;
     stage.run(&[
         "patch",
         "deployment/shop-order",
@@ -40,9 +41,9 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
         patch,
     ])?;
     eventually("the deployment is put right", SOON, || {
-        let path = "jsonpath={.spec.template.spec.terminationGracePeriodSeconds}";
-        let seen = stage.run(&["get", "deployment/shop-order", "-o", path])?;
-        ensure!(seen != "1", "the grace period is still 1");
+        let field = "jsonpath={.spec.template.spec.terminationGracePeriodSeconds}";
+        let seen = stage.run(&["get", "deployment/shop-order", "-o", field])?;
+        ensure!(seen != "31", "the grace period is still 31");
         Ok(())
     })?;
     stage
@@ -62,18 +63,8 @@ fn a_role_that_somebody_dropped_in_the_database_comes_back() -> anyhow::Result<(
     let username = stage
         .kubectl
         .secret(namespace, "shop-user-db", "username")?;
-    let psql = |sql: &str| {
-        stage.run(&[
-            "exec",
-            "shop-postgres-0",
-            "--",
-            "psql",
-            "-U",
-            "postgres",
-            "-Atc",
-            sql,
-        ])
-    };
+    let server = Server::of(&stage.kubectl, namespace, "shop");
+    let psql = |sql: &str| server.ask("postgres", sql);
     psql(&format!("alter role \"{username}\" nologin"))?;
     // A change of the binding asks for a look at once; without one it is the next audit.
     stage.run(&[

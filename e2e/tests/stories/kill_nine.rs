@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use e2e::database::Server;
 use e2e::mail::Inbox;
 use e2e::shop::Shopper;
 use e2e::{Shop, eventually, faults};
@@ -191,18 +192,8 @@ fn all_orders(shop: &Shop, ada: &Shopper) -> anyhow::Result<Vec<Value>> {
 
 /// Asked of the databases themselves, since only they know.
 fn stock_and_ledger_add_up(stage: &Stage) -> anyhow::Result<()> {
-    let ask = |service: &str, sql: &str| -> anyhow::Result<String> {
-        let secret = format!("shop-{service}-db");
-        let database = stage
-            .kubectl
-            .secret(stage.namespace.name(), &secret, "database")?;
-        let args = ["exec", "shop-postgres-0", "--"];
-        let psql = ["psql", "-U", "postgres", "-d", &database, "-Atc", sql];
-        Ok(stage
-            .run(&[&args[..], &psql[..]].concat())?
-            .trim()
-            .to_owned())
-    };
+    let server = Server::of(&stage.kubectl, stage.namespace.name(), "shop");
+    let ask = |service: &str, sql: &str| server.ask_service(service, sql);
     eventually("stock and ledger", Duration::from_secs(90), || {
         let stock = ask(
             "product",

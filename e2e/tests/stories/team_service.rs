@@ -3,9 +3,11 @@
 //! The manifest is the example that the project ships; the image is `e2e/team-service`, which knows
 //! nothing of the platform but files under `/bindings`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use e2e::database::Server;
 use e2e::eventually;
 use serde_json::json;
 
@@ -47,18 +49,9 @@ fn a_team_adds_a_service_with_a_database_and_routes() -> anyhow::Result<()> {
         "select count(*) from pg_database where not datistemplate and datname <> 'postgres'
          and has_database_privilege('{username}', datname, 'connect')"
     );
-    let psql = [
-        "exec",
-        "shop-postgres-0",
-        "--",
-        "psql",
-        "-U",
-        "postgres",
-        "-Atc",
-        &reach,
-    ];
+    let server = Server::of(&stage.kubectl, namespace, "shop");
     ensure!(
-        stage.run(&psql)?.trim() == "1",
+        server.ask("postgres", &reach)? == "1",
         "{username} may connect elsewhere"
     );
     Ok(())
@@ -75,7 +68,7 @@ fn here(example: &str) -> anyhow::Result<String> {
     {
         let indent = &line[..line.len() - line.trim_start().len()];
         if line.trim_start().starts_with("image:") {
-            manifest.push_str(&format!("{indent}image: {image}\n"));
+            writeln!(manifest, "{indent}image: {image}")?;
         } else {
             manifest.push_str(&line.replace("demo", "shop"));
             manifest.push('\n');
