@@ -8,8 +8,13 @@ cd "$(dirname "$0")"
 . ./lib.sh
 CLUSTER=${1:?usage: deploy.sh CLUSTER}
 
+# Skipped when that version is there: the API server rewrites an admission policy at every
+# apply, and a second run is to change nothing.
 gateway_api() {
-  local module
+  local module there
+  there=$(kube get crd --ignore-not-found gateways.gateway.networking.k8s.io httproutes.gateway.networking.k8s.io \
+    -o jsonpath='{.items[*].metadata.annotations.gateway\.networking\.k8s\.io/bundle-version}') || return
+  if [[ $there == "$GATEWAY_API_VERSION $GATEWAY_API_VERSION" ]]; then return 0; fi
   module=$(go mod download -json "sigs.k8s.io/gateway-api@$GATEWAY_API_VERSION" | jq -r .Dir) &&
     apply "$module/config/crd/standard" &&
     kube wait --for=condition=Established --timeout=60s \

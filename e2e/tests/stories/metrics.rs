@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use e2e::{eventually, shop};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{CATALOGUE, Stage};
 
@@ -23,19 +23,22 @@ struct Prometheus {
 impl Prometheus {
     fn start(stage: &Stage, folder: &Path) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let kubeconfig = stage.kubectl.state().join("kubeconfig");
-        // Outside the cluster it needs to be told where that is; all else is as it ships.
         let shipped = std::fs::read_to_string(format!("{CHART}/prometheus-scrape.yaml"))?;
-        let role = "      - role: pod\n";
+        let discovery = "kubernetes_sd_configs:\n      - role: pod\n";
         ensure!(
-            shipped.contains(role),
+            shipped.contains(discovery),
             "the shipped file has no pod discovery"
         );
-        let here = format!("{role}        kubeconfig_file: {}\n", kubeconfig.display());
+        // Debian builds Prometheus without the discovery of Kubernetes. So the story discovers, with
+        // the labels that the documentation of `kubernetes_sd_config` names, and all that is shipped
+        // besides (which pods, which port, which labels) is Prometheus' own work.
+        let targets = folder.join("targets.json");
+        std::fs::write(&targets, discover(stage)?.to_string())?;
+        let here = format!("file_sd_configs:\n      - files: [{}]\n", targets.display());
         let config = format!(
             "global: {{ scrape_interval: 2s, evaluation_interval: 2s }}\n\
              rule_files: [{CHART}/rules.yaml]\n{}",
-            shipped.replace(role, &here)
+            shipped.replace(discovery, &here)
         );
         let file = folder.join("prometheus.yml");
         std::fs::write(&file, config)?;
@@ -121,6 +124,37 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
     drop(prometheus);
     std::fs::remove_dir_all(&folder)?;
     Ok(())
+}
+
+/// Every port of every pod of the story's namespace and the operator's, as role `pod` finds them.
+fn discover(stage: &Stage) -> anyhow::Result<Value> {
+    let mut targets = Vec::new();
+    for namespace in [stage.namespace.name(), "storefront-system"] {
+        let pods = stage.kubectl.get(&["-n", namespace, "pods"])?;
+        for pod in pods["items"].as_array().into_iter().flatten() {
+            let mut labels = serde_json::Map::new();
+            let mut label = |name: &str, value: &Value| {
+                labels.insert(format!("__meta_kubernetes_{name}"), value.clone());
+            };
+            label("namespace", &pod["metadata"]["namespace"]);
+            label("pod_name", &pod["metadata"]["name"]);
+            label("pod_phase", &pod["status"]["phase"]);
+            for (name, value) in pod["metadata"]["labels"].as_object().into_iter().flatten() {
+                let name = name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+                label(&format!("pod_label_{name}"), value);
+            }
+            let ip = pod["status"]["podIP"].as_str().unwrap_or_default();
+            let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+            for port in containers.flat_map(|one| one["ports"].as_array().into_iter().flatten()) {
+                let mut labels = labels.clone();
+                let name = "__meta_kubernetes_pod_container_port_name".to_owned();
+                labels.insert(name, port["name"].clone());
+                let address = format!("{ip}:{}", port["containerPort"]);
+                targets.push(json!({ "targets": [address], "labels": labels }));
+            }
+        }
+    }
+    Ok(Value::Array(targets))
 }
 
 /// `files/series.txt`: one series a line; what the rules and the dashboards stand on.

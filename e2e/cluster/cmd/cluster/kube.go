@@ -46,7 +46,7 @@ func kubectl(c *layout.Cluster, input string, arguments ...string) error {
 
 // unready names what the cluster itself still waits for.
 func unready(ctx context.Context, client kubernetes.Interface, n layout.Node) []string {
-	problems := flapping(n)
+	problems := append(flapping(n), stale(ctx, client, n)...)
 	node, err := client.CoreV1().Nodes().Get(ctx, n.Name(), meta.GetOptions{})
 	switch {
 	case err != nil:
@@ -74,6 +74,30 @@ func flapping(n layout.Node) []string {
 	for _, unit := range units {
 		if unit.PID == 0 || (unit.Restarts > 0 && time.Since(unit.Since) < 3*time.Second) {
 			problems = append(problems, unit.Name+" does not stay up, see "+n.Cluster.Log(unit.Name))
+		}
+	}
+	return problems
+}
+
+// stale counts containers that the API server still shows as they were before the node's
+// init started: after a crash or a reboot the kubelet needs some seconds to start them anew,
+// and until then every status is of the past.
+func stale(ctx context.Context, client kubernetes.Interface, n layout.Node) []string {
+	record, err := os.Stat(hold.Daemon(n).PIDFile)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	booted := record.ModTime().Truncate(time.Second)
+	pods, err := client.CoreV1().Pods("").List(ctx, meta.ListOptions{FieldSelector: "spec.nodeName=" + n.Name()})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var problems []string
+	for _, pod := range pods.Items {
+		for _, container := range pod.Status.ContainerStatuses {
+			if running := container.State.Running; running != nil && running.StartedAt.Time.Before(booted) {
+				problems = append(problems, pod.Namespace+"/"+pod.Name+" has not been started anew")
+			}
 		}
 	}
 	return problems
