@@ -17,6 +17,8 @@ const PASSWORD: &str = "correct horse battery staple";
 #[derive(Clone, Debug)]
 pub struct Shop {
     base: String,
+    /// Where its shoppers have their mail: no two shops of a run share an address.
+    domain: String,
     http: Client,
 }
 
@@ -66,6 +68,7 @@ impl Shop {
         let http = client(Some((host, format!("{address}:80").parse()?)))?;
         Ok(Self {
             base: format!("http://{host}"),
+            domain: format!("{namespace}.test"),
             http,
         })
     }
@@ -91,7 +94,7 @@ impl Shop {
 
     /// Registers a new shopper and logs in.
     pub fn register(&self, name: &str) -> anyhow::Result<Shopper> {
-        let email = format!("{name}@example.test");
+        let email = format!("{name}@{}", self.domain);
         let account = json!({ "username": name, "email": email, "password": PASSWORD });
         let account = self
             .post("/v1/users/register", None, &account)?

@@ -100,12 +100,19 @@ func (b *bring) prepare() error {
 // boot starts the node's init if it is dead, joins it to the host, and lets it start what
 // the other components wait for.
 func (b *bring) boot() error {
-	if err := cgroup.Make(b.node.CgroupRoot()); err != nil {
-		return err
-	}
 	daemon := hold.Daemon(b.node)
 	init, alive := daemon.Find()
-	var err error
+	if !alive {
+		// A reboot would have cleared them. The kubelet spends 3 s on each dead container's
+		// group that it finds, before it starts anything.
+		if err := cgroup.Remove(b.node.CgroupRoot()); err != nil {
+			return err
+		}
+	}
+	err := cgroup.Make(b.node.CgroupRoot())
+	if err != nil {
+		return err
+	}
 	if !alive {
 		if err := network.Forget(b.node); err != nil { // the dead namespace's end
 			return err
