@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 PROGRAM := $(CACHE)/bin/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status url kubeconfig check test e2e images gen seed bench image-sizes
+.PHONY: help up down status url kubeconfig check test e2e images gen sqlx seed bench image-sizes
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ images: ## build the images that changed
 
 gen: ## write what is generated: CRDs, OpenAPI documents, crate edges
 	@e2e/gen.sh
+
+sqlx: ## check every SQL statement on a real PostgreSQL and describe it for builds without one
+	@e2e/sqlx.sh
 
 seed: ## put the example catalogue into the shop
 	@e2e/seed.sh
