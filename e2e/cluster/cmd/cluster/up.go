@@ -101,7 +101,7 @@ func (b *bring) prepare() error {
 // the other components wait for.
 func (b *bring) boot() error {
 	daemon := hold.Daemon(b.node)
-	init, alive := daemon.Find()
+	init, alive := answering(daemon, b.node)
 	if !alive {
 		// A reboot would have cleared them. The kubelet spends 3 s on each dead container's
 		// group that it finds, before it starts anything.
@@ -135,6 +135,23 @@ func (b *bring) boot() error {
 	}
 	_, err = hold.Apply(b.node, components.First(b.specs))
 	return err
+}
+
+// answering tells whether the node's init lives and answers. One that was just killed is
+// still listed while the kernel ends what it held; one that hangs is ended here.
+func answering(daemon process.Daemon, n layout.Node) (process.Record, bool) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		init, alive := daemon.Find()
+		if !alive {
+			return init, false
+		}
+		if _, err := hold.Ask(n); err == nil {
+			return init, true
+		}
+		if time.Now().After(deadline) {
+			return init, init.Kill(30*time.Second) != nil
+		}
+	}
 }
 
 // bootRest hands init the whole list; it starts what is missing and restarts what changed.
