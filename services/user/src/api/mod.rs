@@ -9,6 +9,7 @@ use axum::Router;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chassis::precondition::etag;
 use chassis::{Json, openapi_route};
 use serde::Serialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -17,7 +18,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use vocabulary::UserId;
 
-use crate::domain::precondition::etag;
 use crate::domain::profile::Profile;
 use crate::state::AppState;
 

@@ -1,16 +1,14 @@
 //! `PUT /v1/users/{id}`
 
 use axum::extract::State;
-use axum::http::header::IF_MATCH;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use chassis::{Caller, Json, Path, Problem};
+use chassis::{Caller, Json, Path, Problem, precondition};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use vocabulary::UserId;
 
 use super::{ProfileView, owner, show};
-use crate::domain::precondition;
 use crate::domain::profile::Edit;
 use crate::lookup;
 use crate::state::AppState;
@@ -89,9 +87,7 @@ pub(super) async fn handler(
         .await
         .map_err(|e| Problem::internal(&e))?;
     let profile = profile.ok_or_else(Problem::not_found)?;
-    if !precondition::allows(condition(&headers).as_deref(), profile.version) {
-        return Err(stale());
-    }
+    precondition::check(&headers, profile.version)?;
     let edited = profile.edit(body.into()).map_err(|errors| {
         errors
             .into_iter()
@@ -105,19 +101,4 @@ pub(super) async fn handler(
     tx.commit().await.map_err(|e| Problem::internal(&e))?;
     app.metrics.edited.inc();
     Ok(show(edited))
-}
-
-/// All `If-Match` lines as one list; bytes that are no text match nothing.
-fn condition(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<_> = headers
-        .get_all(IF_MATCH)
-        .iter()
-        .map(|line| line.to_str().unwrap_or_default())
-        .collect();
-    (!lines.is_empty()).then(|| lines.join(","))
-}
-
-fn stale() -> Problem {
-    let title = "The profile was changed since it was read";
-    Problem::new(StatusCode::PRECONDITION_FAILED, "stale", title)
 }

@@ -1,4 +1,3 @@
 //! Pure decisions: what a profile may say, and who may see it.
 
-pub mod precondition;
 pub mod profile;
