@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use e2e::{Kubectl, Namespace, Shop};
+use e2e::{Kubectl, Namespace, Shop, eventually};
 
 /// How long a shop may take to become Ready on a busy two-core machine. The number users see is in
 /// the README; this bound only ends a story that will never pass.
 pub const READY: Duration = Duration::from_secs(240);
+
+/// How long the edge may take to follow.
+const EDGE: Duration = Duration::from_secs(15);
 
 /// The catalogue that the project ships.
 pub const CATALOGUE: &str = include_str!("../../../services/product/seed/products.csv");
@@ -29,6 +32,21 @@ impl Stage {
         kubectl.apply(namespace.name(), &storefront(story, "Delete"))?;
         kubectl.wait_for(namespace.name(), "storefront/shop", "Ready", READY)?;
         let shop = Shop::of(&kubectl, namespace.name(), "shop")?;
+        // Ready says that every part is there; the edge follows the last of them within a moment, as
+        // every Gateway API data plane does.
+        for (path, status) in [
+            ("/.well-known/jwks.json", 200),
+            ("/v1/products?limit=1", 200),
+            ("/v1/users/00000000-0000-7000-8000-000000000000", 401),
+            ("/v1/orders", 401),
+            ("/v1/payments/00000000-0000-7000-8000-000000000000", 401),
+            ("/v1/notifications", 401),
+            ("/openapi/user.json", 200),
+        ] {
+            eventually(&format!("{path} answers"), EDGE, || {
+                shop.get(path, None)?.expect(status)
+            })?;
+        }
         Ok(Self {
             kubectl,
             namespace,
