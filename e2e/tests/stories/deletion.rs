@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use e2e::{Kubectl, Namespace, Shop};
+use e2e::{Kubectl, Namespace};
 
-use crate::support::{READY, storefront};
+use crate::support::{READY, open, storefront};
 
 const GONE: &str = "--timeout=180s";
 const OWNED: &str = "storefront.dev/storefront=shop";
@@ -18,7 +18,7 @@ fn retain_keeps_the_database_and_a_new_shop_of_the_name_finds_its_customers() ->
     let name = namespace.name();
     kubectl.apply(name, &storefront("retain", "Retain"))?;
     kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    let ada = Shop::of(&kubectl, name, "shop")?.register("ada")?;
+    let ada = open(&kubectl, name)?.register("ada")?;
 
     kubectl.run(&["-n", name, "delete", "storefront/shop", "--wait=true", GONE])?;
     let left = kubectl.names(name, "persistentvolumeclaims", "")?;
@@ -27,7 +27,7 @@ fn retain_keeps_the_database_and_a_new_shop_of_the_name_finds_its_customers() ->
 
     kubectl.apply(name, &storefront("retain", "Delete"))?;
     kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    let shop = Shop::of(&kubectl, name, "shop")?;
+    let shop = open(&kubectl, name)?;
     let token = shop.login(&ada.email, "correct horse battery staple")?;
     shop.get(&format!("/v1/users/{}", ada.id), Some(&token))?
         .expect(200)?;

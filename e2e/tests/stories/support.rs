@@ -31,22 +31,7 @@ impl Stage {
         let namespace = Namespace::restricted(&kubectl, story)?;
         kubectl.apply(namespace.name(), &storefront(story, "Delete"))?;
         kubectl.wait_for(namespace.name(), "storefront/shop", "Ready", READY)?;
-        let shop = Shop::of(&kubectl, namespace.name(), "shop")?;
-        // Ready says that every part is there; the edge follows the last of them within a moment, as
-        // every Gateway API data plane does.
-        for (path, status) in [
-            ("/.well-known/jwks.json", 200),
-            ("/v1/products?limit=1", 200),
-            ("/v1/users/00000000-0000-7000-8000-000000000000", 401),
-            ("/v1/orders", 401),
-            ("/v1/payments/00000000-0000-7000-8000-000000000000", 401),
-            ("/v1/notifications", 401),
-            ("/openapi/user.json", 200),
-        ] {
-            eventually(&format!("{path} answers"), EDGE, || {
-                shop.get(path, None)?.expect(status)
-            })?;
-        }
+        let shop = open(&kubectl, namespace.name())?;
         Ok(Self {
             kubectl,
             namespace,
@@ -65,6 +50,27 @@ impl Stage {
         self.kubectl
             .run(&[&["-n", self.namespace.name()], args].concat())
     }
+}
+
+/// The shop named `shop`, once its edge answers.
+pub fn open(kubectl: &Kubectl, namespace: &str) -> anyhow::Result<Shop> {
+    let shop = Shop::of(kubectl, namespace, "shop")?;
+    // Ready says that every part is there; the edge follows the last of them within a moment, as
+    // every Gateway API data plane does.
+    for (path, status) in [
+        ("/.well-known/jwks.json", 200),
+        ("/v1/products?limit=1", 200),
+        ("/v1/users/00000000-0000-7000-8000-000000000000", 401),
+        ("/v1/orders", 401),
+        ("/v1/payments/00000000-0000-7000-8000-000000000000", 401),
+        ("/v1/notifications", 401),
+        ("/openapi/user.json", 200),
+    ] {
+        eventually(&format!("{path} answers"), EDGE, || {
+            shop.get(path, None)?.expect(status)
+        })?;
+    }
+    Ok(shop)
 }
 
 /// The manifest of a Storefront named `shop`.
