@@ -16,9 +16,13 @@ use crate::metrics::{Metrics, lock};
 const REFRESH: Duration = Duration::from_secs(300);
 /// A kid that is not known asks for the keys again, but not more often than this.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
-/// Pauses after failures, doubling.
+/// Pauses after failures, doubling, while the last keys stand in.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
-/// How long a request waits for keys that are on their way.
+/// The longest pause while there are no keys at all: a shop whose issuer has just come up must not
+/// refuse good tokens until a long pause is over.
+const FIRST: Duration = Duration::from_secs(1);
+/// How long a request waits for keys that are on their way. Longer than [`FIRST`], so that whoever
+/// asks once the issuer serves gets an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 const MAX_BYTES: usize = 256 * 1024;
 const MAX_KEYS: usize = 64;
@@ -158,8 +162,13 @@ async fn keep_fresh(
                     error = why,
                     "keys could not be fetched, the last ones stay"
                 );
-                let rest = pause;
-                pause = (pause * 2).min(BACKOFF.1);
+                let longest = if issuer.version() == 0 {
+                    FIRST
+                } else {
+                    BACKOFF.1
+                };
+                let rest = pause.min(longest);
+                pause = (pause * 2).min(longest);
                 rest
             }
         };
