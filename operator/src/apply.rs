@@ -28,6 +28,10 @@ pub use compare::contains;
 
 /// Annotation with the hash of what was applied.
 pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
+/// Annotation of a workload whose number of pods has been handed to an autoscaler.
+const AUTOSCALED: &str = "storefront.dev/autoscaled";
+/// Field manager that holds the number of pods from that hand-over on, so that ours can let go of it.
+const SCALE_MANAGER: &str = "storefront-operator-scale";
 
 /// Which version of each object was found to be as planned, so that it need not be read again.
 #[derive(Default)]
@@ -65,7 +69,7 @@ impl Context {
         let mut applied = Objects::new();
         for planned in &plan.items {
             let live = match planned.mode {
-                Mode::Apply => Some(self.apply_one(planned).await?),
+                Mode::Apply | Mode::ApplyScaled { .. } => Some(self.apply_one(planned).await?),
                 Mode::Create => Some(self.create_one(planned).await?),
                 Mode::Keep => self.read(&planned.resource, &planned.key).await?,
             };
@@ -150,14 +154,57 @@ impl Context {
             }
         }
         let body = with_annotation(&planned.body, APPLIED_HASH, &format!("{plan:016x}"));
-        let params = PatchParams::apply(MANAGER).force();
-        let api = self.dynamic(&planned.resource, key);
-        let answer = api.patch(&key.name, &params, &Patch::Apply(&body)).await;
-        let answer = answer.map_err(|source| Error::api("apply", text(key), source))?;
-        let answer = to_value(key, &answer)?;
+        let answer = match planned.mode {
+            Mode::ApplyScaled { at_least } => {
+                self.write_scaled(planned, &body, live.as_ref(), at_least)
+                    .await?
+            }
+            Mode::Apply | Mode::Create | Mode::Keep => self.write(planned, MANAGER, &body).await?,
+        };
         tracing::info!(object = %text(key), created = live.is_none(), "applied");
         self.memory.verify(key, version(&answer), plan);
         Ok(answer)
+    }
+
+    async fn write(&self, planned: &Planned, manager: &str, body: &Value) -> Result<Value, Error> {
+        let key = &planned.key;
+        let params = PatchParams::apply(manager).force();
+        let api = self.dynamic(&planned.resource, key);
+        let answer = api.patch(&key.name, &params, &Patch::Apply(body)).await;
+        let answer = answer.map_err(|source| Error::api("apply", text(key), source))?;
+        to_value(key, &answer)
+    }
+
+    /// Writes a workload whose number of pods is not ours to say.
+    ///
+    /// ## Why another field manager
+    /// A field that its only manager no longer names goes back to its default, and that is one pod.
+    /// So the number that is there gets a second manager before ours lets go of it, and a new
+    /// workload gets its first number from that one. The autoscaler writes over it.
+    async fn write_scaled(
+        &self,
+        planned: &Planned,
+        body: &Value,
+        live: Option<&Value>,
+        at_least: i32,
+    ) -> Result<Value, Error> {
+        let body = with_annotation(body, AUTOSCALED, "true");
+        let scale = |live: i64| {
+            serde_json::json!({
+                "apiVersion": planned.body["apiVersion"],
+                "kind": planned.body["kind"],
+                "spec": { "replicas": live.max(i64::from(at_least)) },
+            })
+        };
+        let Some(live) = live else {
+            self.write(planned, MANAGER, &body).await?;
+            return self.write(planned, SCALE_MANAGER, &scale(1)).await;
+        };
+        if annotation(live, AUTOSCALED).is_none() {
+            let pods = live["spec"]["replicas"].as_i64().unwrap_or(1);
+            self.write(planned, SCALE_MANAGER, &scale(pods)).await?;
+        }
+        self.write(planned, MANAGER, &body).await
     }
 
     /// The object as it is, if that is known without asking: the watch shows the version that was

@@ -30,6 +30,12 @@ pub struct ObjectKey {
 pub enum Mode {
     /// Server-side apply.
     Apply,
+    /// Server-side apply of a workload whose number of pods an autoscaler decides: the plan names no
+    /// number, and until the autoscaler does there shall be no fewer pods than before.
+    ApplyScaled {
+        /// Pods to begin with, and the fewest that there may be.
+        at_least: i32,
+    },
     /// Create; that it exists already means that the observation was stale: look again.
     Create,
     /// Write nothing; read it if it is there, and do not prune it.

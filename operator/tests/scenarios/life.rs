@@ -119,6 +119,81 @@ async fn what_is_deleted_returns_and_what_is_changed_is_put_right() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_pod_goes_while_an_autoscaler_takes_over_and_its_number_stays() {
+    let world = ready_shop("Delete").await;
+    let deployment = Id::new("apps", "deployments", "shops", "demo-order");
+    let pods = |fake: &Fake| {
+        let found = fake.with(|store| store.get(&deployment).cloned());
+        found.expect("a deployment")["spec"]["replicas"].clone()
+    };
+    let wish = |replicas: serde_json::Value| {
+        world.fake.with(|store| {
+            store.update(&ours("storefronts", "demo"), false, |shop| {
+                shop["spec"]["services"]["order"]["replicas"] = replicas;
+            })
+        })
+    };
+    wish(json!({ "min": 3 })).expect("changed");
+    world.until("three pods", |fake| pods(fake) == 3).await;
+    let since = world.fake.with(|store| store.version);
+
+    wish(json!({ "min": 2, "max": 10 })).expect("changed");
+    let scaler = Id::new(
+        "autoscaling",
+        "horizontalpodautoscalers",
+        "shops",
+        "demo-order",
+    );
+    world
+        .until("the autoscaler is there", |fake| {
+            fake.with(|store| store.get(&scaler).is_some())
+        })
+        .await;
+    world.rest().await;
+    let scale = |object: &mut serde_json::Value| object["spec"]["replicas"] = 7.into();
+    world
+        .fake
+        .with(|store| store.update(&deployment, false, scale))
+        .expect("scaled");
+    // Another change of the workload leaves the autoscaler's number alone.
+    wish(json!({ "min": 2, "max": 12, "cpuPercent": 50 })).expect("changed");
+    world.look_again().await;
+    assert_eq!(pods(&world.fake), 7);
+
+    let numbers: Vec<_> = world.fake.with(|store| {
+        let entries = store.history.iter();
+        let of_it = entries.filter(|entry| entry.version > since && entry.id == deployment);
+        of_it
+            .map(|entry| entry.object["spec"]["replicas"].clone())
+            .collect()
+    });
+    assert!(
+        numbers.iter().all(|pods| *pods == 3 || *pods == 7),
+        "{numbers:?}"
+    );
+
+    wish(json!({ "min": 2 })).expect("changed");
+    world.until("two pods", |fake| pods(fake) == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_workload_begins_with_the_fewest_pods_that_it_may_have() {
+    let fake = cluster_with_shop("Delete");
+    let wish = |shop: &mut serde_json::Value| {
+        shop["spec"]["services"]["order"]["replicas"] = json!({ "min": 2, "max": 4 });
+    };
+    fake.with(|store| store.update(&ours("storefronts", "demo"), false, wish))
+        .expect("changed");
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    let deployment = Id::new("apps", "deployments", "shops", "demo-order");
+    let found = world.fake.with(|store| store.get(&deployment).cloned());
+    assert_eq!(found.expect("a deployment")["spec"]["replicas"], 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_others_add_stays() {
     let world = ready_shop("Delete").await;
     let deployment = Id::new("apps", "deployments", "shops", "demo-order");

@@ -17,7 +17,7 @@ use super::{
     Valid, migration, network, routes,
     workload::{self, HTTP, METRICS},
 };
-use crate::{Objects, Planned, hash, pods, storefront::SERVICE_PORT};
+use crate::{Mode, Objects, Planned, hash, pods, storefront::SERVICE_PORT};
 
 /// Annotation that rolls the pods when a mounted Secret has other content.
 const BINDINGS_ANNOTATION: &str = "storefront.dev/bindings-hash";
@@ -33,7 +33,13 @@ pub fn desired(valid: &Valid) -> Objects<Planned> {
     }
     let scaled = autoscaler(valid);
     if valid.migration.is_past() {
-        objects.apply(&deployment(valid, scaled.is_some()));
+        let mode = match &scaled {
+            Some(_) => Mode::ApplyScaled {
+                at_least: valid.service.spec.replicas.min,
+            },
+            None => Mode::Apply,
+        };
+        objects.push(mode, &deployment(valid, scaled.is_some()));
     } else {
         objects.keep::<Deployment>(&valid.scope.namespace, valid.name());
     }

@@ -14,6 +14,9 @@ fn yaml(objects: &Objects<Planned>) -> String {
         let body = serde_yaml::to_string(&item.body).expect("YAML");
         match item.mode {
             Mode::Apply => body,
+            Mode::ApplyScaled { at_least } => {
+                format!("# an autoscaler says how many pods, from {at_least}\n{body}")
+            }
             Mode::Create => format!("# only created, never changed\n{body}"),
             Mode::Keep => format!("# kept as it is\n{body}"),
         }

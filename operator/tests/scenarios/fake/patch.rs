@@ -24,30 +24,33 @@ pub fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// Applies `new` for a manager that applied `old` before: what it names is set, what it no longer
-/// names is removed. Lists are one value.
-pub fn apply(target: &mut Value, old: Option<&Value>, new: &Value) {
+/// names is removed unless one of the `others` names it too. Lists are one value.
+pub fn apply(target: &mut Value, old: Option<&Value>, others: &[&Value], new: &Value) {
     if let Some(old) = old {
-        remove_dropped(target, old, new);
+        remove_dropped(target, old, others, new);
     }
     set(target, new);
 }
 
-fn remove_dropped(target: &mut Value, old: &Value, new: &Value) {
+fn remove_dropped(target: &mut Value, old: &Value, others: &[&Value], new: &Value) {
     let (Value::Object(target), Value::Object(old), Value::Object(new)) = (target, old, new) else {
         return;
     };
     for (name, before) in old {
+        let others: Vec<&Value> = others.iter().filter_map(|other| other.get(name)).collect();
         match (target.get_mut(name), new.get(name)) {
             (Some(_), None) if !before.is_object() => {
-                target.remove(name);
+                if others.is_empty() {
+                    target.remove(name);
+                }
             }
             (Some(inner), None) => {
-                remove_dropped(inner, before, &Value::Object(Map::new()));
+                remove_dropped(inner, before, &others, &Value::Object(Map::new()));
                 if inner.as_object().is_some_and(Map::is_empty) {
                     target.remove(name);
                 }
             }
-            (Some(inner), Some(after)) => remove_dropped(inner, before, after),
+            (Some(inner), Some(after)) => remove_dropped(inner, before, &others, after),
             (None, _) => {}
         }
     }

@@ -142,9 +142,16 @@ impl Store {
     ) -> Result<Value, Refusal> {
         let memory = (id.clone(), manager.to_owned(), status);
         let before = self.applied.get(&memory).cloned();
+        let others: Vec<Value> = self
+            .applied
+            .iter()
+            .filter(|((of, by, half), _)| of == id && by != manager && *half == status)
+            .map(|(_, body)| body.clone())
+            .collect();
         let answer = if self.objects.contains_key(id) {
+            let others: Vec<&Value> = others.iter().collect();
             self.update(id, status, |object| {
-                patch::apply(object, before.as_ref(), body);
+                patch::apply(object, before.as_ref(), &others, body);
             })?
         } else if status {
             return Err((404, "NotFound"));
@@ -304,6 +311,9 @@ fn default(id: &Id, object: &mut Value) {
         }
         "deployments" => {
             let spec = &mut object["spec"];
+            if spec["replicas"].is_null() {
+                spec["replicas"] = 1.into();
+            }
             if spec["progressDeadlineSeconds"].is_null() {
                 spec["progressDeadlineSeconds"] = 600.into();
             }
