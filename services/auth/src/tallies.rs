@@ -5,33 +5,23 @@
 //! rate limit still holds), one line is logged per outage, and a counter says how many attempts
 //! were not judged.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cache::{Cache, Error, Expiration, KeysInterface, LuaInterface, Manners};
 use chrono::{DateTime, Utc};
-use fred::clients::{Client, WithOptions};
-use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike, KeysInterface, LuaInterface};
-use fred::types::config::{Config, Options, ReconnectPolicy};
-use fred::types::{Builder, Expiration};
 
 use crate::domain::throttle::{self, Tallies, Tally};
 use crate::metrics::Metrics;
 
-/// An answer of Redis that takes longer counts as none.
-const ANSWER: Duration = Duration::from_millis(500);
-/// After so many errors in a row (one may be a hiccup) ...
-const STRIKES: u32 = 2;
-/// ... Redis is left alone for so long, so that logins do not queue for its timeout.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Errors in a row, and the last of them.
-struct Outage {
-    strikes: u32,
-    last: Instant,
-}
+/// One error may be a hiccup; two are an outage, in which logins do not queue for the timeout.
+const MANNERS: Manners = Manners {
+    lost: "the throttling of logins",
+    answer: Duration::from_millis(500),
+    strikes: 2,
+    pause: Duration::from_secs(1),
+};
 
 /// Counts one failure in every key; value `failures:millis`, so that one GET tells both.
 const COUNT: &str = "
@@ -78,31 +68,15 @@ impl Subject {
 /// The tallies of all logins. Clones share the connection.
 #[derive(Clone)]
 pub struct LoginTallies {
-    client: Client,
-    outage: Arc<Mutex<Option<Outage>>>,
+    cache: Cache,
     metrics: Metrics,
 }
 
 impl LoginTallies {
     /// Connects in the background, and again for ever.
     pub fn connect(uri: &str, metrics: Metrics) -> Result<Self, Error> {
-        let mut config = Config::from_url(uri)?;
-        config.fail_fast = false;
-        let mut builder = Builder::from_config(config);
-        builder.set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2));
-        builder.with_connection_config(|connection| {
-            connection.connection_timeout = Duration::from_secs(1);
-            connection.internal_command_timeout = Duration::from_secs(1);
-            connection.max_command_buffer_len = 1024;
-        });
-        let client = builder.build()?;
-        // The task ends with the client; what it has to say comes back as errors of commands.
-        drop(client.connect());
-        Ok(Self {
-            client,
-            outage: Arc::default(),
-            metrics,
-        })
+        let cache = Cache::connect(uri, MANNERS)?;
+        Ok(Self { cache, metrics })
     }
 
     /// What is remembered; nothing when Redis does not answer.
@@ -113,11 +87,10 @@ impl LoginTallies {
             subject.network(),
             subject.known(),
         ];
-        let values: Option<Vec<Option<String>>> = match self.redis() {
-            Some(redis) => self.hear(redis.mget(keys.to_vec())).await,
-            None => None,
-        };
-        let Some(values) = values else {
+        let values = self
+            .cache
+            .ask(|redis| async move { redis.mget::<Vec<Option<String>>, _>(keys.to_vec()).await });
+        let Some(values) = values.await else {
             self.metrics.throttle_blind.inc();
             return Tallies::default();
         };
@@ -136,71 +109,26 @@ impl LoginTallies {
         let forget = [&throttle::PAIR, &throttle::ACCOUNT, &throttle::NETWORK];
         let mut args = vec![now.timestamp_millis()];
         args.extend(forget.map(|policy| i64::from(policy.forget_secs)));
-        if let Some(redis) = self.redis() {
-            self.hear(redis.eval::<(), _, _, _>(COUNT, keys, args))
-                .await;
-        }
+        let count = self
+            .cache
+            .ask(|redis| async move { redis.eval::<(), _, _, _>(COUNT, keys, args).await });
+        count.await;
     }
 
     /// Forgets this network's failures on this account, and remembers the network.
     pub async fn welcome(&self, subject: &Subject) {
         let known = Some(Expiration::EX(throttle::KNOWN_SECS.into()));
-        let Some(redis) = self.redis() else {
-            return;
-        };
-        self.hear(redis.del::<(), _>(subject.pair())).await;
-        self.hear(redis.set::<(), _, _>(subject.known(), "1", known, None, false))
-            .await;
-    }
-
-    /// Redis, unless it failed a moment ago.
-    fn redis(&self) -> Option<WithOptions<Client>> {
-        if self.is_paused() {
-            return None;
-        }
-        let options = Options {
-            timeout: Some(ANSWER),
-            fail_fast: true,
-            max_attempts: Some(1),
-            ..Options::default()
-        };
-        Some(self.client.with_options(&options))
-    }
-
-    /// Waits for an answer, and remembers whether there was one; logs when that changes.
-    async fn hear<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Option<T> {
-        // The client's own timeout does not cover a script while there is no connection.
-        let answer = tokio::time::timeout(ANSWER, answer).await;
-        let answer = answer
-            .unwrap_or_else(|elapsed| Err(Error::new(ErrorKind::Timeout, elapsed.to_string())));
-        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(value) => {
-                if outage
-                    .take()
-                    .is_some_and(|outage| outage.strikes >= STRIKES)
-                {
-                    tracing::info!("logins are throttled again: Redis is back");
-                }
-                Some(value)
-            }
-            Err(error) => {
-                let strikes = outage.as_ref().map_or(0, |outage| outage.strikes) + 1;
-                let last = Instant::now();
-                *outage = Some(Outage { strikes, last });
-                if strikes == STRIKES {
-                    tracing::warn!(%error, "logins are not throttled: Redis does not answer");
-                }
-                None
-            }
-        }
-    }
-
-    fn is_paused(&self) -> bool {
-        let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        outage
-            .as_ref()
-            .is_some_and(|o| o.strikes >= STRIKES && o.last.elapsed() < PAUSE)
+        let (pair, network) = (subject.pair(), subject.known());
+        let forget = self
+            .cache
+            .ask(|redis| async move { redis.del::<(), _>(pair).await });
+        forget.await;
+        let remember = self.cache.ask(|redis| async move {
+            redis
+                .set::<(), _, _>(network, "1", known, None, false)
+                .await
+        });
+        remember.await;
     }
 }
 

@@ -1,0 +1,82 @@
+//! The cache on a real Redis that comes and goes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use cache::{Cache, KeysInterface, Manners};
+
+const PAUSE: Duration = Duration::from_millis(300);
+
+fn manners() -> Manners {
+    Manners {
+        lost: "nothing but a test",
+        answer: Duration::from_millis(200),
+        strikes: 2,
+        pause: PAUSE,
+    }
+}
+
+async fn put(cache: &Cache) -> Option<()> {
+    cache
+        .ask(|redis| async move {
+            redis
+                .set::<(), _, _>("key", "value", None, None, false)
+                .await
+        })
+        .await
+}
+
+async fn get(cache: &Cache) -> Option<Option<String>> {
+    cache
+        .ask(|redis| async move { redis.get::<Option<String>, _>("key").await })
+        .await
+}
+
+async fn connected(redis: &testkit::Redis) -> Cache {
+    let cache = Cache::connect(&redis.url(), manners()).expect("a Redis URI");
+    testkit::eventually("Redis is asked", || async { put(&cache).await }).await;
+    cache
+}
+
+#[tokio::test]
+async fn what_was_put_is_found_and_what_was_not_is_an_answer_too() {
+    let redis = testkit::redis().await;
+    let cache = connected(&redis).await;
+    assert_eq!(get(&cache).await, Some(Some("value".to_owned())));
+    let other = |redis: cache::Redis| async move { redis.get::<Option<String>, _>("other").await };
+    assert_eq!(cache.ask(other).await, Some(None));
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_costs_a_bounded_wait_and_then_nothing() {
+    let mut redis = testkit::redis().await;
+    let cache = connected(&redis).await;
+    redis.kill();
+    for _ in 0..2 {
+        let began = Instant::now();
+        assert_eq!(get(&cache).await, None);
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+    let asked = AtomicUsize::new(0);
+    let command = |redis: cache::Redis| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        async move { redis.get::<Option<String>, _>("key").await }
+    };
+    assert_eq!(cache.ask(command).await, None);
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        0,
+        "it is left alone for a while"
+    );
+    redis.start().await;
+    testkit::eventually("Redis is asked again", || async { get(&cache).await }).await;
+}
+
+#[test]
+fn what_is_no_uri_is_refused() {
+    assert!(Cache::connect("not a uri", manners()).is_err());
+}
