@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Kubectl;
 
 /// The password of every shopper of a story.
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// One shop as its clients see it.
 #[derive(Clone, Debug)]
