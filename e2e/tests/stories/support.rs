@@ -11,9 +11,6 @@ pub const READY: Duration = Duration::from_secs(240);
 /// How long the edge may take to follow.
 const EDGE: Duration = Duration::from_secs(15);
 
-/// How long the gateway may take to have the signing keys.
-const KEYS: Duration = Duration::from_secs(90);
-
 /// The catalogue that the project ships.
 pub const CATALOGUE: &str = include_str!("../../../services/product/seed/products.csv");
 
@@ -73,13 +70,10 @@ pub fn open(kubectl: &Kubectl, namespace: &str) -> anyhow::Result<Shop> {
             shop.get(path, None)?.expect(status)
         })?;
     }
-    // A gateway that asked for the signing keys before `auth` served them asks again only after a
-    // pause, and refuses tokens with 503 until then.
+    // Whoever is Ready takes a token at once: the gateway has the keys, or waits for them.
     let admin = shop.administrator(kubectl, namespace, "shop")?;
     for path in ["/v1/orders", "/v1/notifications"] {
-        eventually(&format!("{path} takes a token"), KEYS, || {
-            shop.get(path, Some(&admin))?.expect(200)
-        })?;
+        shop.get(path, Some(&admin))?.expect(200)?;
     }
     Ok(shop)
 }

@@ -1,0 +1,118 @@
+//! (j) A shop answers over HTTPS with the certificate of a Secret, and a renewed one is served without
+//! a restart.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use e2e::{Kubectl, Namespace, eventually};
+
+use crate::support::{READY, storefront};
+
+const HOST: &str = "https.localhost";
+
+#[test]
+fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()> {
+    let kubectl = Kubectl::from_env()?;
+    let namespace = Namespace::restricted(&kubectl, "https")?;
+    let name = namespace.name();
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&folder)?;
+    let first = certificate(&folder, "first")?;
+    kubectl.apply(name, &secret(&kubectl, &first)?)?;
+    let manifest =
+        storefront("https", "Delete") + "  gateway: { tls: { secretRef: { name: shop-tls } } }\n";
+    kubectl.apply(name, &manifest)?;
+    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
+
+    let shop = kubectl.get(&["-n", name, "storefront", "shop"])?;
+    ensure!(
+        shop["status"]["url"] == format!("https://{HOST}"),
+        "{}",
+        shop["status"]["url"]
+    );
+    let gateway = kubectl.get(&["-n", name, "gateway", "shop"])?;
+    let address = gateway["status"]["addresses"][0]["value"]
+        .as_str()
+        .context("the Gateway has no address")?;
+    eventually("the shop answers", Duration::from_secs(15), || {
+        ask(address, &first)
+    })?;
+
+    let second = certificate(&folder, "second")?;
+    ensure!(
+        ask(address, &second).is_err(),
+        "a certificate that is not served was believed"
+    );
+    kubectl.apply(name, &secret(&kubectl, &second)?)?;
+    eventually("the renewed certificate", Duration::from_secs(30), || {
+        ask(address, &second)
+    })?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// A self-signed certificate with its key, as paths without their endings.
+fn certificate(folder: &Path, name: &str) -> anyhow::Result<String> {
+    let base = folder.join(name).display().to_string();
+    let (key, cert) = (format!("{base}.key"), format!("{base}.crt"));
+    let (subject, names) = (format!("/CN={HOST}"), format!("subjectAltName=DNS:{HOST}"));
+    let args = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        &subject,
+        "-addext",
+        &names,
+        "-keyout",
+        &key,
+        "-out",
+        &cert,
+    ];
+    let output = Command::new("openssl").args(args).output()?;
+    ensure!(
+        output.status.success(),
+        "openssl: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(base)
+}
+
+fn secret(kubectl: &Kubectl, base: &str) -> anyhow::Result<String> {
+    kubectl.run(&[
+        "create",
+        "secret",
+        "tls",
+        "shop-tls",
+        &format!("--cert={base}.crt"),
+        &format!("--key={base}.key"),
+        "--dry-run=client",
+        "-o",
+        "yaml",
+    ])
+}
+
+/// One request that believes nothing but the given certificate.
+fn ask(address: &str, base: &str) -> anyhow::Result<()> {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--fail", "--max-time", "10"])
+        .args(["--noproxy", "*", "--cacert", &format!("{base}.crt")])
+        .args(["--resolve", &format!("{HOST}:443:{address}")])
+        .arg(format!("https://{HOST}/v1/products?limit=1"))
+        .output()
+        .context("start curl")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
