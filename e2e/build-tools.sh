@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tools that come as Go modules into the cache: Kubernetes (one binary), the
-# cluster program, CoreDNS, NATS, mailpit and helm. Each is built only when its version or
+# cluster program, CoreDNS, NATS, mailpit, Prometheus and helm. Each is built only when its version or
 # our sources changed. With arguments: only the named ones.
 set -euo pipefail
 cd "$(dirname "$0")/cluster"
@@ -40,10 +40,10 @@ helm() {
   done
   module "$at/cmd/helm@$HELM_VERSION" "-X $at/internal/version.version=$HELM_VERSION ${flags[*]}"
 }
-# module PACKAGE@VERSION [LINKER FLAGS]: `go install` names the file itself, hence the folder.
+# module PACKAGE@VERSION [LINKER FLAGS [BUILD TAGS]]: `go install` names the file itself, hence the folder.
 module() {
   local dir; dir=$(mktemp -d "$BIN/.install.XXXXXX")
-  GOBIN=$dir go install "${BUILD[@]}" -ldflags "-s -w ${2-}" "$1"
+  GOBIN=$dir go install "${BUILD[@]}" -tags "${3-}" -ldflags "-s -w ${2-}" "$1"
   mv "$dir"/* "$NEXT" && rmdir "$dir"
 }
 sources() { find go.mod go.sum "$@" -type f | sort | xargs sha256sum | sha256sum; }
@@ -62,4 +62,9 @@ if wanted cluster; then build cluster "$(program_sources)" program; fi
 if wanted coredns; then build coredns "$COREDNS_VERSION" module "github.com/coredns/coredns@$COREDNS_VERSION"; fi
 if wanted nats-server; then build nats-server "$NATS_VERSION" module "github.com/nats-io/nats-server/v2@$NATS_VERSION"; fi
 if wanted mailpit; then build mailpit "$MAILPIT_VERSION" module "github.com/axllent/mailpit@$MAILPIT_VERSION"; fi
+if wanted prometheus; then
+  # Debian builds its package without the discovery of Kubernetes; here it is the only one.
+  build prometheus "$PROMETHEUS_VERSION" module "github.com/prometheus/prometheus/cmd/prometheus@$PROMETHEUS_VERSION" \
+    "" remove_all_sd,enable_kubernetes_sd
+fi
 if wanted helm; then build helm "$HELM_VERSION for $KUBERNETES" helm; fi

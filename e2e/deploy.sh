@@ -21,10 +21,18 @@ gateway_api() {
       crd/{gatewayclasses,gateways,httproutes,referencegrants}.gateway.networking.k8s.io
 }
 
-mailpit() {
-  local reference
-  reference=$(awk -F '\t' '$1 == "mailpit" { print $2 }' "$CACHE/images/index.tsv") &&
-    sed "s|@MAILPIT_IMAGE@|$reference|" manifests/mailpit.yaml | apply -
+# image NAME: its reference.
+image() { awk -F '\t' -v name="$1" '$1 == name { print $2 }' "$CACHE/images/index.tsv"; }
+
+mailpit() { sed "s|@MAILPIT_IMAGE@|$(image mailpit)|" manifests/mailpit.yaml | apply -; }
+
+# What the chart ships goes in as files, word for word.
+prometheus() {
+  local files=("$ROOT"/charts/storefront/files/{prometheus-scrape,rules}.yaml) hash
+  hash=$(cat "${files[@]}" | sha256sum | cut -c1-12) &&
+    sed "s|@PROMETHEUS_IMAGE@|$(image prometheus)|; s|@FILES_HASH@|$hash|" manifests/prometheus.yaml | apply - &&
+    kube create configmap storefront-files --namespace monitoring --dry-run=client -o yaml \
+      --from-file "${files[0]}" --from-file "${files[1]}" | apply -
 }
 
 # A Helm upgrade writes a new revision even when nothing changed, so it is asked for only
@@ -58,4 +66,5 @@ live "cluster $CLUSTER" "$AGAIN  Logs of the parts: $STATE/$CLUSTER/logs; start 
 live "images into the cluster" "$AGAIN" cluster load-image --name "$CLUSTER"
 step "Gateway API $GATEWAY_API_VERSION" "$AGAIN" gateway_api
 step "mailpit" "$AGAIN" mailpit
+step "Prometheus" "$AGAIN" prometheus
 step "operator (Helm chart)" "Look: kubectl --kubeconfig $STATE/$CLUSTER/kubeconfig -n storefront-system describe pods" chart

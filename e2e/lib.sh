@@ -13,6 +13,7 @@ COREDNS_VERSION=v1.14.6
 NATS_VERSION=v2.15.2
 MAILPIT_VERSION=v1.27.11
 HELM_VERSION=v3.22.0
+PROMETHEUS_VERSION=v0.311.3 # the Go module of Prometheus 3.11.3
 GATEWAY_API_VERSION=v1.6.3
 
 # One target folder for the workspace, outside the repository; musl for what ships.
@@ -21,6 +22,10 @@ export CC_x86_64_unknown_linux_musl=musl-gcc
 # One way of compiling Go: with another setting every package would be compiled again.
 export CGO_ENABLED=0
 MUSL=x86_64-unknown-linux-musl
+# One choice of packages for lints, tests and stories: with another one Cargo unifies the features of
+# dependencies in another way, and compiles them all once more.
+EVERYTHING=(--workspace --locked)
+STORIES=(--features e2e/stories)
 
 # step NAME HINT COMMAND...: runs COMMAND with its output in a log file, shows the name, a
 # running clock where somebody watches, and the duration. When it fails: the last lines of
