@@ -16,4 +16,11 @@ e2e/deploy.sh "$CLUSTER"
 export STOREFRONT_E2E_STATE=$STATE/$CLUSTER STOREFRONT_KUBECTL=$BIN/kubectl
 STOREFRONT_TEAM_IMAGE=$(awk -F '\t' '$1 == "reviews" { print $2 }' "$CACHE/images/index.tsv")
 export STOREFRONT_TEAM_IMAGE
-cargo test --locked -p e2e --no-fail-fast -- --test-threads=1 "$@"
+
+stories() { cargo test "${EVERYTHING[@]}" "${STORIES[@]}" --test stories --no-fail-fast -- "$@"; }
+if (($#)); then stories --test-threads=1 "$@"; exit; fi
+# A story waits more than it works, so several share the two cores.
+status=0
+stories --test-threads=3 --skip alone:: || status=1
+stories --test-threads=1 alone:: || status=1
+exit "$status"

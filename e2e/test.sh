@@ -30,12 +30,14 @@ stage() {
 
 tools() { ./e2e/packages.sh && ./e2e/build-tools.sh; }
 go_tests() { cd e2e/cluster && go test -trimpath -v ./internal/... ./cmd/cluster; }
+build() { step "all programs and tests" "Put it right, then: make test" cargo test "${EVERYTHING[@]}" --no-run; }
 rust_tests() {
-  STOREFRONT_NATS_SERVER=$BIN/nats-server cargo test --workspace --exclude e2e --locked --no-fail-fast
+  STOREFRONT_NATS_SERVER=$BIN/nats-server cargo test "${EVERYTHING[@]}" --no-fail-fast
 }
 
 BEGAN=$EPOCHREALTIME
 stage "packages and tools" tools
+stage "build" build
 stage "check" e2e/check.sh
 stage "cluster program" go_tests
 stage "unit, property, store, scenarios" rust_tests

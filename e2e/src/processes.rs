@@ -23,14 +23,42 @@ pub struct Process {
 impl Process {
     /// CPU time used so far, of its reaped children too, in milliseconds.
     pub fn cpu_ms(&self) -> anyhow::Result<u64> {
+        let ticks = self.stat(11)?.take(4);
+        Ok(ticks.sum::<Result<u64, _>>()? * 1_000 / TICKS_PER_SECOND)
+    }
+
+    /// How long the process has lived, in milliseconds; as fine as a clock tick, 10 ms.
+    pub fn age_ms(&self) -> anyhow::Result<u64> {
+        let uptime = std::fs::read_to_string("/proc/uptime")?;
+        let uptime: f64 = uptime
+            .split(' ')
+            .next()
+            .context("an empty uptime")?
+            .parse()?;
+        let started = self.stat(19)?.next().context("no start time")?? * 1_000 / TICKS_PER_SECOND;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an uptime is positive and short"
+        )]
+        let uptime = (uptime * 1e3) as u64;
+        Ok(uptime.saturating_sub(started))
+    }
+
+    /// Fields of `/proc/<pid>/stat` from the given place behind the name on (proc(5) counts two more).
+    fn stat(
+        &self,
+        from: usize,
+    ) -> anyhow::Result<impl Iterator<Item = Result<u64, std::num::ParseIntError>>> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         // The name in parentheses may hold spaces; what follows it does not.
         let fields = stat
             .rsplit_once(") ")
             .context("a stat line without a name")?
-            .1;
-        let ticks = fields.split(' ').skip(11).take(4).map(str::parse::<u64>);
-        Ok(ticks.sum::<Result<u64, _>>()? * 1_000 / TICKS_PER_SECOND)
+            .1
+            .to_owned();
+        let fields: Vec<String> = fields.split(' ').skip(from).map(str::to_owned).collect();
+        Ok(fields.into_iter().map(|field| field.trim().parse()))
     }
 
     /// Proportional set size, in KiB: shared pages are counted once over all who share them.
