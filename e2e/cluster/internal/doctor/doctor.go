@@ -97,18 +97,19 @@ func filesystems() error {
 	return nil
 }
 
-// interfaces makes a bridge and a veth pair for a moment: the one sure way to know.
+// interfaces makes a bridge and a veth pair for a moment: the one sure way to know. They
+// are made in a network namespace that ends with the program that made them, so that a
+// crash of ours leaves none.
 func interfaces() error {
+	if os.Geteuid() != 0 {
+		return nil // reported by root()
+	}
 	for _, kind := range []string{"bridge", "veth"} {
-		name := fmt.Sprintf("sfprobe%d", os.Getpid()%100000)
-		if err := exec.Command("ip", "link", "add", name, "type", kind).Run(); err != nil {
-			if os.Geteuid() != 0 {
-				return nil // reported by root()
-			}
-			return fmt.Errorf("the kernel makes no %s interfaces: load the module (modprobe %s)", kind, kind)
-		}
-		if err := exec.Command("ip", "link", "del", name).Run(); err != nil {
-			return fmt.Errorf("remove the probe interface %s: %w", name, err)
+		probe := exec.Command("ip", "link", "add", "probe", "type", kind)
+		probe.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		if output, err := probe.CombinedOutput(); err != nil {
+			return fmt.Errorf("the kernel makes no %s interfaces (%s): load the module (modprobe %s)",
+				kind, strings.TrimSpace(string(output)), kind)
 		}
 	}
 	return nil
