@@ -129,7 +129,13 @@ func controllers() error {
 			return fmt.Errorf("the cgroup controller %q is missing (there are: %s)", controller, strings.Join(offered, " "))
 		}
 	}
-	return nil
+	crowded, err := cgroup.Crowded()
+	if crowded {
+		return errors.New("processes sit in the root of /sys/fs/cgroup, so cgroup v2 hands no controller down: " +
+			"start this container with --cgroupns=host --volume /sys/fs/cgroup:/sys/fs/cgroup:rw, or move them: " +
+			"mkdir -p /sys/fs/cgroup/init; for p in $(cat /sys/fs/cgroup/cgroup.procs); do echo $p > /sys/fs/cgroup/init/cgroup.procs; done")
+	}
+	return err
 }
 
 func memory() error {
