@@ -30,13 +30,14 @@ func connect(c *layout.Cluster) (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-// kubectl runs our own build of it, with input on its standard input.
+// kubectl runs our own build of it, with input on its standard input. What it remembers of
+// the API goes with the cluster; by itself it would write below ~/.kube.
 func kubectl(c *layout.Cluster, input string, arguments ...string) error {
 	binary, err := components.Binary()
 	if err != nil {
 		return err
 	}
-	command := exec.Command(binary, append([]string{"kubectl", "--kubeconfig=" + c.Kubeconfig()}, arguments...)...)
+	command := exec.Command(binary, append([]string{"kubectl", "--kubeconfig=" + c.Kubeconfig(), "--cache-dir=" + c.Path("kubectl")}, arguments...)...)
 	command.Stdin = strings.NewReader(input)
 	output, err := command.CombinedOutput()
 	if err != nil {
