@@ -76,8 +76,9 @@ since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; 
 
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
-# kube ARGS...: kubectl on the cluster that $CLUSTER names.
-kube() { kubectl --kubeconfig "$STATE/$CLUSTER/kubeconfig" "$@"; }
+# kube ARGS...: kubectl on the cluster that $CLUSTER names. What it remembers of the API goes
+# with the cluster; by itself it would write below ~/.kube.
+kube() { kubectl --kubeconfig "$STATE/$CLUSTER/kubeconfig" --cache-dir "$STATE/$CLUSTER/kubectl" "$@"; }
 
 # apply FILE...: server-side, so that what is right already is not written again.
 apply() { kube apply --server-side --force-conflicts --field-manager=make-up -f "$@"; }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,14 @@ func connect(c *layout.Cluster) (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-// kubectl runs our own build of it, with input on its standard input.
+// kubectl runs our own build of it, with input on its standard input. What it remembers of
+// the API goes with the cluster; by itself it would write below ~/.kube.
 func kubectl(c *layout.Cluster, input string, arguments ...string) error {
 	binary, err := components.Binary()
 	if err != nil {
 		return err
 	}
-	command := exec.Command(binary, append([]string{"kubectl", "--kubeconfig=" + c.Kubeconfig()}, arguments...)...)
+	command := exec.Command(binary, append([]string{"kubectl", "--kubeconfig=" + c.Kubeconfig(), "--cache-dir=" + c.Path("kubectl")}, arguments...)...)
 	command.Stdin = strings.NewReader(input)
 	output, err := command.CombinedOutput()
 	if err != nil {
@@ -94,13 +96,31 @@ func stale(ctx context.Context, client kubernetes.Interface, n layout.Node) []st
 	}
 	var problems []string
 	for _, pod := range pods.Items {
-		for _, container := range pod.Status.ContainerStatuses {
-			if running := container.State.Running; running != nil && running.StartedAt.Time.Before(booted) {
-				problems = append(problems, pod.Namespace+"/"+pod.Name+" has not been started anew")
-			}
+		if slices.ContainsFunc(pod.Status.ContainerStatuses, func(c core.ContainerStatus) bool {
+			return past(pod.Spec.RestartPolicy, c, booted)
+		}) {
+			problems = append(problems, pod.Namespace+"/"+pod.Name+" has not been started anew")
 		}
 	}
 	return problems
+}
+
+// past tells whether a container still has to be started for the first time since the node's
+// init was. Until the kubelet looks it is shown as running; then as ended, and then as being
+// made. One that ended for good, or that cannot be started, is nothing to wait for.
+func past(policy core.RestartPolicy, c core.ContainerStatus, booted time.Time) bool {
+	before := func(started meta.Time) bool { return started.Time.Before(booted) }
+	if running := c.State.Running; running != nil {
+		return before(running.StartedAt)
+	}
+	if policy != core.RestartPolicyAlways {
+		return false
+	}
+	if ended := c.State.Terminated; ended != nil {
+		return before(ended.StartedAt)
+	}
+	last, waiting := c.LastTerminationState.Terminated, c.State.Waiting
+	return last != nil && before(last.StartedAt) && waiting != nil && waiting.Reason == "ContainerCreating"
 }
 
 func nodeReady(node *core.Node) bool {

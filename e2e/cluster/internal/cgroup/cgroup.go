@@ -54,6 +54,19 @@ func trees() ([]string, error) {
 	return all, nil
 }
 
+// Crowded tells whether processes keep the root from handing its controllers down: v2 allows
+// both in the machine's own root only, and what a container with a cgroup namespace of its
+// own sees as the root is a group like any other.
+func Crowded() (bool, error) { return crowded(mount) }
+
+func crowded(root string) (bool, error) {
+	if _, err := os.Stat(filepath.Join(root, "cgroup.type")); errors.Is(err, fs.ErrNotExist) {
+		return false, nil // v1, or the machine's own root: no other group lacks a type
+	}
+	processes, err := os.ReadFile(filepath.Join(root, "cgroup.procs"))
+	return len(strings.TrimSpace(string(processes))) > 0, err
+}
+
 // Make creates path (such as "/storefront-dev/node-1") in every hierarchy.
 func Make(path string) error {
 	roots, err := trees()

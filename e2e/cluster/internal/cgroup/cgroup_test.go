@@ -20,3 +20,22 @@ func TestATreeIsRemovedFromTheLeavesUp(t *testing.T) {
 		t.Fatalf("a second time: %v", err)
 	}
 }
+
+func TestOnlyAGroupWithATypeAndProcessesIsCrowded(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"the machine's own root":   {"cgroup.procs": "1\n2\n"},
+		"a container, moved away":  {"cgroup.procs": "", "cgroup.type": "domain\n"},
+		"a container's init in it": {"cgroup.procs": "1\n", "cgroup.type": "domain\n"},
+	} {
+		root := t.TempDir()
+		for file, content := range files {
+			if err := os.WriteFile(root+"/"+file, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		is, err := crowded(root)
+		if err != nil || is != (name == "a container's init in it") {
+			t.Errorf("%s: %v %v", name, is, err)
+		}
+	}
+}

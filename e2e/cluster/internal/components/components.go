@@ -129,7 +129,8 @@ func controllerManager(c *layout.Cluster, binary string) []string {
 		"--root-ca-file=" + c.Path("pki", "ca.crt"),
 		"--cluster-signing-cert-file=" + c.Path("pki", "ca.crt"), "--cluster-signing-key-file=" + c.Path("pki", "ca.key"),
 		"--use-service-account-credentials", "--allocate-node-cidrs=false",
-		"--leader-elect=false", // there is one; a lease would only delay its start
+		"--flex-volume-plugin-dir=" + c.Path("volume-plugins"), // otherwise it makes one below the host's /usr/libexec
+		"--leader-elect=false",                                 // there is one; a lease would only delay its start
 		"--profiling=false",
 	}
 }

@@ -97,18 +97,19 @@ func filesystems() error {
 	return nil
 }
 
-// interfaces makes a bridge and a veth pair for a moment: the one sure way to know.
+// interfaces makes a bridge and a veth pair for a moment: the one sure way to know. They
+// are made in a network namespace that ends with the program that made them, so that a
+// crash of ours leaves none.
 func interfaces() error {
+	if os.Geteuid() != 0 {
+		return nil // reported by root()
+	}
 	for _, kind := range []string{"bridge", "veth"} {
-		name := fmt.Sprintf("sfprobe%d", os.Getpid()%100000)
-		if err := exec.Command("ip", "link", "add", name, "type", kind).Run(); err != nil {
-			if os.Geteuid() != 0 {
-				return nil // reported by root()
-			}
-			return fmt.Errorf("the kernel makes no %s interfaces: load the module (modprobe %s)", kind, kind)
-		}
-		if err := exec.Command("ip", "link", "del", name).Run(); err != nil {
-			return fmt.Errorf("remove the probe interface %s: %w", name, err)
+		probe := exec.Command("ip", "link", "add", "probe", "type", kind)
+		probe.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		if output, err := probe.CombinedOutput(); err != nil {
+			return fmt.Errorf("the kernel makes no %s interfaces (%s): load the module (modprobe %s)",
+				kind, strings.TrimSpace(string(output)), kind)
 		}
 	}
 	return nil
@@ -128,7 +129,13 @@ func controllers() error {
 			return fmt.Errorf("the cgroup controller %q is missing (there are: %s)", controller, strings.Join(offered, " "))
 		}
 	}
-	return nil
+	crowded, err := cgroup.Crowded()
+	if crowded {
+		return errors.New("processes sit in the root of /sys/fs/cgroup, so cgroup v2 hands no controller down: " +
+			"start this container with --cgroupns=host --volume /sys/fs/cgroup:/sys/fs/cgroup:rw, or move them: " +
+			"mkdir -p /sys/fs/cgroup/init; for p in $(cat /sys/fs/cgroup/cgroup.procs); do echo $p > /sys/fs/cgroup/init/cgroup.procs; done")
+	}
+	return err
 }
 
 func memory() error {

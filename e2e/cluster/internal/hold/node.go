@@ -61,7 +61,16 @@ func Run(n layout.Node) error {
 	s := newSupervisor()
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
+	// A machine that goes down asks first, and waits up to 90 s for those that stay. Ending
+	// here ends the whole node, as always.
+	ending := make(chan os.Signal, 1)
+	signal.Notify(ending, syscall.SIGTERM)
+	go func() {
+		<-ending
+		fmt.Fprintln(os.Stderr, "asked to end")
+		os.Exit(0)
+	}()
 	go func() {
 		for {
 			select {

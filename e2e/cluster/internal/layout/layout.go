@@ -81,17 +81,25 @@ func (c *Cluster) Save() error {
 	return WriteFile(c.Path("cluster.json"), append(raw, '\n'), 0o600)
 }
 
-// WriteFile replaces a file in one step.
+// WriteFile replaces a file in one step, also when the power goes: without the sync the new
+// name may reach the disk before the content, and the file is then empty after the reboot.
 func WriteFile(path string, content []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	next := path + ".next"
-	if err := os.WriteFile(next, content, mode); err != nil {
+	file, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+	if err != nil {
 		return err
 	}
-	return os.Rename(next, path)
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+unfinished, path)
 }
+
+// unfinished ends the name of a file that is being written.
+const unfinished = ".next"
 
 // Names lists the clusters that have a state folder.
 func Names() ([]string, error) {

@@ -137,3 +137,35 @@ func TestMountPointsAreRemovedWithTheLastClusterAndOnlyIfMade(t *testing.T) {
 		t.Fatal("a stranger's folder went")
 	}
 }
+
+func TestWhatACrashLeftHalfWrittenGoesWithTheLastCluster(t *testing.T) {
+	home(t)
+	if err := MakeMountPoints([]string{t.TempDir() + "/made"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(mountPointsFile()+unfinished, []byte("["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveMountPoints(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(StateRoot())
+	if err != nil || len(entries) > 0 {
+		t.Fatalf("left behind: %v %v", entries, err)
+	}
+}
+
+func TestAFileIsReplacedWhole(t *testing.T) {
+	path := t.TempDir() + "/deep/file"
+	for _, content := range []string{"a longer first content", "second"} {
+		if err := WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if raw, err := os.ReadFile(path); err != nil || string(raw) != content {
+			t.Fatalf("%q, %v", raw, err)
+		}
+	}
+	if _, err := os.Stat(path + unfinished); !os.IsNotExist(err) {
+		t.Fatal("the unfinished file stayed")
+	}
+}

@@ -70,8 +70,10 @@ func RemoveMountPoints() error {
 			fmt.Fprintf(os.Stderr, "left %s: %v\n", dir, err)
 		}
 	}
-	if err := os.Remove(mountPointsFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, file := range []string{mountPointsFile(), mountPointsFile() + unfinished} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
