@@ -46,6 +46,9 @@ impl Kubectl {
         command
             .arg("--kubeconfig")
             .arg(self.state.join("kubeconfig"))
+            // What it remembers of the API goes with the cluster; by itself it would write to ~/.kube.
+            .arg("--cache-dir")
+            .arg(self.state.join("kubectl"))
             .args(args);
         command
     }
