@@ -13,7 +13,7 @@ COREDNS_VERSION=v1.14.6
 NATS_VERSION=v2.15.2
 MAILPIT_VERSION=v1.27.11
 HELM_VERSION=v3.22.0
-PROMETHEUS_VERSION=v0.311.3 # the Go module of Prometheus 3.11.3
+PROMETHEUS_VERSION=v0.316.0 # the Go module of Prometheus 3.16.0; the first without replace directives
 GATEWAY_API_VERSION=v1.6.3
 
 # One target folder for the workspace, outside the repository; musl for what ships.

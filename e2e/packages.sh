@@ -44,10 +44,10 @@ install_quietly() {
 }
 
 toolchains() {
-  command -v go > /dev/null || die "Go 1.25 or newer is missing: https://go.dev/doc/install"
+  command -v go > /dev/null || die "Go 1.26.7 or newer is missing: https://go.dev/doc/install"
   local go; go=$(go env GOVERSION)
-  if [[ $(printf '%s\n' go1.25 "$go" | sort -V | head -1) != go1.25 ]]; then
-    die "Go is $go; 1.25 or newer is needed: https://go.dev/doc/install"
+  if [[ $(printf '%s\n' go1.26.7 "$go" | sort -V | head -1) != go1.26.7 ]]; then
+    die "Go is $go; 1.26.7 or newer is needed: https://go.dev/doc/install"
   fi
   command -v rustup > /dev/null || die "Rust is missing: https://rustup.rs (rust-toolchain.toml then picks the version)"
   cd "$ROOT"

@@ -116,3 +116,17 @@ pub struct EnvVar {
     #[schemars(length(max = 4096))]
     pub value: String,
 }
+
+/// Seconds of a duration with one unit, such as `90s`, `5m` or `720h`; `None` when the text is none
+/// (schemas refuse such).
+pub fn duration_secs(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok()?;
+    let secs = match unit {
+        "s" => count,
+        "m" => count.checked_mul(60)?,
+        "h" => count.checked_mul(3_600)?,
+        _ => return None,
+    };
+    (secs > 0).then_some(secs)
+}

@@ -26,6 +26,7 @@ use crate::{Condition, DeletionPolicy, LocalRef};
     printcolumn(name = "Database", type_ = "string", json_path = ".status.database"),
     printcolumn(name = "Access", type_ = "string", json_path = ".spec.access"),
     printcolumn(name = "Secret", type_ = "string", json_path = ".status.binding.name", priority = 1),
+    printcolumn(name = "Rotated", type_ = "date", json_path = ".status.rotation.rotatedAt", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 60")
         .message("metadata.name must be 60 characters or fewer: the Secret is called <name>-db")
@@ -63,6 +64,10 @@ pub struct DatabaseBindingSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extensions: Vec<Extension>,
+    /// When the credentials are replaced by themselves. Absent: never. Any new value of the
+    /// annotation `storefront.dev/rotate` replaces them too, with or without this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// What happens to the database when this object is deleted.
     #[serde(default)]
     pub reclaim_policy: DeletionPolicy,
@@ -93,6 +98,35 @@ pub enum Access {
     ReadWrite,
     /// Reads only.
     ReadOnly,
+}
+
+/// How often the credentials are replaced, and how long the old ones still work after that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.overlap) < duration(self.every)")
+    .message("spec.rotation.overlap must be shorter than spec.rotation.every: there are two login roles, and each has to be out of use before it is used again"))]
+pub struct Rotation {
+    /// Time between two replacements in seconds (`600s`), minutes (`90m`) or hours (`720h`); at
+    /// least one minute.
+    #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m')")
+        .message("spec.rotation.every must be one minute or longer"))]
+    pub every: String,
+    /// How long the replaced credentials still work, in the same spelling; at least ten seconds. It
+    /// has to be enough for every user to move: for a ServiceDeployment its migration Job and its
+    /// whole rollout.
+    #[serde(default = "Rotation::default_overlap")]
+    #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('10s')")
+        .message("spec.rotation.overlap must be ten seconds or longer"))]
+    pub overlap: String,
+}
+
+impl Rotation {
+    /// The overlap where nobody has named one.
+    pub fn default_overlap() -> String {
+        "1h".into()
+    }
 }
 
 /// Extensions that are trusted by PostgreSQL, so that a database's owner may install them.
@@ -153,6 +187,9 @@ pub struct DatabaseBindingStatus {
     /// The login role, written before it is created, so that a crash leaves nothing unnamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The replacement of the credentials. Absent as long as nobody has asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
     /// The dump that was taken before the database was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupStatus>,
@@ -167,6 +204,53 @@ pub type BindingStatus = DatabaseBindingStatus;
 pub struct BindingRef {
     /// Name of the Secret, in the same namespace.
     pub name: String,
+}
+
+/// How far the rotation of the credentials is. The credentials in use are `status.role` and the
+/// Secret of `status.binding`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// How often the credentials were replaced.
+    #[serde(default)]
+    pub number: i64,
+    /// When those in use took over. Absent: they are the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Time>,
+    /// When they will be replaced. Absent: when somebody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Time>,
+    /// The value of the annotation `storefront.dev/rotate` that was served last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The credentials that are being made, written before they are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incoming: Option<Credentials>,
+    /// The credentials that were replaced, as long as they still work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<OutgoingCredentials>,
+}
+
+/// A login role and the Secret with its password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// The login role.
+    pub role: String,
+    /// The Secret, in the same namespace.
+    pub secret: String,
+}
+
+/// Credentials that were replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutgoingCredentials {
+    /// The login role.
+    pub role: String,
+    /// The Secret, in the same namespace.
+    pub secret: String,
+    /// When the role may no longer log in and the Secret is deleted.
+    pub until: Time,
 }
 
 /// A dump taken before a drop.

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Condition;
+use crate::{Condition, duration_secs};
 
 /// The route or gateway that a policy governs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -178,17 +178,8 @@ pub struct RateLimit {
 impl RateLimit {
     /// The window in seconds; `None` when the text is not a window (the schema refuses such).
     pub fn window_secs(&self) -> Option<u32> {
-        let (digits, unit) = self
-            .window
-            .split_at_checked(self.window.len().checked_sub(1)?)?;
-        let count: u32 = digits.parse().ok()?;
-        let secs = match unit {
-            "s" => count,
-            "m" => count.checked_mul(60)?,
-            "h" => count.checked_mul(3_600)?,
-            _ => return None,
-        };
-        (1..=3_600).contains(&secs).then_some(secs)
+        let secs = duration_secs(&self.window)?;
+        u32::try_from(secs).ok().filter(|secs| *secs <= 3_600)
     }
 }
 

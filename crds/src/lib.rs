@@ -12,11 +12,14 @@ pub mod manifests;
 pub mod service_deployment;
 pub mod storefront;
 
-pub use common::{DeletionPolicy, EnvVar, LocalRef, Replicas, ResourceList, Resources};
+pub use common::{
+    DeletionPolicy, EnvVar, LocalRef, Replicas, ResourceList, Resources, duration_secs,
+};
 pub use condition::Condition;
 pub use database_binding::{
-    Access, BackupStatus, BindingRef, BindingStatus, DatabaseBinding, DatabaseBindingSpec,
-    DatabaseBindingStatus, Extension, ServerRef,
+    Access, BackupStatus, BindingRef, BindingStatus, Credentials, DatabaseBinding,
+    DatabaseBindingSpec, DatabaseBindingStatus, Extension, OutgoingCredentials, Rotation,
+    RotationStatus, ServerRef,
 };
 pub use gateway_policy::{
     ClaimToHeader, JwtMode, JwtPolicy, JwtPolicySpec, LimitKey, PolicyAncestor, PolicyParentRef,

@@ -7,7 +7,7 @@ use operator_plan::database_binding::{self as plan, Progress};
 
 use crate::context::Context;
 use crate::controller::{Identity, Reconciler};
-use crate::database_binding::{reason, reconcile};
+use crate::database_binding::{current, reason, reconcile};
 use crate::error::{Error, Outcome};
 use crate::key::Key;
 
@@ -38,8 +38,18 @@ impl Reconciler for DatabaseBindings {
 
     async fn failed(&self, key: &Key, error: &Error) {
         self.0.metrics.outcome("DatabaseBinding", "failed");
-        let Some(binding) = self.0.stores.database_bindings.object(key) else {
+        let Some(cached) = self.0.stores.database_bindings.object(key) else {
             return;
+        };
+        // Not from the watch's copy, which may be older: its status would take back what was written
+        // of a rotation since.
+        let binding = match current(&self.0, &cached).await {
+            Ok(Some(binding)) => binding,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%key, error = error.chain(), "the failure could not be reported");
+                return;
+            }
         };
         let message = error.chain();
         let (reason, message) = (reason(error), message.as_str());
@@ -49,7 +59,7 @@ impl Reconciler for DatabaseBindings {
             Progress::Failed { reason, message }
         };
         let status = plan::status(&binding, None, progress, self.0.now());
-        if let Err(error) = self.0.report_status(&*binding, &status).await {
+        if let Err(error) = self.0.report_status(&binding, &status).await {
             tracing::warn!(%key, error = error.chain(), "the failure could not be reported");
         }
     }

@@ -259,3 +259,23 @@ fn a_window_is_read_as_it_is_written() {
         assert_eq!(limit(text).window_secs(), secs, "{text}");
     }
 }
+
+#[test]
+fn a_duration_is_read_as_it_is_written() {
+    let cases = [
+        ("10s", Some(10)),
+        ("90m", Some(5_400)),
+        ("720h", Some(2_592_000)),
+        ("99999h", Some(359_996_400)),
+        ("0s", None),
+        ("-1s", None),
+        ("1h30m", None),
+        ("30d", None),
+        ("5\u{e9}", None),
+        ("s", None),
+        ("", None),
+    ];
+    for (text, secs) in cases {
+        assert_eq!(crds::duration_secs(text), secs, "{text}");
+    }
+}

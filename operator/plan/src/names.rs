@@ -31,3 +31,14 @@ pub fn label_value(text: &str) -> String {
 pub fn binding_secret(binding: &str) -> String {
     child(binding, "db")
 }
+
+/// Name of the Secret with a binding's credentials of this number. The first ones have the plain
+/// name; later ones a name that no binding had before, because pods that mount a Secret must not see
+/// its content change.
+pub fn credentials_secret(binding: &str, uid: &str, number: i64) -> String {
+    if number <= 0 {
+        return binding_secret(binding);
+    }
+    let tag = hash::short([uid.as_bytes(), number.to_be_bytes().as_slice()]);
+    child(binding, &format!("db-{tag}"))
+}

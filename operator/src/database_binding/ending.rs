@@ -52,19 +52,19 @@ pub(super) async fn end(
             }))
         }
         End::Reclaimed(what) => {
-            secret::remove(ctx, binding).await?;
+            secret::remove_all(ctx, binding).await?;
             ctx.tell(binding, "Reclaimed", "Delete", what).await;
             release(ctx, binding).await
         }
         End::Abandoned(why) => {
-            secret::remove(ctx, binding).await?;
+            secret::remove_all(ctx, binding).await?;
             ctx.warn(binding, "Abandoned", "Delete", why).await;
             release(ctx, binding).await
         }
     }
 }
 
-/// Lets the object go. The Secret went before: a new object of this name must not find an old one.
+/// Lets the object go. The Secrets went before: a new object of this name must not find an old one.
 async fn release(ctx: &Context, binding: &DatabaseBinding) -> Result<Outcome, Error> {
     ctx.remove_finalizer(binding, FINALIZER).await?;
     Ok(Outcome::AwaitChange)

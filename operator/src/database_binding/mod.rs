@@ -11,11 +11,13 @@ mod observe;
 mod provision;
 pub mod reclaim;
 mod reconcile;
+mod rotate;
 pub mod scram;
 mod secret;
 pub mod server;
 
 pub use error::{ServerError, reason};
+pub use observe::current;
 pub use reconcile::reconcile;
 pub use server::{Endpoint, PgServers, Rows, Servers, Session};
 

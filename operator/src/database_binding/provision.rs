@@ -1,7 +1,7 @@
 //! The server's side of a binding that should exist. Looks first and writes only what differs.
 
 use operator_plan::database_binding::{
-    Claim, Seen, Statement, Valid, inside, judge, login, outside, predecessors,
+    Claim, Seen, Statement, Valid, inside, judge, login, outside, predecessors, shut_spare,
 };
 
 use super::desk::Desk;
@@ -32,30 +32,52 @@ pub async fn enter(desk: &mut Desk, valid: &Valid) -> Result<Entry, ServerError>
     })
 }
 
-/// Makes the server as it should be, and looks again until it is.
+/// Makes the server as it should be, and looks again until it is. Answers with the last look.
 pub async fn provision(
     desk: &mut Desk,
     servers: &dyn Servers,
     valid: &Valid,
     password: &Password,
-) -> Result<(), ServerError> {
+) -> Result<Seen, ServerError> {
     let mut last = "look at the server";
     for _ in 0..ROUNDS {
         match round(desk, servers, valid, password).await? {
-            None => return Ok(()),
-            Some(purpose) => last = purpose,
+            Round::Settled(seen) => return Ok(seen),
+            Round::Changed(purpose) => last = purpose,
         }
     }
     Err(ServerError::Unsettled { purpose: last })
 }
 
-/// One look and what follows from it. `None`: nothing was missing.
+/// Shuts the login role that is not in use. Returns whether it is seen to be shut: a session may
+/// take its time to end, and that is no failure of the role in use.
+pub async fn shut(desk: &mut Desk, valid: &Valid, mut seen: Seen) -> Result<bool, ServerError> {
+    for _ in 0..ROUNDS {
+        let missing = shut_spare(&valid.wanted, &seen);
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        desk.run(&missing).await?;
+        seen = desk.look(&valid.wanted).await?;
+    }
+    Ok(false)
+}
+
+/// What one look led to.
+enum Round {
+    /// Nothing was missing.
+    Settled(Seen),
+    /// The last statement was for this.
+    Changed(&'static str),
+}
+
+/// One look and what follows from it.
 async fn round(
     desk: &mut Desk,
     servers: &dyn Servers,
     valid: &Valid,
     password: &Password,
-) -> Result<Option<&'static str>, ServerError> {
+) -> Result<Round, ServerError> {
     let wanted = &valid.wanted;
     let seen = desk.look(wanted).await?;
     let around = outside(wanted, &seen);
@@ -77,9 +99,8 @@ async fn round(
     let left = predecessors(wanted, &seen);
     desk.run(&left).await?;
     let statements = [&around, &within, &entrance, &left].into_iter().flatten();
-    Ok(statements
-        .last()
-        .map(|statement: &Statement| statement.purpose))
+    let last = statements.last().map(|last: &Statement| last.purpose);
+    Ok(last.map_or(Round::Settled(seen), Round::Changed))
 }
 
 /// Whether the server does not hold our password. Where it shows no verifiers, a log-in tells.

@@ -1,14 +1,14 @@
 //! The story of one binding: look, decide, make, tell.
 //!
 //! Order of effects, so that a kill between any two leaves nothing unnamed or unowned:
-//! marks read, finalizer, intent in the status, Secret, SQL, status.
+//! marks read, finalizer, intent in the status, Secret, SQL, rotation, status.
 
 use std::time::Duration;
 
 use crds::DatabaseBinding;
 use kube::ResourceExt;
 use operator_plan::database_binding::{
-    FINALIZER, Progress, Valid, Wanted, intent, status, validate,
+    FINALIZER, Progress, Valid, Wanted, intent, next_step, status, validate,
 };
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
 
@@ -16,7 +16,7 @@ use super::desk::Desk;
 use super::ending::end;
 use super::error::{ServerError, Stop};
 use super::provision::{Entry, enter, provision};
-use super::secret::Held;
+use super::rotate::{Found, Settled, rotate};
 use super::server::Endpoint;
 use super::{KIND, observe, secret};
 use crate::context::Context;
@@ -29,14 +29,8 @@ const RESYNC: Duration = Duration::from_secs(300);
 pub(super) const SOON: Duration = Duration::from_secs(3);
 /// The same, when somebody has to act first.
 pub(super) const LATER: Duration = Duration::from_secs(15);
-
-/// How far provisioning came.
-enum Reached {
-    /// Everything is in place; these purposes had to be served for it.
-    Settled(Vec<&'static str>),
-    Waiting(Waiting),
-    Invalid(Invalid),
-}
+/// The shortest wait for the next step of a rotation: its time may come while this look ends.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Brings one binding closer to what it says.
 pub async fn reconcile(cached: &DatabaseBinding, ctx: &Context) -> Result<Outcome, Error> {
@@ -70,22 +64,26 @@ pub async fn reconcile(cached: &DatabaseBinding, ctx: &Context) -> Result<Outcom
     };
     let wanted = Some(&valid.wanted);
     match make(ctx, &binding, &valid).await {
-        Ok(Reached::Settled(changed)) => settle(ctx, &binding, &valid, &changed).await,
-        Ok(Reached::Waiting(on)) => wait(ctx, &binding, wanted, &on).await,
-        Ok(Reached::Invalid(why)) => refuse(ctx, &binding, wanted, &why).await,
+        Ok(Verdict::Ready(settled)) => settle(ctx, &binding, settled).await,
+        Ok(Verdict::Waiting(on)) => wait(ctx, &binding, wanted, &on).await,
+        Ok(Verdict::Invalid(why)) => refuse(ctx, &binding, wanted, &why).await,
         Err(Stop::Api(error)) => Err(error),
         Err(Stop::Server(failure)) => fail(ctx, &binding, wanted, failure).await,
     }
 }
 
 /// Everything between the decision to make something and the look that finds nothing missing.
-async fn make(ctx: &Context, binding: &DatabaseBinding, valid: &Valid) -> Result<Reached, Stop> {
+async fn make(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    valid: &Valid,
+) -> Result<Verdict<Settled>, Stop> {
     let endpoint = Endpoint::from(&valid.server);
     let statements = &ctx.metrics.sql_statements;
     let mut desk = Desk::open(ctx.servers.as_ref(), &endpoint, statements).await?;
-    let reached = make_at(&mut desk, ctx, binding, valid).await;
+    let made = make_at(&mut desk, ctx, binding, valid).await;
     desk.leave().await;
-    reached
+    made
 }
 
 async fn make_at(
@@ -93,53 +91,59 @@ async fn make_at(
     ctx: &Context,
     binding: &DatabaseBinding,
     valid: &Valid,
-) -> Result<Reached, Stop> {
+) -> Result<Verdict<Settled>, Stop> {
     match enter(desk, valid).await? {
         Entry::Granted => {}
-        Entry::Waits(on) => return Ok(Reached::Waiting(Waiting::new("DatabaseNotFound", on))),
-        Entry::Refused(why) => return Ok(Reached::Invalid(Invalid::new("NotOurs", why))),
+        Entry::Waits(on) => return Ok(Verdict::Waiting(Waiting::new("DatabaseNotFound", on))),
+        Entry::Refused(why) => return Ok(Verdict::Invalid(Invalid::new("NotOurs", why))),
     }
     ctx.add_finalizer(binding, FINALIZER).await?;
-    ctx.patch_status(binding, &intent(binding, &valid.wanted, ctx.now()))
-        .await?;
+    let intended = intent(binding, &valid.wanted, ctx.now());
+    ctx.patch_status(binding, &intended).await?;
     let password = match secret::hold(ctx, binding, valid).await? {
-        Held::Password(password) => password,
-        Held::Leaving => {
-            let message = format!(
-                "Secret {} of a deleted DatabaseBinding of this name is still there",
-                valid.wanted.names.secret
-            );
-            return Ok(Reached::Waiting(Waiting::new("SecretLeaving", message)));
-        }
-        Held::Foreign => {
-            let message = format!(
-                "Secret {} exists and is not this binding's: delete it, or create this binding under another name",
-                valid.wanted.names.secret
-            );
-            return Ok(Reached::Invalid(Invalid::new("SecretNotOurs", message)));
-        }
+        Verdict::Ready(password) => password,
+        Verdict::Waiting(on) => return Ok(Verdict::Waiting(on)),
+        Verdict::Invalid(why) => return Ok(Verdict::Invalid(why)),
     };
-    provision(desk, ctx.servers.as_ref(), valid, &password).await?;
-    Ok(Reached::Settled(desk.changed().to_vec()))
+    let seen = provision(desk, ctx.servers.as_ref(), valid, &password).await?;
+    let found = Found {
+        valid,
+        seen,
+        rotation: intended.rotation,
+    };
+    rotate(desk, ctx, binding, found).await
 }
 
 async fn settle(
     ctx: &Context,
     binding: &DatabaseBinding,
-    valid: &Valid,
-    changed: &[&'static str],
+    settled: Settled,
 ) -> Result<Outcome, Error> {
+    let Settled {
+        valid,
+        rotation,
+        repaired,
+        news,
+    } = settled;
     let was_ready = binding.status.as_ref().is_some_and(|status| {
         conditions::is_ready(&status.conditions, binding.metadata.generation)
     });
-    let new = status(binding, Some(&valid.wanted), Progress::Done, ctx.now());
+    let progress = Progress::Done(rotation.as_ref());
+    let new = status(binding, Some(&valid.wanted), progress, ctx.now());
     ctx.report_status(binding, &new).await?;
     ctx.metrics.outcome(KIND, "applied");
-    if was_ready && !changed.is_empty() {
-        let note = format!("put right on the server: {}", changed.join(", "));
+    if was_ready && !repaired.is_empty() {
+        let note = format!("put right on the server: {}", repaired.join(", "));
         ctx.warn(binding, "DriftRepaired", "Reconcile", note).await;
     }
-    Ok(Outcome::Requeue(resync(binding)))
+    if let Some((reason, note)) = news {
+        ctx.tell(binding, reason, "Rotate", note).await;
+    }
+    let routine = resync(binding);
+    let step = next_step(binding, rotation.as_ref(), ctx.now());
+    Ok(Outcome::Requeue(
+        step.map_or(routine, |step| step.max(AT_ONCE).min(routine)),
+    ))
 }
 
 async fn wait(

@@ -4,8 +4,8 @@ use crds::DatabaseBinding;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Preconditions};
-use operator_plan::database_binding::{Keys, Valid, secret, standing};
-use operator_plan::names::binding_secret;
+use operator_plan::database_binding::{Keys, Valid, secret, secrets, standing};
+use operator_plan::{Invalid, Verdict, Waiting};
 
 use super::scram::Password;
 use crate::context::{Context, what};
@@ -14,18 +14,12 @@ use crate::error::{Error, code, optional};
 /// Looks that agreeing on one Secret may take while others write it too.
 const ROUNDS: usize = 4;
 
-/// What came of it.
-pub enum Held {
-    /// The password that the stored Secret holds.
-    Password(Password),
-    /// A Secret of a deleted binding of this name is still there.
-    Leaving,
-    /// A Secret of somebody else has this name.
-    Foreign,
-}
-
 /// Makes sure that the Secret exists and says the right thing; answers with its password.
-pub async fn hold(ctx: &Context, binding: &DatabaseBinding, valid: &Valid) -> Result<Held, Error> {
+pub async fn hold(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    valid: &Valid,
+) -> Result<Verdict<Password>, Error> {
     let (namespace, name) = (&valid.wanted.mark.namespace, &valid.wanted.names.secret);
     let mut password = None;
     for _ in 0..ROUNDS {
@@ -39,9 +33,19 @@ pub async fn hold(ctx: &Context, binding: &DatabaseBinding, valid: &Valid) -> Re
             continue;
         };
         match standing(valid, &found) {
-            Keys::Good(stored) => return Ok(Held::Password(Password::new(&stored))),
-            Keys::Leaving => return Ok(Held::Leaving),
-            Keys::Foreign => return Ok(Held::Foreign),
+            Keys::Good(stored) => return Ok(Verdict::Ready(Password::new(&stored))),
+            Keys::Leaving => {
+                let message = format!(
+                    "Secret {name} of a deleted DatabaseBinding of this name is still there"
+                );
+                return Ok(Verdict::Waiting(Waiting::new("SecretLeaving", message)));
+            }
+            Keys::Foreign => {
+                let message = format!(
+                    "Secret {name} exists and is not this binding's: delete it, or create this binding under another name"
+                );
+                return Ok(Verdict::Invalid(Invalid::new("SecretNotOurs", message)));
+            }
             Keys::Stale(stored) => {
                 // Immutable: replaced, not edited. Cut off in between, a new password is made, and
                 // the role follows it.
@@ -55,12 +59,19 @@ pub async fn hold(ctx: &Context, binding: &DatabaseBinding, valid: &Valid) -> Re
     })
 }
 
+/// Deletes all Secrets of a binding: that in use, and those that come and go.
+pub async fn remove_all(ctx: &Context, binding: &DatabaseBinding) -> Result<(), Error> {
+    for name in secrets(binding) {
+        remove(ctx, binding, &name).await?;
+    }
+    Ok(())
+}
+
 /// Deletes the Secret of this name if it is this binding's.
-pub async fn remove(ctx: &Context, binding: &DatabaseBinding) -> Result<(), Error> {
+pub async fn remove(ctx: &Context, binding: &DatabaseBinding, name: &str) -> Result<(), Error> {
     let namespace = binding.namespace().unwrap_or_default();
-    let name = binding_secret(&binding.name_any());
     let uid = binding.uid();
-    match ctx.get::<Secret>(&namespace, &name).await? {
+    match ctx.get::<Secret>(&namespace, name).await? {
         Some(found)
             if found
                 .owner_references()

@@ -63,6 +63,8 @@ impl Api {
         meta.entry("uid")
             .or_insert_with(|| format!("uid-{version}").into());
         meta.entry("generation").or_insert_with(|| 1.into());
+        meta.entry("creationTimestamp")
+            .or_insert_with(|| instant(jiff::Timestamp::now()).into());
         store.objects.insert(path.to_owned(), object);
     }
 
@@ -121,6 +123,11 @@ pub fn respond(status: StatusCode, value: &Value) -> Response<Body> {
         .header("content-type", "application/json")
         .body(Body::from(value.to_string().into_bytes()))
         .expect("a response")
+}
+
+/// An instant as objects have it.
+pub fn instant(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// The `Status` that goes with a refusal.
@@ -235,8 +242,7 @@ impl Store {
         }
         if object["metadata"]["deletionTimestamp"].is_null() {
             let now = jiff::Timestamp::now();
-            object["metadata"]["deletionTimestamp"] =
-                now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+            object["metadata"]["deletionTimestamp"] = instant(now).into();
         }
         self.save(path, object.clone());
         (StatusCode::OK, object)

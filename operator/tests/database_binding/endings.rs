@@ -1,5 +1,6 @@
 //! How bindings end, whoever went before them.
 
+use super::api::instant;
 use super::life::{database, owner_of};
 use super::scenarios::{made, silent};
 use super::world::World;
@@ -9,8 +10,7 @@ use serde_json::json;
 fn backdate(world: &World, name: &str, age: &str) {
     let time = jiff::Timestamp::now() - age.parse::<jiff::SignedDuration>().expect("a duration");
     world.api.edit(&world.binding_path(name), |binding| {
-        let text = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        binding["metadata"]["deletionTimestamp"] = text.into();
+        binding["metadata"]["deletionTimestamp"] = instant(time).into();
     });
 }
 

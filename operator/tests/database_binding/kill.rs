@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::chaos::{Moment, Plan};
-use super::life::{KEEPER, Life, OWNER, SHARER};
+use super::life::{KEEPER, Life, OWNER, READER, ROTATOR, SHARER};
 use super::postgres::Postgres;
 use super::world::World;
 
@@ -30,7 +30,7 @@ async fn live(server: &Postgres, life: &Life, plan: Plan) -> (World, Vec<String>
 }
 
 /// Whether a call only looks.
-fn only_looks(call: &str) -> bool {
+pub fn only_looks(call: &str) -> bool {
     ["GET ", "SQL open", "SQL read", "SQL log in"]
         .iter()
         .any(|start| call.starts_with(start))
@@ -99,6 +99,16 @@ async fn a_sharer_survives_a_kill_at_every_call() {
     kill_everywhere(&SHARER).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_survives_a_kill_at_every_call() {
+    kill_everywhere(&ROTATOR).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_readers_rotation_survives_a_kill_at_every_call() {
+    kill_everywhere(&READER).await;
+}
+
 /// So many lives take a minute or two; `STOREFRONT_FAULTY_LIVES=10000` takes a night.
 const FAULTY_LIVES: u64 = 100;
 
@@ -111,7 +121,8 @@ async fn faulty_lives_end_like_the_clean_one() {
         .unwrap_or(FAULTY_LIVES);
     let server = Postgres::start();
     for seed in 0..lives {
-        let life = [&OWNER, &KEEPER, &SHARER][usize::try_from(seed % 3).expect("small")];
+        let lives = [&OWNER, &KEEPER, &SHARER, &ROTATOR, &READER];
+        let life = lives[usize::try_from(seed % 5).expect("small")];
         println!("{}: seed {seed}", life.name);
         let mut world = World::on(&server);
         life.prepare(&mut world).await;

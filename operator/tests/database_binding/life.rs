@@ -1,7 +1,6 @@
-//! The life of a binding, step by step, and what has to be true after each step.
+//! The life of a binding, step by step. What has to be true after each is in [`super::checks`].
 
 use serde_json::{Value, json};
-use sqlx::Executor;
 
 use super::world::World;
 
@@ -23,6 +22,10 @@ pub enum Step {
     LoseSecret,
     /// The server gets another address: the Secret has to say so.
     Move,
+    /// The user asks for other credentials.
+    Rotate,
+    /// The overlap after that is over.
+    Expire,
     /// The user deletes it.
     Delete,
 }
@@ -69,6 +72,26 @@ pub const SHARER: Life = Life {
     policy: "Delete",
     steps: &[Step::Create, Step::Spoil, Step::LoseSecret, Step::Delete],
 };
+/// The owner of a database that stays; it goes in the middle of its second rotation.
+pub const ROTATOR: Life = Life {
+    name: "rotator",
+    access: "Owner",
+    policy: "Retain",
+    steps: &[
+        Step::Create,
+        Step::Rotate,
+        Step::Expire,
+        Step::Rotate,
+        Step::Delete,
+    ],
+};
+/// A reader of somebody's database whose credentials change.
+pub const READER: Life = Life {
+    name: "reader",
+    access: "ReadOnly",
+    policy: "Delete",
+    steps: &[Step::Create, Step::Rotate, Step::Expire, Step::Delete],
+};
 
 impl Life {
     /// Makes the world that this life begins in. Nothing is done to calls yet.
@@ -108,7 +131,7 @@ impl Life {
         }
     }
 
-    async fn happen(&self, world: &World, step: Step) {
+    async fn happen(&self, world: &mut World, step: Step) {
         let database = database(world);
         match step {
             Step::Create => {
@@ -125,7 +148,7 @@ impl Life {
             }),
             Step::Spoil => self.spoil(world, &database).await,
             Step::DropRole => {
-                let role = world.secret(&secret())["username"].clone();
+                let role = world.secret(&world.secret_of(NAME))["username"].clone();
                 world
                     .sql(
                         &database,
@@ -133,7 +156,7 @@ impl Life {
                     )
                     .await;
             }
-            Step::LoseSecret => world.api.delete(&world.secret_path(&secret())),
+            Step::LoseSecret => world.api.delete(&world.secret_path(&world.secret_of(NAME))),
             Step::Move => {
                 let moved = operator_plan::database_binding::Server {
                     host: "localhost".into(),
@@ -141,12 +164,14 @@ impl Life {
                 };
                 world.put_server(&moved);
             }
+            Step::Rotate => world.ask_to_rotate(NAME),
+            Step::Expire => world.expire(NAME),
             Step::Delete => world.api.delete(&world.binding_path(NAME)),
         }
     }
 
     async fn spoil(&self, world: &World, database: &str) {
-        let role = world.secret(&secret())["username"].clone();
+        let role = world.secret(&world.secret_of(NAME))["username"].clone();
         let group = match self.access {
             "Owner" => "owner",
             "ReadWrite" => "writer",
@@ -176,104 +201,11 @@ impl Life {
                 .await;
         }
     }
-
-    async fn check_ready(&self, world: &mut World, step: Step) {
-        let context = format!("{} after {step:?}", self.name);
-        assert_eq!(
-            world.ready(NAME).0,
-            "True",
-            "{context}: {}",
-            world.message(NAME)
-        );
-        let mut user = world
-            .log_in(&secret())
-            .await
-            .unwrap_or_else(|e| panic!("{context}: {e}"));
-        let sql = if self.access == "Owner" {
-            "create table if not exists kept (id int); insert into kept values (1)"
-        } else {
-            "select 1"
-        };
-        user.execute(sql)
-            .await
-            .unwrap_or_else(|e| panic!("{context}: {e}"));
-        drop(user);
-        self.check_nothing_foreign(world, &context).await;
-        self.check_rest(world, &context).await;
-    }
-
-    /// Only what the life needs is on the server and in the cluster.
-    async fn check_nothing_foreign(&self, world: &World, context: &str) {
-        let database = database(world);
-        let mut roles: Vec<String> = ["owner", "reader", "writer"]
-            .map(|group| format!("{database}_{group}"))
-            .into();
-        roles.push(world.secret(&secret())["username"].clone());
-        let mut secrets = vec![world.secret_path("server"), world.secret_path(&secret())];
-        if self.access != "Owner" {
-            roles.push(world.secret("first-db")["username"].clone());
-            secrets.push(world.secret_path("first-db"));
-        }
-        roles.sort();
-        secrets.sort();
-        assert_eq!(world.roles().await, roles, "{context}: roles");
-        assert_eq!(world.databases().await, [database], "{context}: databases");
-        assert_eq!(world.api.paths("secrets"), secrets, "{context}: Secrets");
-    }
-
-    /// At rest the operator writes nothing, neither there nor here.
-    async fn check_rest(&self, world: &mut World, context: &str) {
-        let before = (world.api.writes(), world.chaos.changes());
-        world.settle(NAME).await;
-        let after = (world.api.writes(), world.chaos.changes());
-        assert_eq!(
-            after,
-            before,
-            "{context}: writes at rest (API, SQL): {:#?}",
-            world.chaos.calls()
-        );
-    }
-
-    async fn check_gone(&self, world: &World) {
-        let context = format!("{} after Delete", self.name);
-        assert!(
-            world.binding(NAME).is_none(),
-            "{context}: {}",
-            world.message(NAME)
-        );
-        let database = database(world);
-        let groups: Vec<String> = ["owner", "reader", "writer"]
-            .map(|group| format!("{database}_{group}"))
-            .into();
-        let mut secrets = vec![world.secret_path("server")];
-        let (mut roles, mut databases) = (Vec::new(), Vec::new());
-        if self.access != "Owner" {
-            roles.clone_from(&groups);
-            roles.push(world.secret("first-db")["username"].clone());
-            databases.push(database.clone());
-            secrets.insert(0, world.secret_path("first-db"));
-        } else if self.policy == "Retain" {
-            roles.clone_from(&groups);
-            databases.push(database.clone());
-            let rows = world
-                .sql(&database, "select count(*)::text from public.kept")
-                .await;
-            assert_ne!(rows, ["0"], "{context}: the data");
-        }
-        roles.sort();
-        assert_eq!(world.roles().await, roles, "{context}: roles");
-        assert_eq!(world.databases().await, databases, "{context}: databases");
-        assert_eq!(world.api.paths("secrets"), secrets, "{context}: Secrets");
-    }
 }
 
 /// Name of the life's database.
 pub fn database(world: &World) -> String {
     format!("{}_shop", world.namespace)
-}
-
-fn secret() -> String {
-    format!("{NAME}-db")
 }
 
 /// The spec of an owner's binding with these extensions.

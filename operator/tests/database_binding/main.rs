@@ -2,9 +2,12 @@
 
 mod api;
 mod chaos;
+mod checks;
 mod endings;
 mod kill;
 mod life;
 mod postgres;
+mod rotation;
+mod rotation_ends;
 mod scenarios;
 mod world;

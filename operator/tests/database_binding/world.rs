@@ -13,18 +13,21 @@ use operator::database_binding::{PgServers, reconcile};
 use operator::error::{Error, Outcome};
 use operator::metrics::Metrics;
 use operator_plan::Platform;
-use operator_plan::database_binding::{Place, Server};
+use operator_plan::database_binding::{Place, ROTATE, Server};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tower::Layer;
 
-use super::api::{Api, path};
+use super::api::{Api, instant, path};
 use super::chaos::{Chaos, ChaosLayer, ChaosServers, Plan};
 use super::postgres::{Postgres, postgres};
 
 /// Longer waits than this mean that a binding is settled.
 const ROUTINE: Duration = Duration::from_secs(60);
+
+/// A Secret's decoded content.
+pub type Keys = BTreeMap<String, String>;
 
 /// One namespace and its operator.
 pub struct World {
@@ -39,6 +42,8 @@ pub struct World {
     operator: Arc<Context>,
     /// How often the operator died.
     pub deaths: usize,
+    /// The credentials before the last rotation that a test asked for.
+    pub old: Keys,
     /// The test's own connection, kept for the next question.
     administrator: tokio::sync::Mutex<Option<(String, PgConnection)>>,
 }
@@ -63,6 +68,7 @@ impl World {
             server,
             operator,
             deaths: 0,
+            old: Keys::new(),
             administrator: tokio::sync::Mutex::default(),
         };
         world.put_server(&world.server);
@@ -207,31 +213,43 @@ impl World {
     }
 
     /// A Secret's content.
-    pub fn secret(&self, name: &str) -> BTreeMap<String, String> {
-        let secret = self.api.get(&self.secret_path(name)).unwrap_or(Value::Null);
-        let data = secret["data"].as_object().cloned().unwrap_or_default();
-        data.into_iter()
-            .map(|(key, value)| {
-                let bytes = STANDARD
-                    .decode(value.as_str().expect("base64"))
-                    .expect("base64");
-                (key, String::from_utf8(bytes).expect("text"))
-            })
-            .collect()
+    pub fn secret(&self, name: &str) -> Keys {
+        let secret = self.api.get(&self.secret_path(name));
+        secret.as_ref().map(keys).unwrap_or_default()
+    }
+
+    /// Name of the Secret that a binding says is to be used.
+    pub fn secret_of(&self, name: &str) -> String {
+        let status = self.binding(name).and_then(|binding| binding.status);
+        let binding = status.and_then(|status| status.binding);
+        binding.map_or_else(|| format!("{name}-db"), |binding| binding.name)
+    }
+
+    /// Asks for a rotation, as a user would; remembers the credentials that are in use.
+    pub fn ask_to_rotate(&mut self, name: &str) {
+        self.old = self.secret(&self.secret_of(name));
+        let path = self.binding_path(name);
+        let value =
+            self.api.get(&path).expect("the binding")["metadata"]["resourceVersion"].clone();
+        self.api.edit(&path, |binding| {
+            binding["metadata"]["annotations"][ROTATE] = value;
+        });
+    }
+
+    /// Lets the overlap of the last rotation be over.
+    pub fn expire(&self, name: &str) {
+        let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2);
+        self.api.edit(&self.binding_path(name), |binding| {
+            let rotation = &mut binding["status"]["rotation"];
+            assert!(rotation["outgoing"].is_object(), "there is an overlap");
+            rotation["rotatedAt"] = instant(past).into();
+            rotation["outgoing"]["until"] = instant(past).into();
+        });
     }
 
     /// Logs in with what a Secret says.
     pub async fn log_in(&self, secret: &str) -> Result<PgConnection, sqlx::Error> {
-        let keys = self.secret(secret);
-        let key = |name: &str| keys.get(name).cloned().unwrap_or_default();
-        let options = PgConnectOptions::new_without_pgpass()
-            .host(&key("host"))
-            .port(key("port").parse().unwrap_or(1))
-            .username(&key("username"))
-            .password(&key("password"))
-            .database(&key("database"))
-            .ssl_mode(PgSslMode::Disable);
-        PgConnection::connect_with(&options).await
+        log_in_with(&self.secret(secret)).await
     }
 
     /// Runs SQL as the administrator and returns the first column.
@@ -308,6 +326,32 @@ impl World {
             self.sql("postgres", &format!("drop role {role}")).await;
         }
     }
+}
+
+/// The decoded content of a Secret.
+pub fn keys(secret: &Value) -> Keys {
+    let data = secret["data"].as_object().cloned().unwrap_or_default();
+    data.into_iter()
+        .map(|(key, value)| {
+            let bytes = STANDARD
+                .decode(value.as_str().expect("base64"))
+                .expect("base64");
+            (key, String::from_utf8(bytes).expect("text"))
+        })
+        .collect()
+}
+
+/// Logs in with a Secret's content.
+pub async fn log_in_with(keys: &Keys) -> Result<PgConnection, sqlx::Error> {
+    let key = |name: &str| keys.get(name).cloned().unwrap_or_default();
+    let options = PgConnectOptions::new_without_pgpass()
+        .host(&key("host"))
+        .port(key("port").parse().unwrap_or(1))
+        .username(&key("username"))
+        .password(&key("password"))
+        .database(&key("database"))
+        .ssl_mode(PgSslMode::Disable);
+    PgConnection::connect_with(&options).await
 }
 
 fn operator(api: &Api, chaos: &Arc<Chaos>) -> Arc<Context> {

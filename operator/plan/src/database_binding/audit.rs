@@ -41,6 +41,8 @@ pub struct Role {
     pub used_in: Vec<String>,
     /// Its password verifier, where it could be read.
     pub verifier: Option<String>,
+    /// How many are logged in with it.
+    pub sessions: u32,
 }
 
 /// A database, from outside.
@@ -130,14 +132,11 @@ pub fn read_facts(rows: &Rows) -> Result<Facts, Unreadable> {
 
 /// Asks for our roles.
 pub fn ask_roles(wanted: &Wanted, facts: &Facts) -> Statement {
-    let names = &wanted.names;
-    let ours = [&names.owner, &names.writer, &names.reader, &names.login]
-        .map(|n| text(n))
-        .join(", ");
+    let logins = wanted.logins().map(text).join(", ");
+    let groups = wanted.groups().map(text).join(", ");
     let verifier = if facts.reads_verifiers {
         format!(
-            "(select a.rolpassword from pg_authid a where a.oid = r.oid and a.rolname = {})",
-            text(&names.login)
+            "(select a.rolpassword from pg_authid a where a.oid = r.oid and a.rolname in ({logins}))"
         )
     } else {
         "null".into()
@@ -168,8 +167,9 @@ pub fn ask_roles(wanted: &Wanted, facts: &Facts) -> Statement {
              (select string_agg(distinct d.datname::text, chr(10)) from pg_shdepend s \
                join pg_database d on d.oid = s.dbid \
                where s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid), \
-             {verifier} \
-             from pg_roles r where r.rolname in ({ours}) \
+             {verifier}, \
+             (select count(*)::text from pg_stat_activity t where t.usesysid = r.oid) \
+             from pg_roles r where r.rolname in ({groups}, {logins}) \
              or shobj_description(r.oid, 'pg_authid') like {kin}"
         ),
     )
@@ -189,6 +189,7 @@ pub fn read_roles(rows: &Rows) -> Result<BTreeMap<String, Role>, Unreadable> {
                 administered: flag(row, 7),
                 used_in: lines(row, 8),
                 verifier: value(row, 9),
+                sessions: value(row, 10).and_then(|n| n.parse().ok()).unwrap_or(0),
             };
             Ok((value(row, 0).ok_or(Unreadable("read the roles"))?, role))
         })

@@ -19,13 +19,14 @@ pub enum Claim {
 
 /// Decides what a binding may do.
 pub fn judge(wanted: &Wanted, seen: &Seen) -> Claim {
-    if let Some(role) = seen.roles.get(&wanted.names.login)
-        && role.mark().is_none_or(|mark| mark.uid != wanted.mark.uid)
-    {
-        return Claim::Refused(format!(
-            "role {} exists and is not marked as this binding's: drop it, or delete this binding and create it under another name",
-            wanted.names.login
-        ));
+    for login in wanted.logins() {
+        if let Some(role) = seen.roles.get(login)
+            && !wanted.made(role.mark().as_ref())
+        {
+            return Claim::Refused(format!(
+                "role {login} exists and is not marked as this binding's: drop it, or delete this binding and create it under another name"
+            ));
+        }
     }
     match wanted.access {
         Access::Owner => judge_owner(wanted, seen),

@@ -2,7 +2,8 @@
 //!
 //! Order of effects (the operator's, in `operator/src/database_binding`): finalizer, intent in the
 //! status, Secret with the password, groups, database, what is inside, login role with the Secret's
-//! password, status. Each step is planned from what was seen, so it can be cut off anywhere.
+//! password, status. Each step is planned from what was seen, so it can be cut off anywhere. A
+//! rotation goes through the same steps with the other login role and the next Secret.
 
 mod audit;
 mod backup;
@@ -11,6 +12,7 @@ mod mark;
 mod names;
 mod repair;
 mod retire;
+mod rotation;
 mod secret;
 mod statement;
 mod status;
@@ -27,7 +29,8 @@ pub use claim::{Claim, judge};
 pub use mark::{Hold, Mark};
 pub use names::{Names, Wanted};
 pub use repair::{inside, login, outside};
-pub use retire::{owns_database, predecessors, retire};
+pub use retire::{owns_database, predecessors, retire, shut_spare};
+pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_over};
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
 pub use status::{Progress, intent, status};

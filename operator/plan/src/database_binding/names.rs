@@ -3,6 +3,7 @@
 use crds::{Access, DatabaseBinding};
 
 use super::mark::{Hold, Mark};
+use crate::names::credentials_secret;
 
 /// Longest identifier that PostgreSQL keeps.
 const LONGEST: usize = 63;
@@ -20,6 +21,8 @@ pub struct Names {
     pub reader: String,
     /// The role that the binding's user logs in with.
     pub login: String,
+    /// The other role of the pair: it was in use before the last rotation, and is after the next.
+    pub spare: String,
     /// The Secret.
     pub secret: String,
 }
@@ -31,6 +34,8 @@ pub struct Wanted {
     pub names: Names,
     /// The claim to leave on what is made.
     pub mark: Mark,
+    /// How often the credentials were replaced before these.
+    pub number: i64,
     /// What the login role may do.
     pub access: Access,
     /// Extensions, sorted.
@@ -54,18 +59,45 @@ impl Wanted {
             .collect();
         extensions.sort_unstable();
         extensions.dedup();
+        let status = binding.status.as_ref();
+        let number = status
+            .and_then(|status| status.rotation.as_ref())
+            .map_or(0, |rotation| rotation.number.max(0));
+        let database = binding.spec.database.as_deref();
         Some(Self {
-            names: names(namespace, object, uid, binding.spec.database.as_deref()),
+            names: names(namespace, object, uid, database, number),
             mark: Mark {
                 namespace: namespace.into(),
                 name: object.into(),
                 uid: uid.into(),
                 hold: Hold::Bound,
             },
+            number,
             access: binding.spec.access,
             extensions,
             own_server,
         })
+    }
+
+    /// The same after the next rotation: the other login role, and a Secret of a new name.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let (names, number) = (&self.names, self.number.saturating_add(1));
+        Self {
+            names: Names {
+                login: names.spare.clone(),
+                spare: names.login.clone(),
+                secret: credentials_secret(&self.mark.name, &self.mark.uid, number),
+                ..names.clone()
+            },
+            number,
+            ..self.clone()
+        }
+    }
+
+    /// Both login roles.
+    pub fn logins(&self) -> [&str; 2] {
+        [&self.names.login, &self.names.spare]
     }
 
     /// The group that gives the login role its rights.
@@ -78,16 +110,23 @@ impl Wanted {
     }
 }
 
-fn names(namespace: &str, object: &str, uid: &str, database: Option<&str>) -> Names {
+fn names(namespace: &str, object: &str, uid: &str, database: Option<&str>, number: i64) -> Names {
     let made = identifier(&format!("{namespace}_{object}"));
     let database = database.map_or_else(|| shorten(&made, ""), str::to_owned);
+    // A role of an earlier object of this name is never mistaken for ours.
+    let tag = fnv1a(uid);
+    let mut pair = [tag, tag ^ 1].map(|tag| shorten(&made, &format!("_{tag:08x}")));
+    if number % 2 == 1 {
+        pair.reverse();
+    }
+    let [login, spare] = pair;
     Names {
         owner: shorten(&database, "_owner"),
         writer: shorten(&database, "_writer"),
         reader: shorten(&database, "_reader"),
-        // A role of an earlier object of this name is never mistaken for ours.
-        login: shorten(&made, &format!("_{:08x}", fnv1a(uid))),
-        secret: crate::names::binding_secret(object),
+        login,
+        spare,
+        secret: credentials_secret(object, uid, number),
         database,
     }
 }
@@ -137,18 +176,20 @@ mod tests {
 
     #[test]
     fn names_are_readable_and_fit() {
-        let short = names("shops", "demo-auth", "u1", None);
+        let short = names("shops", "demo-auth", "u1", None, 0);
         assert_eq!(short.database, "shops_demo_auth");
         assert_eq!(short.owner, "shops_demo_auth_owner");
         assert_eq!(short.secret, "demo-auth-db");
         assert!(short.login.starts_with("shops_demo_auth_"));
-        let long = names(&"n".repeat(63), &"o".repeat(60), "u1", None);
+        let long = names(&"n".repeat(63), &"o".repeat(60), "u1", None, 1);
         for name in [
             &long.database,
             &long.owner,
             &long.writer,
             &long.reader,
             &long.login,
+            &long.spare,
+            &long.secret,
         ] {
             assert!(name.len() <= LONGEST, "{name}");
         }
@@ -157,14 +198,39 @@ mod tests {
 
     #[test]
     fn another_uid_means_another_login_role_but_the_same_database() {
-        let (one, two) = (names("a", "b", "u1", None), names("a", "b", "u2", None));
+        let (one, two) = (
+            names("a", "b", "u1", None, 0),
+            names("a", "b", "u2", None, 0),
+        );
         assert_ne!(one.login, two.login);
         assert_eq!(one.database, two.database);
     }
 
     #[test]
     fn no_name_starts_like_one_of_postgresql() {
-        assert_eq!(names("pg-x", "b", "u", None).database, "db_pg_x_b");
-        assert_eq!(names("1x", "b", "u", None).database, "db_1x_b");
+        assert_eq!(names("pg-x", "b", "u", None, 0).database, "db_pg_x_b");
+        assert_eq!(names("1x", "b", "u", None, 0).database, "db_1x_b");
+    }
+
+    #[test]
+    fn each_rotation_takes_the_other_role_and_a_secret_of_a_new_name() {
+        let binding: DatabaseBinding = serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+            "metadata": { "name": "auth", "namespace": "shops", "uid": "u1" },
+            "spec": { "serverRef": { "storefront": "demo" } },
+        }))
+        .expect("a binding");
+        let zero = Wanted::of(&binding, true).expect("stored");
+        assert_eq!(zero.names, names("shops", "auth", "u1", None, 0));
+        let (one, two) = (zero.next(), zero.next().next());
+        assert_eq!(one.names, names("shops", "auth", "u1", None, 1));
+        assert_eq!(two.names, names("shops", "auth", "u1", None, 2));
+        assert_ne!(zero.names.login, zero.names.spare);
+        assert_eq!(one.logins(), [&*zero.names.spare, &*zero.names.login]);
+        assert_eq!(two.logins(), zero.logins());
+        let secrets = [&zero, &one, &two].map(|wanted| wanted.names.secret.as_str());
+        assert_eq!(secrets[0], "auth-db");
+        assert!(secrets[1].starts_with("auth-db-") && secrets[2].starts_with("auth-db-"));
+        assert_ne!(secrets[1], secrets[2]);
     }
 }

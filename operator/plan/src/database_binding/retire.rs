@@ -15,9 +15,13 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
     if owns && policy == DeletionPolicy::Retain {
         statements.extend(leave_for_later(wanted, seen));
     }
-    let login = ours(wanted, seen, &wanted.names.login);
-    if let Some(role) = login {
-        statements.extend(shut_out(&wanted.names.login, seen, role));
+    let logins: Vec<_> = wanted
+        .logins()
+        .into_iter()
+        .filter_map(|login| Some((login, ours(wanted, seen, login)?)))
+        .collect();
+    for (login, role) in &logins {
+        statements.extend(shut_out(login, seen, role));
     }
     if drops {
         statements.push(Statement::administer(
@@ -28,8 +32,8 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
             ),
         ));
     }
-    if let Some(role) = login {
-        statements.extend(drop_role(wanted, &wanted.names.login, role, drops));
+    for (login, role) in &logins {
+        statements.extend(drop_role(wanted, login, role, drops));
     }
     // The groups go last: until then the owner group vouches for a database without a mark.
     if owns && policy != DeletionPolicy::Retain && (drops || seen.database.is_none()) {
@@ -59,13 +63,37 @@ pub fn owns_database(wanted: &Wanted, seen: &Seen) -> bool {
         })
 }
 
+/// Shuts the login role that is not in use: no log-in, no password, no session. Empty when it is shut.
+/// The password goes too, so that the next rotation never lets the old one in again on its way.
+pub fn shut_spare(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
+    let spare = wanted.names.spare.as_str();
+    let Some(role) = ours(wanted, seen, spare) else {
+        return Vec::new();
+    };
+    let mut statements = Vec::new();
+    if role.login || role.verifier.is_some() {
+        let mut lines = vec![format!("alter role {} nologin password null", name(spare))];
+        lines.extend(join(spare, seen));
+        statements.push(Statement::administer(
+            "close the old login role",
+            lines.join("; "),
+        ));
+    }
+    if role.login || role.sessions > 0 {
+        statements.push(end_sessions(spare));
+    }
+    statements
+}
+
 /// Drops login roles of earlier objects of this name, which could not clean up behind themselves
 /// (their finalizer was torn off, or their server was away for too long). Only on a shop's own
 /// server: elsewhere an object of the same name may live in another cluster.
 pub fn predecessors(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
     let mut statements = Vec::new();
     for (name, role) in &seen.roles {
-        let known = wanted.groups().contains(&name.as_str()) || *name == wanted.names.login;
+        let known = [wanted.groups().as_slice(), &wanted.logins()]
+            .concat()
+            .contains(&name.as_str());
         let kin = role
             .mark()
             .is_some_and(|mark| mark.same_object(&wanted.mark));
@@ -123,10 +151,7 @@ fn shut_out(login: &str, seen: &Seen, role: &Role) -> Vec<Statement> {
     if role.login {
         lines.push(format!("alter role {} nologin", name(login)));
     }
-    if !seen.facts.superuser {
-        // To hand over what it owns; being its administrator is not enough on every version.
-        lines.push(format!("grant {} to current_user", name(login)));
-    }
+    lines.extend(join(login, seen));
     let mut statements = Vec::new();
     if !lines.is_empty() {
         statements.push(Statement::administer(
@@ -134,7 +159,18 @@ fn shut_out(login: &str, seen: &Seen, role: &Role) -> Vec<Statement> {
             lines.join("; "),
         ));
     }
-    statements.push(Statement {
+    statements.push(end_sessions(login));
+    statements
+}
+
+/// Lets an administrator who is no superuser end a role's sessions and hand over what it owns; being
+/// its administrator is not enough on every version.
+fn join(login: &str, seen: &Seen) -> Option<String> {
+    (!seen.facts.superuser).then(|| format!("grant {} to current_user", name(login)))
+}
+
+fn end_sessions(login: &str) -> Statement {
+    Statement {
         purpose: "end the login role's sessions",
         place: Place::Administration,
         reads: false,
@@ -142,8 +178,7 @@ fn shut_out(login: &str, seen: &Seen, role: &Role) -> Vec<Statement> {
             "select pg_terminate_backend(pid, 2000)::text from pg_stat_activity where usename = {}",
             text(login)
         ),
-    });
-    statements
+    }
 }
 
 /// Drops a role. What it owns stays, with its group or the administrator: nobody's data goes with

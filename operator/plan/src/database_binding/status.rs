@@ -1,17 +1,18 @@
 //! What a binding says about itself.
 
-use crds::{BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus};
+use crds::{BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus, RotationStatus};
 use jiff::Timestamp;
 
 use super::names::Wanted;
+use super::rotation::rotation;
 use crate::conditions::{self, Aspect};
 use crate::{Invalid, Waiting};
 
 /// How far a reconciliation came.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
-    /// Everything was seen to be as it should be.
-    Done,
+    /// Everything was seen to be as it should be; this is how far the rotation is now.
+    Done(Option<&'a RotationStatus>),
     /// See [`Waiting`].
     Waiting(&'a Waiting),
     /// See [`Invalid`].
@@ -38,6 +39,7 @@ pub fn intent(binding: &DatabaseBinding, wanted: &Wanted, now: Timestamp) -> Dat
     let mut status = binding.status.clone().unwrap_or_default();
     status.database = Some(wanted.names.database.clone());
     status.role = Some(wanted.names.login.clone());
+    status.rotation = rotation(binding, wanted, now);
     if status.observed_generation != binding.metadata.generation || status.conditions.is_empty() {
         status.observed_generation = binding.metadata.generation;
         let aspects = conditions::reconciling("Provisioning", "roles and database are being made");
@@ -65,9 +67,17 @@ pub fn status(
         status.database = Some(wanted.names.database.clone());
         status.role = Some(wanted.names.login.clone());
     }
+    status.rotation = match (progress, wanted) {
+        (Progress::Done(rotation), _) => rotation.cloned(),
+        // As the intent that was written on the way: a later status must not take it back.
+        (Progress::Waiting(_) | Progress::Invalid(_) | Progress::Failed { .. }, Some(wanted)) => {
+            rotation(binding, wanted, now)
+        }
+        (_, None) | (Progress::Deleting { .. }, _) => status.rotation,
+    };
     let previous = std::mem::take(&mut status.conditions);
     status.conditions = match progress {
-        Progress::Done => {
+        Progress::Done(_) => {
             status.binding = wanted.map(|wanted| BindingRef {
                 name: wanted.names.secret.clone(),
             });

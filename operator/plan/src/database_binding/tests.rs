@@ -10,7 +10,7 @@ use super::claim::{Claim, judge};
 use super::mark::{Hold, Mark};
 use super::names::{Names, Wanted};
 use super::repair::{inside, login, outside};
-use super::retire::{predecessors, retire};
+use super::retire::{predecessors, retire, shut_spare};
 
 fn mark(name: &str, uid: &str, hold: Hold) -> Mark {
     Mark {
@@ -28,12 +28,14 @@ fn wanted(access: Access, own_server: bool) -> Wanted {
         writer: "shop_writer".into(),
         reader: "shop_reader".into(),
         login: "shops_demo_00000001".into(),
+        spare: "shops_demo_00000002".into(),
         secret: "demo-db".into(),
     };
     let mark = mark("demo", "u1", Hold::Bound);
     Wanted {
         names,
         mark,
+        number: 0,
         access,
         extensions: vec!["citext"],
         own_server,
@@ -60,6 +62,7 @@ fn servers() -> impl Strategy<Value = Seen> {
         "shop_writer",
         "shop_reader",
         "shops_demo_00000001",
+        "shops_demo_00000002",
         "shops_demo_00000000",
     ];
     let roles = names.map(|name| (Just(name), prop::option::of(comments()), any::<bool>()));
@@ -67,6 +70,7 @@ fn servers() -> impl Strategy<Value = Seen> {
     let database = prop::option::of((owners, comments()));
     (Vec::from(roles), database, any::<bool>()).prop_map(|(roles, database, superuser)| {
         let role = |comment, used: bool| Role {
+            login: used,
             comment,
             used_in: if used {
                 vec!["shop".into(), "elsewhere".into()]
@@ -183,6 +187,18 @@ proptest! {
     }
 
     #[test]
+    fn only_our_own_other_role_is_ever_shut(seen in servers(), access in accesses()) {
+        let texts: Vec<String> = shut_spare(&wanted(access, true), &seen)
+            .into_iter()
+            .map(|statement| statement.text)
+            .collect();
+        for role in touched(&seen, &texts) {
+            prop_assert_eq!(role, "shops_demo_00000002");
+            prop_assert_eq!(uid(&seen, role), Some("u1".to_owned()));
+        }
+    }
+
+    #[test]
     fn only_roles_of_the_same_name_are_predecessors(seen in servers(), own in any::<bool>()) {
         let texts: Vec<String> = predecessors(&wanted(Access::Owner, own), &seen)
             .into_iter()
@@ -263,6 +279,37 @@ fn a_binding_at_rest_writes_nothing() {
     assert_eq!(inside(&wanted, &within), []);
     assert_eq!(login(&wanted, &seen, None), []);
     assert_eq!(predecessors(&wanted, &seen), []);
+}
+
+#[test]
+fn the_other_role_is_shut_until_nobody_can_use_it() {
+    let wanted = wanted(Access::Owner, true);
+    let (mut seen, _) = perfect(&wanted);
+    let purposes = |seen: &Seen| {
+        let statements = shut_spare(&wanted, seen).into_iter();
+        statements.map(|s| s.purpose).collect::<Vec<_>>()
+    };
+    assert_eq!(purposes(&seen), [""; 0], "there is none yet");
+    let used = seen.roles[&wanted.names.login].clone();
+    seen.roles.insert(wanted.names.spare.clone(), used);
+    let (close, end) = ("close the old login role", "end the login role's sessions");
+    assert_eq!(purposes(&seen), [close, end]);
+    let mut change = |change: fn(&mut Role)| {
+        change(seen.roles.get_mut(&wanted.names.spare).expect("there"));
+        purposes(&seen)
+    };
+    assert_eq!(
+        change(|role| role.verifier = Some("SCRAM".into())),
+        [close, end]
+    );
+    assert_eq!(
+        change(|role| role.login = false),
+        [close],
+        "it has a password"
+    );
+    assert_eq!(change(|role| role.sessions = 2), [close, end]);
+    assert_eq!(change(|role| role.verifier = None), [end]);
+    assert_eq!(change(|role| role.sessions = 0), [""; 0]);
 }
 
 #[test]

@@ -50,6 +50,17 @@ pub struct Valid {
     pub server: Server,
 }
 
+impl Valid {
+    /// The same after the next rotation, see [`Wanted::next`].
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self {
+            wanted: self.wanted.next(),
+            server: self.server.clone(),
+        }
+    }
+}
+
 /// The Secret that says where the server is and who administers it. `None`: the shop is not known.
 pub fn admin_secret(binding: &DatabaseBinding, storefront: Option<&Storefront>) -> Option<String> {
     let server = &binding.spec.server_ref;

@@ -137,6 +137,9 @@ pub(super) fn database_binding(valid: &Valid, service: ServiceName) -> DatabaseB
         database: None,
         access: Access::Owner,
         extensions: Vec::new(),
+        // Left to the user, who may set it on the binding itself: a field that is not planned is
+        // not put back.
+        rotation: None,
         reclaim_policy: valid.storefront.spec.deletion_policy,
     };
     let mut binding = DatabaseBinding::new(&name, spec);

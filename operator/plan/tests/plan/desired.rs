@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use operator_plan::{Mode, Objects, Planned, gateway, service_deployment, storefront};
 
 use crate::fixtures::{
-    around, children, example, platform, shop, stored, valid_service, valid_shop,
+    around, children, example, migrated, platform, shop, stored, valid_service, valid_shop,
 };
 
 fn yaml(objects: &Objects<Planned>) -> String {
@@ -122,6 +122,37 @@ fn a_migration_that_was_seen_to_end_does_not_run_again_when_its_job_is_cleaned_u
         .ready()
         .expect("valid");
     assert!(valid.migration().is_past());
+}
+
+#[test]
+fn rotated_credentials_are_tried_by_the_migration_before_the_pods_roll_over_to_them() {
+    let service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
+    let shop = shop("storefront.yaml");
+    let mut seen = migrated(&service, &shop);
+    for binding in seen.bindings.values_mut() {
+        let status = binding.status.as_mut().expect("a status");
+        status.binding.as_mut().expect("a Secret").name = "rotated".into();
+    }
+    seen.secrets.insert("rotated".into(), "other".into());
+    let plan = |seen: &service_deployment::Observed| {
+        let valid = service_deployment::validate(&service, seen, &platform());
+        valid.ready().expect("valid")
+    };
+    let find = |valid: &service_deployment::Valid, kind: &str| {
+        let items = service_deployment::desired(valid).items;
+        let found = items.into_iter().find(|item| item.key.kind == kind);
+        let found = found.unwrap_or_else(|| panic!("no {kind}"));
+        (found.mode, found.body.to_string().contains("\"rotated\""))
+    };
+    let valid = plan(&seen);
+    assert_eq!(find(&valid, "Job"), (Mode::Apply, true));
+    assert_eq!(find(&valid, "Deployment"), (Mode::Keep, false));
+    let service_deployment::Migration::Running { job } = valid.migration() else {
+        panic!("the migration runs");
+    };
+    let done = seen.jobs.values().next().expect("the one before").clone();
+    seen.jobs.insert(job.clone(), done);
+    assert_eq!(find(&plan(&seen), "Deployment"), (Mode::Apply, true));
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! How rotations end that something comes in the way of, and how bindings end in the middle of one.
+
+use serde_json::json;
+
+use super::chaos::{Moment, Plan};
+use super::kill::only_looks;
+use super::life::{database, owner_of};
+use super::postgres::Postgres;
+use super::rotation::{assert_refused, number};
+use super::scenarios::made;
+use super::world::{World, log_in_with};
+
+#[tokio::test]
+async fn the_old_credentials_stay_while_the_new_secret_is_not_right() {
+    let mut world = World::new();
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    world.ask_to_rotate("own");
+    world.settle("own").await;
+    let path = world.secret_path(&world.secret_of("own"));
+    world.api.edit(&path, |secret| {
+        secret["metadata"]["ownerReferences"] = json!([]);
+    });
+    world.expire("own");
+    world.settle("own").await;
+    assert_eq!(world.ready("own").1, "SecretNotOurs");
+    log_in_with(&world.old)
+        .await
+        .expect("they are all there is");
+    world.api.delete(&path);
+    world.settle("own").await;
+    assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
+    assert_refused(&world.old).await;
+    world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("the new ones work");
+    world.clean().await;
+}
+
+#[tokio::test]
+async fn a_request_within_the_overlap_waits_for_its_end() {
+    let mut world = World::new();
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    world.ask_to_rotate("own");
+    world.settle("own").await;
+    let first = world.old.clone();
+    world.ask_to_rotate("own");
+    world.settle("own").await;
+    assert_eq!(number(&world, "own"), 1);
+    log_in_with(&first)
+        .await
+        .expect("its overlap is not cut short");
+    world.expire("own");
+    world.settle("own").await;
+    assert_eq!(number(&world, "own"), 2);
+    assert_refused(&first).await;
+    log_in_with(&world.old).await.expect("the second overlap");
+    world.clean().await;
+}
+
+#[tokio::test]
+async fn a_binding_that_ends_wherever_its_rotation_was_cut_off_leaves_nothing() {
+    // Of its own: a turn that another test has would be no death.
+    let server = Postgres::start();
+    let mut world = World::on(&server);
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    world.plan(Plan::Peace);
+    world.ask_to_rotate("own");
+    world.settle("own").await;
+    let calls = world.chaos.calls();
+    world.clean().await;
+    let changes = (0..).zip(&calls).filter(|(_, call)| !only_looks(call));
+    for ((at, call), policy) in changes.zip(["Delete", "Retain"].into_iter().cycle()) {
+        println!("cut off after call {at}: {call}");
+        let mut world = World::on(&server);
+        let shop = database(&world);
+        let mut spec = owner_of(&shop, &[]);
+        spec["reclaimPolicy"] = policy.into();
+        made(&mut world, "own", spec).await;
+        world.plan(Plan::Kill(at, Moment::After));
+        world.ask_to_rotate("own");
+        drop(world.once("own").await);
+        assert_eq!(world.deaths, 1, "{call}");
+        world.api.delete(&world.binding_path("own"));
+        world.settle("own").await;
+        assert!(world.binding("own").is_none(), "{}", world.message("own"));
+        assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
+        let groups = ["owner", "reader", "writer"].map(|group| format!("{shop}_{group}"));
+        let kept = if policy == "Retain" { &groups[..] } else { &[] };
+        assert_eq!(world.roles().await, kept);
+        world.clean().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dump_is_taken_with_the_credentials_in_use() {
+    let mut world = World::new();
+    let shop = database(&world);
+    let mut spec = owner_of(&shop, &[]);
+    spec["reclaimPolicy"] = "BackupThenDelete".into();
+    made(&mut world, "own", spec).await;
+    world.ask_to_rotate("own");
+    world.settle("own").await;
+    let secret = world.secret_of("own");
+    world.api.delete(&world.binding_path("own"));
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "BackingUp");
+    let path = world.api.paths("jobs").pop().expect("a Job");
+    let job = world.api.get(&path).expect("a Job").to_string();
+    assert!(
+        job.contains(&format!("\"secretName\":\"{secret}\"")),
+        "{job}"
+    );
+    world.log_in(&secret).await.expect("the Job can log in");
+    world.api.edit(&path, |job| {
+        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+    });
+    world.settle("own").await;
+    assert!(world.binding("own").is_none(), "{}", world.message("own"));
+    assert_eq!(world.roles().await, [""; 0]);
+    assert_eq!(world.databases().await, [""; 0]);
+    assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
+}
+
+#[tokio::test]
+async fn a_successor_sweeps_up_both_roles_of_an_object_that_was_torn_away() {
+    let mut world = World::new();
+    world.put_storefront("demo", "Retain");
+    let spec = json!({ "serverRef": { "storefront": "demo" } });
+    made(&mut world, "own", spec.clone()).await;
+    world.ask_to_rotate("own");
+    world.settle("own").await;
+    let new = world.secret_of("own");
+    let roles = [&world.old, &world.secret(&new)].map(|keys| keys["username"].clone());
+    let path = world.binding_path("own");
+    world.api.edit(&path, |binding| {
+        binding["metadata"]["finalizers"] = json!([]);
+    });
+    world.api.delete(&path);
+    // The garbage collector's part.
+    for secret in ["own-db", new.as_str()] {
+        world.api.delete(&world.secret_path(secret));
+    }
+    made(&mut world, "own", spec).await;
+    assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
+    let left = world.roles().await;
+    assert_eq!(left.len(), 4, "{left:?}");
+    assert!(roles.iter().all(|role| !left.contains(role)), "{left:?}");
+    world.clean().await;
+}
