@@ -190,6 +190,10 @@ impl Health {
         metrics.storefront_ready.reset();
         for shop in shops.iter().take(NAMED_OBJECTS) {
             let meta = &shop.0.metadata;
+            // Nobody looks after a paused shop, and so nobody knows: no series, no alarm.
+            if shop.0.spec.paused {
+                continue;
+            }
             let conditions = shop.0.status.as_ref().map(Conditioned::conditions);
             let ready = operator_plan::conditions::find(conditions.unwrap_or_default(), "Ready");
             let name =

@@ -67,6 +67,15 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
         Ok(())
     })?;
 
+    // A shop is told from another one of its name: the alert must name the namespace of the shop.
+    let ready =
+        format!("shop_operator_storefront_ready{{namespace=\"{namespace}\",name=\"shop\"}}");
+    let ready = prometheus.ask("query", &[("query", ready.as_str())])?;
+    ensure!(ready["result"][0]["value"][1] == "1", "{ready}");
+    let edge = format!("up{{namespace=\"{namespace}\",storefront=\"shop\",service=\"gateway\"}}");
+    let edge = prometheus.ask("query", &[("query", edge.as_str())])?;
+    ensure!(edge["result"][0]["value"][1] == "1", "{edge}");
+
     for series in documented_series()? {
         eventually(
             &format!("{series} is there"),
