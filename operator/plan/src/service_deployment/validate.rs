@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crds::{DatabaseBinding, ServiceDeployment, Storefront, Uses};
 
 use super::{Observed, migration, migration::Migration, platform_secret};
+use crate::storefront::platform_path;
 use crate::{Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope};
 
 /// Folders under `/bindings` that the platform itself fills.
@@ -66,6 +67,9 @@ pub fn validate(
         );
         return Verdict::Waiting(Waiting::new("StorefrontMissing", text));
     };
+    if let Err(why) = check_routes(service, storefront) {
+        return Verdict::Invalid(why);
+    }
     let mounts = match mounts(service, seen) {
         Ok(mounts) => mounts,
         Err(on) => return Verdict::Waiting(on),
@@ -132,6 +136,34 @@ fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
                 "spec.bindings: two bindings are called {twice}; give one of them another name"
             ),
         ));
+    }
+    Ok(())
+}
+
+/// A team's service may not answer in the place of the shop's own: a route below one of theirs would
+/// win, and take logins and orders to somebody else.
+fn check_routes(service: &ServiceDeployment, storefront: &Storefront) -> Result<(), Invalid> {
+    let is_the_shops_own = service
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .any(|owner| {
+            owner.kind == "Storefront" && Some(&owner.uid) == storefront.metadata.uid.as_ref()
+        });
+    if is_the_shops_own {
+        return Ok(());
+    }
+    for route in &service.spec.routes {
+        if let Some((path, owner)) = platform_path(&route.path) {
+            return Err(Invalid::new(
+                "PathTaken",
+                format!(
+                    "spec.routes: {} belongs to the shop's own {owner} (everything at and below {path}); choose another path",
+                    route.path
+                ),
+            ));
+        }
     }
     Ok(())
 }

@@ -109,6 +109,26 @@ pub const SERVICES: [ServiceName; 7] = [
     "web",
 ];
 
+/// The path of a domain service that `path` is at or below, and that service. Everything is below the
+/// web page's `/`, which only `/` itself takes away.
+pub fn platform_path(path: &str) -> Option<(String, ServiceName)> {
+    let path = path.trim_end_matches('/');
+    let is_taken = |taken: &str| match taken.trim_end_matches('/') {
+        "" => path.is_empty(),
+        taken => path
+            .strip_prefix(taken)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    };
+    ENTRIES
+        .iter()
+        .flat_map(|entry| {
+            routes(entry)
+                .into_iter()
+                .map(move |route| (route.path, entry.name))
+        })
+        .find(|(taken, _)| is_taken(taken))
+}
+
 /// Plans a DatabaseBinding and a ServiceDeployment for each domain service.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     for entry in ENTRIES.iter().filter(|entry| entry.database) {
@@ -232,6 +252,26 @@ mod tests {
     fn the_public_list_of_services_is_the_catalogue() {
         let names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
         assert_eq!(names, SERVICES);
+    }
+
+    #[test]
+    fn a_path_at_or_below_a_domain_services_is_taken_and_one_beside_it_is_not() {
+        let owner = |path: &str| platform_path(path).map(|(_, owner)| owner);
+        assert_eq!(owner("/v1/orders"), Some("order"));
+        assert_eq!(owner("/v1/orders/7/cancel"), Some("order"));
+        assert_eq!(owner("/v1/auth/refresh/"), Some("auth"));
+        assert_eq!(owner("/.well-known/jwks.json"), Some("auth"));
+        assert_eq!(owner("/openapi/user.json"), Some("user"));
+        assert_eq!(owner("/"), Some("web"));
+        for free in [
+            "/v1/reviews",
+            "/v1/orders-archive",
+            "/v1",
+            "/openapi/reviews.json",
+            "/shop",
+        ] {
+            assert_eq!(owner(free), None, "{free}");
+        }
     }
 
     #[test]

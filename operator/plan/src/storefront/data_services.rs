@@ -126,6 +126,9 @@ fn stateful_set(
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             service_name: Some(valid.child(part)),
+            // One pod has no order to keep, and an ordered set would wait for ever for a pod whose
+            // template was wrong, although the template has been put right since.
+            pod_management_policy: Some("Parallel".to_owned()),
             selector: pods::label_selector(pods::selector(part, &valid.child(part))),
             template: template(valid, part, pod, &config),
             volume_claim_templates: Some(vec![volume]),

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use crds::Storefront;
 use kube::core::ApiResource;
 
-pub use catalogue::{SERVICES, ServiceName};
+pub use catalogue::{SERVICES, ServiceName, platform_path};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};

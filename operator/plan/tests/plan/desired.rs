@@ -85,6 +85,22 @@ fn the_smallest_service_of_a_team() {
 }
 
 #[test]
+fn a_teams_service_may_not_answer_in_the_place_of_the_shops_own() {
+    let mut service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
+    let seen = migrated(&service, &shop("storefront.yaml"));
+    service.spec.routes[0].path = "/v1/auth/refresh".into();
+    let verdict = service_deployment::validate(&service, &seen, &platform());
+    let operator_plan::Verdict::Invalid(why) = verdict else {
+        panic!("accepted");
+    };
+    assert_eq!(why.reason, "PathTaken");
+    assert!(
+        why.message
+            .contains("/v1/auth/refresh belongs to the shop's own auth")
+    );
+}
+
+#[test]
 fn while_a_migration_runs_the_pods_stay_as_they_are() {
     let service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
     let seen = around(&service, &shop("storefront.yaml"));
@@ -152,7 +168,8 @@ fn rotated_credentials_are_tried_by_the_migration_before_the_pods_roll_over_to_t
     };
     let done = seen.jobs.values().next().expect("the one before").clone();
     seen.jobs.insert(job.clone(), done);
-    assert_eq!(find(&plan(&seen), "Deployment"), (Mode::Apply, true));
+    let scaled = Mode::ApplyScaled { at_least: 1 };
+    assert_eq!(find(&plan(&seen), "Deployment"), (scaled, true));
 }
 
 #[test]
