@@ -38,6 +38,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|e| unread(&e))?;
+        // Serde also reads a struct from a list, by the order of its fields; our documents say object.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid().field("body", "must be an object, not a list"));
+        }
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|e| refused(&e))?;
         json.end().map_err(|e| malformed(&e))?;
@@ -102,18 +106,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs = form_urlencoded::parse(query.as_bytes());
+        // No text of ours may hold a NUL, and PostgreSQL takes none: not a failure of the server's.
+        if let Some((name, _)) = pairs.clone().find(|(_, value)| value.contains('\0')) {
+            return Err(invalid_query().field(name, "must not contain the character NUL"));
+        }
         let pairs = serde_urlencoded::Deserializer::new(pairs);
         serde_path_to_error::deserialize(pairs)
             .map(Self)
             .map_err(|error| {
-                Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_query",
-                    "The query is not valid",
-                )
-                .field(error.path().to_string(), error.inner().to_string())
+                invalid_query().field(error.path().to_string(), error.inner().to_string())
             })
     }
+}
+
+fn invalid_query() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_query",
+        "The query is not valid",
+    )
 }
 
 /// The variables of the path. What does not parse as an id is the id of nothing: 404.

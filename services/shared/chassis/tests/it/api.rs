@@ -83,6 +83,14 @@ fn problem(answer: &Answer, status: StatusCode, code: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_query_with_a_nul_is_the_callers_mistake_and_not_the_servers() {
+    let (router, _) = router();
+    let answer = testkit::get("/list?limit=1&other=%00").send(&router).await;
+    let body = problem(&answer, StatusCode::BAD_REQUEST, "invalid_query");
+    assert_eq!(body["errors"][0]["field"], "other");
+}
+
+#[tokio::test]
 async fn a_bad_body_is_refused_by_naming_the_field() {
     let (router, _) = router();
     let call = testkit::post("/carts").json(&json!({"items": [{"quantity": 1}, {"quantity": -1}]}));
@@ -97,6 +105,17 @@ async fn a_bad_body_is_refused_by_naming_the_field() {
         &call.send(&router).await,
         StatusCode::UNPROCESSABLE_ENTITY,
         "invalid",
+    );
+    // By its order of fields a list could be read as an object; it is refused instead.
+    let call = testkit::post("/carts").json(&json!([[{"quantity": 1}]]));
+    let body = problem(
+        &call.send(&router).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid",
+    );
+    assert_eq!(
+        body["errors"][0]["message"],
+        "must be an object, not a list"
     );
     for malformed in ["{", "{} {}", ""] {
         let call = testkit::post("/carts").body("application/json", malformed);
