@@ -122,7 +122,7 @@ impl Sender {
             noted = self.note(message, &outcome).await;
         }
         if !noted? {
-            tracing::warn!(message = %message.id, "the claim on a message ended while it was sent");
+            tracing::warn!(message_id = %message.id, "the claim on a message ended while it was sent");
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Sender {
         }
         let why = chain(&error);
         let attempt = message.attempts;
-        tracing::warn!(message = %message.id, attempt, error = why, ?next, "a message was not sent");
+        tracing::warn!(message_id = %message.id, attempt, error = why, ?next, "a message was not sent");
         Outcome::Failed(why, next)
     }
 

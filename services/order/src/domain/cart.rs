@@ -97,7 +97,7 @@ impl Cart {
             if !printable(text, most) || text.trim().is_empty() {
                 fault(
                     format!("address.{name}"),
-                    &format!("1 to {most} characters"),
+                    &format!("1 to {most} characters, none of them a control character"),
                 );
             }
         }
