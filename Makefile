@@ -29,7 +29,7 @@ kubeconfig: ## the path of the administrator's kubeconfig
 	@$(PROGRAM) kubeconfig --name $(CLUSTER)
 
 check: ## format, lints, walls between rooms, generated = committed
-	@e2e/build-tools.sh helm && e2e/check.sh
+	@e2e/build-tools.sh helm cargo-deny && e2e/check.sh
 
 test: ## every test there is, the users' stories on a cluster of their own included
 	@e2e/test.sh

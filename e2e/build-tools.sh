@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tools that come as Go modules into the cache: Kubernetes (one binary), the
-# cluster program, CoreDNS, NATS, mailpit, Prometheus and helm. Each is built only when its version or
+# cluster program, CoreDNS, NATS, mailpit, Prometheus and helm; and cargo-deny. Each is built only when its version or
 # our sources changed. With arguments: only the named ones.
 set -euo pipefail
 cd "$(dirname "$0")/cluster"
@@ -46,6 +46,12 @@ module() {
   GOBIN=$dir go install "${BUILD[@]}" -tags "${3-}" -ldflags "-s -w ${2-}" "$1"
   mv "$dir"/* "$NEXT" && rmdir "$dir"
 }
+# A debug build: it reads a lock file, and is compiled in a quarter of the time.
+deny() {
+  local dir; dir=$(mktemp -d "$BIN/.install.XXXXXX")
+  CARGO_TARGET_DIR=$dir/target cargo install --quiet --debug --locked --no-track --root "$dir" "cargo-deny@$CARGO_DENY_VERSION"
+  mv "$dir/bin/cargo-deny" "$NEXT" && rm -rf "$dir"
+}
 sources() { find go.mod go.sum "$@" -type f | sort | xargs sha256sum | sha256sum; }
 
 program_sources() { find go.mod go.sum cmd/cluster internal -type f ! -name '*_test.go' | sort | xargs sha256sum | sha256sum; }
@@ -68,3 +74,4 @@ if wanted prometheus; then
     "" remove_all_sd,enable_kubernetes_sd
 fi
 if wanted helm; then build helm "$HELM_VERSION for $KUBERNETES" helm; fi
+if wanted cargo-deny; then build cargo-deny "$CARGO_DENY_VERSION $(rustc --version)" deny; fi

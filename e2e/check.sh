@@ -20,15 +20,6 @@ chart() {
   fi
 }
 
-# cargo-deny takes minutes to build, so it is used where it is there already.
-dependencies() {
-  if command -v cargo-deny > /dev/null; then
-    cargo deny --locked check bans licenses sources
-  else
-    echo "cargo-deny is not installed; cargo install cargo-deny --locked"
-  fi
-}
-
 failed=0
 run() { step "$@" || failed=$((failed + 1)); }
 FIX="Put it right, then: make check"
@@ -39,5 +30,5 @@ run "generated = committed" "make gen" e2e/gen.sh --check
 run "Go: gofmt, vet" "$FIX" go_code
 run "shellcheck" "$FIX" scripts
 run "chart and alert rules" "$FIX" chart
-run "dependencies" "$FIX" dependencies
+run "dependencies" "$FIX" cargo deny --locked check bans licenses sources
 ((failed == 0))

@@ -14,6 +14,7 @@ NATS_VERSION=v2.15.2
 MAILPIT_VERSION=v1.27.11
 HELM_VERSION=v3.22.0
 PROMETHEUS_VERSION=v0.316.0 # the Go module of Prometheus 3.16.0; the first without replace directives
+CARGO_DENY_VERSION=0.20.2
 GATEWAY_API_VERSION=v1.6.3
 
 # One target folder for the workspace, outside the repository; musl for what ships.
