@@ -13,6 +13,8 @@ use e2e::{Kubectl, Namespace, Shop, audit, eventually, processes};
 const ORDERS: usize = 600;
 const CLIENTS: usize = 16;
 const OPERATOR: &str = ":storefront-operator";
+/// Everything that runs for a shop, its gateway too.
+const ALL: &str = "app.kubernetes.io/managed-by=storefront-operator";
 
 fn main() -> anyhow::Result<()> {
     let idle = match std::env::args().nth(1).as_deref() {
@@ -114,7 +116,7 @@ fn cold_start(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
 
 fn memory(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-    let mut all = processes::of_pods(kubectl, namespace.name(), "storefront.dev/storefront=shop")?;
+    let mut all = processes::of_pods(kubectl, namespace.name(), ALL)?;
     let operator = "app.kubernetes.io/name=storefront-operator";
     all.extend(processes::of_pods(kubectl, "storefront-system", operator)?);
     for process in all {
@@ -144,8 +146,7 @@ fn orders(kubectl: &Kubectl, namespace: &Namespace, shop: &Shop) -> anyhow::Resu
     }
     let cpu = || -> anyhow::Result<BTreeMap<String, u64>> {
         let mut sums = BTreeMap::new();
-        let selector = "storefront.dev/storefront=shop";
-        for process in processes::of_pods(kubectl, namespace.name(), selector)? {
+        for process in processes::of_pods(kubectl, namespace.name(), ALL)? {
             *sums.entry(process.service.clone()).or_default() += process.cpu_ms().unwrap_or(0);
         }
         Ok(sums)
