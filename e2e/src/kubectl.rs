@@ -159,6 +159,7 @@ impl Kubectl {
 pub struct Namespace {
     kubectl: Kubectl,
     name: String,
+    is_quiet: bool,
 }
 
 impl Namespace {
@@ -173,7 +174,15 @@ impl Namespace {
         Ok(Self {
             kubectl: kubectl.clone(),
             name,
+            is_quiet: false,
         })
+    }
+
+    /// Says nothing about itself when it goes, where no test harness would hold that back.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
     }
 
     /// Its name.
@@ -186,8 +195,10 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         // A story fails by an error more often than by a panic, and a drop cannot tell. The test
         // harness shows this only of a test that failed.
-        for line in post_mortem(&self.kubectl, &self.name) {
-            eprintln!("{line}");
+        if !self.is_quiet {
+            for line in post_mortem(&self.kubectl, &self.name) {
+                eprintln!("{line}");
+            }
         }
         let _ = self
             .kubectl
