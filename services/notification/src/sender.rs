@@ -10,14 +10,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::delivery::{CLAIM_SECS, Next, after_failure};
 use crate::postman::{DeliveryError, Postman};
 use crate::state::AppState;
-use crate::store::messages::{self, Claimed};
+use crate::store::messages::{self, Claimed, Sent};
 use crate::store::{StoreError, failed};
 
 /// Looks for mail this often when there was none.
@@ -102,18 +103,60 @@ impl Sender {
             let until = now + TimeDelta::seconds(CLAIM_SECS);
             messages::claim(&mut conn, now, until, LIMIT).await?
         };
-        for result in join_all(claimed.iter().map(|message| self.send(message))).await {
-            result?;
-        }
+        self.send_all(&claimed).await?;
         Ok(claimed.len())
     }
 
-    /// Sends one message and notes what came of it.
-    async fn send(&self, message: &Claimed) -> Result<(), StoreError> {
-        let outcome = self.outcome(message, self.postman.deliver(message).await);
+    /// Sends messages side by side and notes what came of each. One note is written at a time, at
+    /// once: what the mail server takes meanwhile goes into the next.
+    async fn send_all(&self, claimed: &[Claimed]) -> Result<(), StoreError> {
+        let mut sending: FuturesUnordered<_> =
+            claimed.iter().map(|message| self.send(message)).collect();
+        let (mut noting, mut insisting) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (mut done, mut result) = (Vec::new(), Ok(()));
+        loop {
+            if noting.is_empty() && !done.is_empty() {
+                noting.push(self.note_all(std::mem::take(&mut done)));
+            }
+            tokio::select! {
+                Some(sent) = sending.next() => done.push(sent),
+                Some(left) = noting.next() => {
+                    insisting.extend(left.into_iter().map(|one| self.insist(one)));
+                }
+                Some(noted) = insisting.next() => result = noted.and(result),
+                else => return result,
+            }
+        }
+    }
+
+    async fn send<'a>(&self, message: &'a Claimed) -> (&'a Claimed, Outcome) {
+        let delivered = self.postman.deliver(message).await;
+        (message, self.outcome(message, delivered))
+    }
+
+    /// Notes what the mail server took in one statement; gives back what is still to be noted.
+    async fn note_all<'a>(&self, done: Vec<(&'a Claimed, Outcome)>) -> Vec<(&'a Claimed, Outcome)> {
+        let sent = done.iter().filter_map(|(message, outcome)| match outcome {
+            Outcome::Sent(at) => Some(Sent {
+                id: message.id,
+                attempt: message.attempts,
+                at: *at,
+            }),
+            Outcome::Failed(..) => None,
+        });
+        match self.note_sent(&sent.collect::<Vec<_>>()).await {
+            Ok(()) => done
+                .into_iter()
+                .filter(|(_, outcome)| matches!(outcome, Outcome::Failed(..)))
+                .collect(),
+            Err(_) => done,
+        }
+    }
+
+    /// Notes what came of one message. When the mail server has said yes and the database is away:
+    /// while the claim holds nobody else sends the message, so it pays to be stubborn.
+    async fn insist(&self, (message, outcome): (&Claimed, Outcome)) -> Result<(), StoreError> {
         let mut noted = self.note(message, &outcome).await;
-        // The mail server has said yes and the database is away: while the claim holds nobody else
-        // sends the message, so it pays to be stubborn.
         for pause in NOTE_AGAIN {
             if noted.is_ok() {
                 break;
@@ -121,10 +164,7 @@ impl Sender {
             tokio::time::sleep(pause).await;
             noted = self.note(message, &outcome).await;
         }
-        if !noted? {
-            tracing::warn!(message_id = %message.id, "the claim on a message ended while it was sent");
-        }
-        Ok(())
+        noted
     }
 
     /// What came of a delivery, counted and logged.
@@ -147,15 +187,33 @@ impl Sender {
         Outcome::Failed(why, next)
     }
 
-    async fn note(&self, message: &Claimed, outcome: &Outcome) -> Result<bool, StoreError> {
-        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+    async fn note(&self, message: &Claimed, outcome: &Outcome) -> Result<(), StoreError> {
         let (id, attempt) = (message.id, message.attempts);
         match outcome {
-            Outcome::Sent(at) => messages::mark_sent(&mut conn, id, attempt, *at).await,
+            Outcome::Sent(at) => {
+                let at = *at;
+                self.note_sent(&[Sent { id, attempt, at }]).await
+            }
             Outcome::Failed(why, next) => {
-                messages::mark_failed(&mut conn, id, attempt, why, *next).await
+                let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+                if !messages::mark_failed(&mut conn, id, attempt, why, *next).await? {
+                    ended(1);
+                }
+                Ok(())
             }
         }
+    }
+
+    async fn note_sent(&self, sent: &[Sent]) -> Result<(), StoreError> {
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+        let noted = messages::mark_sent(&mut conn, sent).await?;
+        if noted < sent.len() {
+            ended(sent.len() - noted);
+        }
+        Ok(())
     }
 
     async fn count(&self) -> Result<(), StoreError> {
@@ -186,6 +244,10 @@ impl Sender {
             }
         }
     }
+}
+
+fn ended(claims: usize) {
+    tracing::warn!(claims, "claims on messages ended while they were sent");
 }
 
 /// An error and its causes on one line: mail servers say why in the last of them.

@@ -1,13 +1,14 @@
 //! Executes what the checkout's state machine decides, one command at a time.
 //!
-//! No connection is held while a peer is asked. Each step is written down before the next begins, under the version that was
-//! read: a driver that lost its lease notices at its next write, and stops. Two drivers at once do no harm in between, because
+//! No connection is held while a peer is asked. A step is written down before the next begins wherever a kill in between
+//! would otherwise lose what was decided, and under the version that was read: a driver that lost its lease notices at its
+//! next write, and stops. Two drivers at once do no harm in between, because
 //! every command is idempotent by an id that was minted when the checkout started.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use outbox::OutboxError;
 use outbox::idempotency::{self, Answer, Begin, Key};
-use vocabulary::UserId;
+use outbox::{OutboxError, Row};
+use vocabulary::{OrderId, UserId};
 
 use crate::SCHEMA;
 use crate::answer;
@@ -15,11 +16,15 @@ use crate::domain::cart::{Cart, Frozen};
 use crate::domain::checkout::{
     Checkout, Command, Event, IllegalEvent, Patience, Refusal, Retry, Stage, next, resume, retry,
 };
+use crate::domain::order::Order;
 use crate::peers::Unavailable;
 use crate::state::AppState;
+use crate::store::checkouts::Start;
+use crate::store::orders::Placement;
 use crate::store::{StoreError, checkouts, failed, orders};
 
-/// A driver writes at least this often; silent for longer, it is dead and the checkout anybody's.
+/// A driver writes at least this often (between two writes it asks at most two peers, three seconds each); silent for
+/// longer, it is dead and the checkout anybody's.
 pub const LEASE: TimeDelta = TimeDelta::seconds(10);
 /// The operation that idempotency keys of checkouts belong to.
 const ROUTE: &str = "POST /v1/orders";
@@ -39,6 +44,9 @@ pub enum DriveError {
     /// A bug in this room.
     #[error("an answer is not JSON")]
     Json(#[from] serde_json::Error),
+    /// A bug in this room: no key begins a checkout that is not legal.
+    #[error("the key of {0} is not one")]
+    Key(OrderId),
 }
 
 /// Where a step led.
@@ -82,25 +90,20 @@ pub async fn begin(app: &AppState, mut checkout: Checkout) -> Result<Begun, Driv
     let Some(key) = key(checkout.user_id, &checkout.key, &checkout.cart)? else {
         return Ok(Begun::Mismatch);
     };
+    checkout.traceparent = chassis::trace::current();
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await.map_err(failed("begin"))?;
-    match idempotency::begin(&mut tx, SCHEMA, &key, now).await? {
-        Begin::Replay(answer) => Ok(Begun::Answered(answer)),
-        Begin::Mismatch => Ok(Begun::Mismatch),
-        Begin::Fresh => {
-            checkout.traceparent = chassis::trace::current();
-            let inserted = checkouts::insert(&mut tx, &checkout, now, now + LEASE).await?;
-            tx.commit().await.map_err(failed("commit"))?;
-            if inserted {
-                return Ok(Begun::Ours(Box::new(checkout)));
-            }
-            join(app, &checkout).await
-        }
-        Begin::InFlight => {
-            drop(tx);
-            join(app, &checkout).await
-        }
+    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    match checkouts::start(&mut conn, &checkout, &key, now, now + LEASE).await? {
+        Start::Begun => return Ok(Begun::Ours(Box::new(checkout))),
+        Start::Twin => {}
+        Start::KeyTaken => match idempotency::look(&mut conn, SCHEMA, &key).await? {
+            Begin::Replay(answer) => return Ok(Begun::Answered(answer)),
+            Begin::Mismatch => return Ok(Begun::Mismatch),
+            Begin::Fresh | Begin::InFlight => {}
+        },
     }
+    drop(conn);
+    join(app, &checkout).await
 }
 
 /// The checkout that began under the same key goes on with the caller, unless somebody is at it.
@@ -195,9 +198,14 @@ pub async fn step(
         Stage::Voiding(refusal) | Stage::Releasing(refusal) if was_forward => {
             turn_back(app, checkout, &refusal).await
         }
+        // Not written: what is resumed from `Reserved` asks for the same again and hands the same back. It is written
+        // as soon as it matters, when the claim is not answered.
+        Stage::Authorised(_) => {
+            checkout.attempts = 0;
+            Ok((Step::Onward(Box::new(checkout)), None))
+        }
         Stage::Started
         | Stage::Reserved(_)
-        | Stage::Authorised(_)
         | Stage::Placed
         | Stage::Voiding(_)
         | Stage::Releasing(_)
@@ -267,14 +275,20 @@ async fn place(
     frozen: &Frozen,
 ) -> Result<(Step, Option<Answer>), DriveError> {
     let now = app.clock.now();
-    let mut tx = app.pool.begin().await.map_err(failed("begin"))?;
-    let order = orders::place(&mut tx, &checkout, frozen, now).await?;
-    outbox::append(&mut tx, SCHEMA, app.meta(now), &order.placed()).await?;
+    let key = key(checkout.user_id, &checkout.key, &checkout.cart)?;
+    let key = key.ok_or(DriveError::Key(checkout.id))?;
+    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let number = orders::next_number(&mut conn).await?;
+    let order = Order::place(&checkout, frozen, number, now);
     let answer = answer::placed(&order)?;
-    if let Some(key) = key(checkout.user_id, &checkout.key, &checkout.cart)? {
-        idempotency::finish(&mut tx, SCHEMA, &key, &answer).await?;
-    }
-    tx.commit().await.map_err(failed("commit"))?;
+    let with = Placement {
+        version: checkout.version,
+        said: Row::of(app.meta(now), &order.placed())?,
+        answer: &answer,
+        key: &key,
+    };
+    orders::place(&mut conn, &order, with).await?;
+    drop(conn);
     app.metrics
         .commands
         .with_label_values(&["place", "done"])

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use events::{PaymentAuthorised, PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentVoided};
-use outbox::OutboxError;
+use outbox::{OutboxError, Row};
 use sqlx::PgConnection;
 use vocabulary::{Money, OrderId, PaymentId};
 
@@ -57,7 +57,8 @@ impl Done {
     }
 }
 
-/// Asks for a promise, once per id: the same terms get the same answer, other terms a refusal.
+/// Asks for a promise, once per id: the same terms get the same answer, other terms a refusal. What it stores is stored by
+/// one statement, so that no transaction is needed around it.
 pub(crate) async fn authorise(
     app: &AppState,
     conn: &mut PgConnection,
@@ -67,7 +68,10 @@ pub(crate) async fn authorise(
 ) -> Result<Done, OperateError> {
     let (payment, movement) = Payment::authorise(id, terms, now);
     let fresh = match &movement {
-        Some(movement) => payments::insert_authorised(conn, &payment, movement, now).await?,
+        Some(movement) => {
+            let said = said(app, &payment, movement, now)?;
+            payments::insert_authorised(conn, &payment, movement, (said, now)).await?
+        }
         None => payments::insert(conn, &payment, now).await?,
     };
     if !fresh {
@@ -81,14 +85,6 @@ pub(crate) async fn authorise(
             // The insert saw it, so it is there; rows are never deleted.
             None => Err(OperateError::Unknown),
         };
-    }
-    if movement.is_some() {
-        let said = PaymentAuthorised {
-            payment_id: id,
-            order_id: payment.terms.order_id,
-            amount: payment.terms.amount,
-        };
-        outbox::append(conn, SCHEMA, app.meta(now), &said).await?;
     }
     Ok(Done {
         payment,
@@ -153,7 +149,8 @@ pub(crate) async fn apply(
             });
         }
     };
-    let stored = payments::record(conn, &payment, &movement, operation_id, now).await;
+    let said = said(app, &payment, &movement, now)?;
+    let stored = payments::record(conn, &payment, &movement, operation_id, (said, now)).await;
     if let Err(error) = stored {
         // The id of an operation of another kind.
         return match error.constraint() {
@@ -161,20 +158,19 @@ pub(crate) async fn apply(
             _ => Err(error.into()),
         };
     }
-    say(app, conn, &payment, &movement, now).await?;
     Ok(Done {
         payment,
         moved: true,
     })
 }
 
-async fn say(
+/// The event that tells of a movement.
+fn said(
     app: &AppState,
-    conn: &mut PgConnection,
     payment: &Payment,
     movement: &Movement,
     now: DateTime<Utc>,
-) -> Result<(), OutboxError> {
+) -> Result<Row, OutboxError> {
     let (payment_id, order_id) = (payment.id, payment.terms.order_id);
     let amount = Money::new(movement.minor, payment.terms.amount.currency());
     let meta = app.meta(now);
@@ -185,7 +181,7 @@ async fn say(
                 order_id,
                 amount,
             };
-            outbox::append(conn, SCHEMA, meta, &said).await
+            Row::of(meta, &said)
         }
         Kind::Capture => {
             let said = PaymentCaptured {
@@ -193,7 +189,7 @@ async fn say(
                 order_id,
                 amount,
             };
-            outbox::append(conn, SCHEMA, meta, &said).await
+            Row::of(meta, &said)
         }
         Kind::Void => {
             let said = PaymentVoided {
@@ -201,7 +197,7 @@ async fn say(
                 order_id,
                 amount,
             };
-            outbox::append(conn, SCHEMA, meta, &said).await
+            Row::of(meta, &said)
         }
         Kind::Refund => {
             let said = PaymentRefunded {
@@ -209,7 +205,7 @@ async fn say(
                 order_id,
                 amount,
             };
-            outbox::append(conn, SCHEMA, meta, &said).await
+            Row::of(meta, &said)
         }
     }
 }

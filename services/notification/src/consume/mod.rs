@@ -87,6 +87,11 @@ impl Effects for Listener {
             | EventType::StockLow => Ok(()),
         }
     }
+
+    // An effect locks nothing but the message that it writes.
+    fn together(&self) -> usize {
+        32
+    }
 }
 
 impl From<StoreError> for EffectError {

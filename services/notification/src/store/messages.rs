@@ -149,24 +149,35 @@ pub async fn bury_abandoned(
     Ok(done.rows_affected())
 }
 
-/// Notes that the mail server took a message; false when the claim had ended before.
-pub async fn mark_sent(
-    conn: &mut PgConnection,
-    id: MessageId,
-    attempt: i32,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+/// A message that the mail server took.
+pub struct Sent {
+    /// Its id.
+    pub id: MessageId,
+    /// At which attempt.
+    pub attempt: i32,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Notes that the mail server took messages; how many were noted: the rest's claims had ended before.
+/// The arrays hide in a `select`, so that the statement is not planned anew for the length of each.
+pub async fn mark_sent(conn: &mut PgConnection, sent: &[Sent]) -> Result<usize, StoreError> {
+    let ids: Vec<_> = sent.iter().map(|sent| sent.id.as_uuid()).collect();
+    let attempts: Vec<_> = sent.iter().map(|sent| sent.attempt).collect();
+    let times: Vec<_> = sent.iter().map(|sent| sent.at).collect();
     let done = sqlx::query!(
-        "update notification.messages set status = 'sent', sent_at = $3, last_error = null
-         where message_id = $1 and attempts = $2 and status = 'sending'",
-        id.as_uuid(),
-        attempt,
-        now,
+        "update notification.messages as m set status = 'sent', sent_at = s.at, last_error = null
+         from unnest((select $1::uuid[]), (select $2::integer[]), (select $3::timestamptz[]))
+             as s (message_id, attempts, at)
+         where m.message_id = s.message_id and m.attempts = s.attempts and m.status = 'sending'",
+        &ids,
+        &attempts,
+        &times,
     )
     .execute(conn)
     .await
-    .map_err(failed("mark message sent"))?;
-    Ok(done.rows_affected() == 1)
+    .map_err(failed("mark messages sent"))?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
 /// Notes that a message was not sent, and what happens next.

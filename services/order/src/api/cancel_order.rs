@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use chassis::{Caller, Json, Path, Problem};
+use outbox::Row;
 use vocabulary::OrderId;
 
 use super::get_order::owner;
 use super::{OrderView, uncommitted};
-use crate::SCHEMA;
 use crate::domain::order::Change;
 use crate::state::AppState;
 use crate::store::orders;
@@ -35,9 +35,9 @@ pub(super) async fn handler(
     let order = orders::lock(&mut tx, id, owner).await?;
     let change = order.ok_or_else(Problem::not_found)?.cancel(now);
     if let Change::Moved(order, cancelled) = &change {
-        orders::reach(&mut tx, order, now).await?;
-        let appended = outbox::append(&mut tx, SCHEMA, app.meta(now), cancelled).await;
-        appended.map_err(|error| Problem::internal(&error))?;
+        let said = Row::of(app.meta(now), cancelled);
+        let said = said.map_err(|error| Problem::internal(&error))?;
+        orders::reach(&mut tx, order, (said, now)).await?;
     }
     let told = orders::find(&mut tx, id, owner).await?;
     tx.commit().await.map_err(|e| uncommitted(&e))?;

@@ -44,6 +44,11 @@ impl Effects for Listener {
             other => Err(EffectError::poison(format!("{other} is not heard here"))),
         }
     }
+
+    // An effect locks its order and nothing else.
+    fn together(&self) -> usize {
+        32
+    }
 }
 
 /// The order that a payment is for, under its lock. A payment is captured because its order was placed, so the order is there.

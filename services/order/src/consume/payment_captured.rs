@@ -1,11 +1,10 @@
 //! `payment.captured.v1`: the money has arrived, the order is paid.
 
 use events::PaymentCaptured;
-use outbox::EffectError;
+use outbox::{EffectError, Row};
 use sqlx::PgConnection;
 
 use super::lock_order;
-use crate::SCHEMA;
 use crate::domain::order::Change;
 use crate::state::AppState;
 use crate::store::orders;
@@ -19,8 +18,8 @@ pub(super) async fn apply(
     let order = lock_order(conn, said.order_id, said.payment_id).await?;
     match order.pay(now) {
         Change::Moved(order, paid) => {
-            orders::reach(conn, &order, now).await?;
-            outbox::append(conn, SCHEMA, app.meta(now), &paid).await?;
+            let said = Row::of(app.meta(now), &paid)?;
+            orders::reach(conn, &order, (said, now)).await?;
             app.metrics.paid.inc();
         }
         // Cancelled before the money came: payment hears of the cancellation, and hands it back.

@@ -1,11 +1,10 @@
 //! `payment.failed.v1`: the money cannot be had after all, the order is cancelled and its stock goes back.
 
 use events::PaymentFailed;
-use outbox::EffectError;
+use outbox::{EffectError, Row};
 use sqlx::PgConnection;
 
 use super::lock_order;
-use crate::SCHEMA;
 use crate::domain::order::Change;
 use crate::state::AppState;
 use crate::store::orders;
@@ -19,8 +18,8 @@ pub(super) async fn apply(
     let order = lock_order(conn, said.order_id, said.payment_id).await?;
     match order.cancel(now) {
         Change::Moved(order, cancelled) => {
-            orders::reach(conn, &order, now).await?;
-            outbox::append(conn, SCHEMA, app.meta(now), &cancelled).await?;
+            let said = Row::of(app.meta(now), &cancelled)?;
+            orders::reach(conn, &order, (said, now)).await?;
             app.metrics.cancelled.with_label_values(&["payment"]).inc();
         }
         Change::Already(_) => {}

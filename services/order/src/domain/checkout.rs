@@ -12,6 +12,10 @@
 //!
 //! A claim that is not answered may have happened, so it is never given up: it is asked again until the answer is yes or
 //! no. It ends by itself, because the hold runs out and the answer is no from then on.
+//!
+//! `authorised` becomes a row only then. A driver that is killed between the promise and the order leaves `reserved`: promise
+//! and claim are asked for again, and should that have to be given up, void and release hand back what there is, a
+//! claimed stock included.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use events::{OrderCancelled, OrderLine, OrderPaid, OrderPlaced};
 use vocabulary::{Money, OrderId, PaymentId, ReservationId, UserId};
 
-use super::cart::{Address, Line};
+use super::cart::{Address, Frozen, Line};
+use super::checkout::Checkout;
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +101,29 @@ pub enum Change<E> {
 }
 
 impl Order {
+    /// The order that comes out of a checkout whose stock is claimed.
+    pub fn place(
+        checkout: &Checkout,
+        frozen: &Frozen,
+        number: String,
+        placed_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: checkout.id,
+            number,
+            user_id: checkout.user_id,
+            email: frozen.email.clone(),
+            lines: frozen.lines.clone(),
+            total: frozen.total,
+            address: checkout.cart.address.clone(),
+            payment_id: checkout.payment_id,
+            reservation_id: checkout.reservation_id,
+            placed_at,
+            stage: Stage::Placed,
+            version: 1,
+        }
+    }
+
     /// What to say when it is placed.
     pub fn placed(&self) -> OrderPlaced {
         OrderPlaced {

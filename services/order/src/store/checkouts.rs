@@ -1,6 +1,7 @@
 //! Checkouts: durable, leased, fenced by their version.
 
 use chrono::{DateTime, Utc};
+use outbox::idempotency::{self, Key};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -62,22 +63,47 @@ impl Row {
     }
 }
 
-/// Stores a checkout that starts now, leased to its maker. False if the same key has one that is still going forward: that one
-/// is to be joined, not doubled.
-pub async fn insert(
+/// How a checkout began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The key is taken for it, and it is written down.
+    Begun,
+    /// The key is taken, but has a checkout that is still going forward: that one is to be joined, not doubled.
+    Twin,
+    /// The key was taken before.
+    KeyTaken,
+}
+
+/// Takes the key as [`outbox::idempotency::begin`] does, and stores the checkout, leased to its maker: one statement, so
+/// that there is no transaction around it.
+pub async fn start(
     conn: &mut PgConnection,
     checkout: &Checkout,
+    key: &Key,
     now: DateTime<Utc>,
     lease_until: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "insert into orders.checkouts
-             (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
-              version, traceparent, created_at, updated_at)
-         select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10
-         where not exists (
-             select from orders.checkouts
-             where user_id = $2 and idempotency_key = $5 and stage in ('started', 'reserved', 'authorised'))",
+) -> Result<Start, StoreError> {
+    let row = sqlx::query!(
+        r#"with claimed as (
+             insert into orders.idempotency_keys as held (caller, route, key, fingerprint, created_at, locked_until)
+             values ($11, $12, $5, sha256($13), $10, $14)
+             on conflict (caller, route, key) do update
+             set fingerprint = excluded.fingerprint, created_at = excluded.created_at,
+                 locked_until = excluded.locked_until, status = null, location = null, body = null
+             where held.created_at < $15
+                or (held.status is null and held.locked_until <= $10 and held.fingerprint = excluded.fingerprint)
+             returning key
+         ), begun as (
+             insert into orders.checkouts
+                 (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
+                  version, traceparent, created_at, updated_at)
+             select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from claimed
+             where not exists (
+                 select from orders.checkouts
+                 where user_id = $2 and idempotency_key = $5 and stage in ('started', 'reserved', 'authorised'))
+             returning checkout_id
+         )
+         select exists (select from claimed) as "claimed!", exists (select from begun) as "begun!""#,
         checkout.id.as_uuid(),
         checkout.user_id.as_uuid(),
         checkout.reservation_id.as_uuid(),
@@ -88,11 +114,20 @@ pub async fn insert(
         checkout.version,
         checkout.traceparent,
         now,
+        key.caller,
+        key.route,
+        key.fingerprint,
+        now + idempotency::LOCK,
+        now - idempotency::KEEP,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await
-    .map_err(failed("insert checkout"))?;
-    Ok(done.rows_affected() == 1)
+    .map_err(failed("start checkout"))?;
+    Ok(match (row.claimed, row.begun) {
+        (false, _) => Start::KeyTaken,
+        (true, false) => Start::Twin,
+        (true, true) => Start::Begun,
+    })
 }
 
 /// Stores where the checkout stands now, renews its lease and forgets failed attempts. The new version.
@@ -124,7 +159,7 @@ pub async fn advance(
     .ok_or(StoreError::Stale(checkout.id))
 }
 
-/// Puts the checkout off: nobody drives it until `until`, then anybody may.
+/// Puts the checkout off where it stands: nobody drives it until `until`, then anybody may.
 pub async fn postpone(
     conn: &mut PgConnection,
     checkout: &Checkout,
@@ -133,13 +168,14 @@ pub async fn postpone(
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "update orders.checkouts
-         set attempts = $3, lease_until = $4, version = version + 1, updated_at = $5
+         set stage = $6, attempts = $3, lease_until = $4, version = version + 1, updated_at = $5
          where checkout_id = $1 and version = $2",
         checkout.id.as_uuid(),
         checkout.version,
         i32::try_from(checkout.attempts).unwrap_or(i32::MAX),
         until,
         now,
+        checkout.stage.as_str(),
     )
     .execute(conn)
     .await

@@ -1,6 +1,8 @@
 //! Orders with their lines and their history.
 
 use chrono::{DateTime, Utc};
+use outbox::Row as Said;
+use outbox::idempotency::{Answer, Key};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -8,8 +10,7 @@ use uuid::Uuid;
 use vocabulary::{Money, OrderId, PaymentId, ReservationId, UserId};
 
 use super::{StoreError, failed};
-use crate::domain::cart::{Address, Frozen, Line};
-use crate::domain::checkout::Checkout;
+use crate::domain::cart::{Address, Line};
 use crate::domain::order::{Order, Stage};
 
 /// A stage that an order reached.
@@ -83,75 +84,135 @@ impl Row {
     }
 }
 
-/// Makes the order of a claimed checkout: order, lines, history and the checkout's end in one statement. Stale if the checkout
-/// is somebody else's by now.
+/// A number that no other order has. One that is not used is a gap.
+pub async fn next_number(conn: &mut PgConnection) -> Result<String, StoreError> {
+    sqlx::query_scalar!(r#"select 'SF-' || nextval('orders.order_numbers') as "number!""#)
+        .fetch_one(conn)
+        .await
+        .map_err(failed("next number"))
+}
+
+/// What goes with an order into its commit.
+pub struct Placement<'a> {
+    /// The version of the checkout that ends with it.
+    pub version: i64,
+    /// What is said about it.
+    pub said: Said,
+    /// What the client is told.
+    pub answer: &'a Answer,
+    /// Under which key.
+    pub key: &'a Key,
+}
+
+/// Makes the order of a claimed checkout: order, lines, history, event, the client's answer and the checkout's end in one
+/// statement. Stale if the checkout is somebody else's by now.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one statement, so that there is no transaction around it"
+)]
 pub async fn place(
     conn: &mut PgConnection,
-    checkout: &Checkout,
-    frozen: &Frozen,
-    now: DateTime<Utc>,
-) -> Result<Order, StoreError> {
-    let lines = &frozen.lines;
-    let products: Vec<Uuid> = lines.iter().map(|line| line.product_id.as_uuid()).collect();
-    let skus: Vec<String> = lines.iter().map(|line| line.sku.clone()).collect();
-    let titles: Vec<String> = lines.iter().map(|line| line.title.clone()).collect();
-    let quantities: Vec<i32> = lines
-        .iter()
-        .map(|line| i32::try_from(line.quantity).unwrap_or(i32::MAX))
-        .collect();
-    let minors: Vec<i64> = lines.iter().map(|line| line.unit_price.minor()).collect();
-    let currency = frozen.total.currency();
-    let number = sqlx::query_scalar!(
-        "with ended as (
+    order: &Order,
+    with: Placement<'_>,
+) -> Result<(), StoreError> {
+    let Placement {
+        version,
+        said,
+        answer,
+        key,
+    } = with;
+    let (lines, currency) = (Lines::of(order), order.total.currency());
+    let row = sqlx::query!(
+        r#"with ended as (
              update orders.checkouts
              set stage = 'placed', attempts = 0, version = version + 1, updated_at = $3
-             where checkout_id = $1 and version = $2 and stage = 'authorised'
+             where checkout_id = $1 and version = $2 and stage in ('reserved', 'authorised')
              returning checkout_id, user_id, payment_id, reservation_id
          ), placed as (
              insert into orders.orders
-                 (order_id, user_id, email, stage, currency, total_minor, address, payment_id, reservation_id, placed_at)
-             select checkout_id, user_id, $4, 'placed', $5, $6, $7, payment_id, reservation_id, $3 from ended
-             returning order_id, number
+                 (order_id, number, user_id, email, stage, currency, total_minor, address, payment_id, reservation_id,
+                  placed_at)
+             select checkout_id, $4, user_id, $5, 'placed', $6, $7, $8, payment_id, reservation_id, $3 from ended
+             returning order_id
          ), listed as (
              insert into orders.lines (order_id, line, product_id, sku, title, quantity, unit_minor)
              select placed.order_id, line.line, line.product_id, line.sku, line.title, line.quantity, line.unit_minor
-             from placed, unnest($8::uuid[], $9::text[], $10::text[], $11::integer[], $12::bigint[])
+             from placed, unnest($9::uuid[], $10::text[], $11::text[], $12::integer[], $13::bigint[])
                  with ordinality as line (product_id, sku, title, quantity, unit_minor, line)
          ), told as (
              insert into orders.history (order_id, stage, at) select order_id, 'placed', $3 from placed
+         ), answered as (
+             update orders.idempotency_keys set status = $14, location = $15, body = $16
+             from placed
+             where caller = $17 and route = $18 and key = $19 and fingerprint = sha256($20) and status is null
+         ), said as (
+             insert into orders.outbox (event_id, type, aggregate, body, traceparent, created_at)
+             select $21, $22, $23, $24::text::jsonb, $25, $26 from placed
+             returning event_id
+         ), woken as (
+             select pg_notify('outbox_orders', '') from said
+             where (select position from orders.outbox where published_at is null and done_at is null
+                    order by position desc limit 1) is null
          )
-         select number from placed",
-        checkout.id.as_uuid(),
-        checkout.version,
-        now,
-        frozen.email,
+         select exists (select from placed) as "placed!", (select count(*) from woken) as woken"#,
+        order.id.as_uuid(),
+        version,
+        order.placed_at,
+        order.number,
+        order.email,
         currency.as_str(),
-        frozen.total.minor(),
-        Json(&checkout.cart.address) as _,
-        &products,
-        &skus,
-        &titles,
-        &quantities,
-        &minors,
+        order.total.minor(),
+        Json(&order.address) as _,
+        &lines.products,
+        &lines.skus,
+        &lines.titles,
+        &lines.quantities,
+        &lines.minors,
+        i16::try_from(answer.status).unwrap_or(500),
+        answer.location,
+        answer.body,
+        key.caller,
+        key.route,
+        key.key,
+        key.fingerprint,
+        said.event_id,
+        said.ty,
+        said.aggregate,
+        said.body,
+        said.traceparent,
+        said.created_at,
     )
-    .fetch_optional(conn)
+    .fetch_one(conn)
     .await
-    .map_err(failed("place order"))?
-    .ok_or(StoreError::Stale(checkout.id))?;
-    Ok(Order {
-        id: checkout.id,
-        number,
-        user_id: checkout.user_id,
-        email: frozen.email.clone(),
-        lines: lines.clone(),
-        total: frozen.total,
-        address: checkout.cart.address.clone(),
-        payment_id: checkout.payment_id,
-        reservation_id: checkout.reservation_id,
-        placed_at: now,
-        stage: Stage::Placed,
-        version: 1,
-    })
+    .map_err(failed("place order"))?;
+    if row.placed {
+        Ok(())
+    } else {
+        Err(StoreError::Stale(order.id))
+    }
+}
+
+/// Lines as columns.
+struct Lines {
+    products: Vec<Uuid>,
+    skus: Vec<String>,
+    titles: Vec<String>,
+    quantities: Vec<i32>,
+    minors: Vec<i64>,
+}
+
+impl Lines {
+    fn of(order: &Order) -> Self {
+        let lines = || order.lines.iter();
+        let quantity = |line: &Line| i32::try_from(line.quantity).unwrap_or(i32::MAX);
+        Self {
+            products: lines().map(|line| line.product_id.as_uuid()).collect(),
+            skus: lines().map(|line| line.sku.clone()).collect(),
+            titles: lines().map(|line| line.title.clone()).collect(),
+            quantities: lines().map(quantity).collect(),
+            minors: lines().map(|line| line.unit_price.minor()).collect(),
+        }
+    }
 }
 
 /// An order, of this owner where one is named.
@@ -247,31 +308,48 @@ pub async fn list(
     rows.into_iter().map(Row::decode).collect()
 }
 
-/// Stores the stage that an order has reached, and tells its history. Stale if it changed since it was read.
+/// Stores the stage that an order has reached, tells its history and says so, in one statement. Stale if it changed since
+/// it was read.
 pub async fn reach(
     conn: &mut PgConnection,
     order: &Order,
-    at: DateTime<Utc>,
+    (said, at): (Said, DateTime<Utc>),
 ) -> Result<(), StoreError> {
-    let done = sqlx::query!(
-        "with reached as (
+    let row = sqlx::query!(
+        r#"with reached as (
              update orders.orders
              set stage = $3, paid_at = $4, cancelled_at = $5, version = version + 1
              where order_id = $1 and version = $2
              returning order_id
+         ), told as (
+             insert into orders.history (order_id, stage, at) select order_id, $3, $6 from reached
+         ), said as (
+             insert into orders.outbox (event_id, type, aggregate, body, traceparent, created_at)
+             select $7, $8, $9, $10::text::jsonb, $11, $12 from reached
+             returning event_id
+         ), woken as (
+             select pg_notify('outbox_orders', '') from said
+             where (select position from orders.outbox where published_at is null and done_at is null
+                    order by position desc limit 1) is null
          )
-         insert into orders.history (order_id, stage, at) select order_id, $3, $6 from reached",
+         select exists (select from reached) as "reached!", (select count(*) from woken) as woken"#,
         order.id.as_uuid(),
         order.version,
         order.stage.as_str(),
         order.stage.paid_at(),
         order.stage.cancelled_at(),
         at,
+        said.event_id,
+        said.ty,
+        said.aggregate,
+        said.body,
+        said.traceparent,
+        said.created_at,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await
     .map_err(failed("reach stage"))?;
-    if done.rows_affected() == 1 {
+    if row.reached {
         Ok(())
     } else {
         Err(StoreError::Stale(order.id))

@@ -5,7 +5,7 @@ use chassis::{InternalCaller, Json, Path, Problem};
 use serde::Deserialize;
 use vocabulary::{Money, OrderId, PaymentId, UserId};
 
-use super::{PaymentView, uncommitted};
+use super::PaymentView;
 use crate::domain::payment::Terms;
 use crate::domain::provider::Method;
 use crate::operate;
@@ -45,9 +45,9 @@ pub(super) async fn handler(
 ) -> Result<Json<PaymentView>, Problem> {
     let terms = body.terms()?;
     let now = app.clock.now();
-    let mut tx = app.begin().await?;
-    let done = operate::authorise(&app, &mut tx, id, terms, now).await?;
-    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    let mut conn = app.acquire().await?;
+    let done = operate::authorise(&app, &mut conn, id, terms, now).await?;
+    drop(conn);
     app.metrics.count("authorise", done.outcome());
     Ok(Json(done.payment.into()))
 }

@@ -41,6 +41,11 @@ impl Effects for Listener {
             other => Err(EffectError::poison(format!("{other} is not heard here"))),
         }
     }
+
+    // An effect locks its payment and nothing else.
+    fn together(&self) -> usize {
+        32
+    }
 }
 
 impl From<OperateError> for EffectError {

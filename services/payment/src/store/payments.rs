@@ -1,6 +1,7 @@
 //! Payments, their operations and the ledger.
 
 use chrono::{DateTime, Utc};
+use outbox::Row as Said;
 use sqlx::PgConnection;
 use vocabulary::{Money, OrderId, PaymentId, UserId};
 
@@ -146,33 +147,40 @@ pub async fn insert_cancelled(
     Ok(done.rows_affected() == 1)
 }
 
-/// Stores where a payment that was locked, or just inserted, stands after a movement: stage, operation and ledger entries
-/// in one statement.
+/// Stores where a payment that was locked stands after a movement: stage, operation, ledger entries and event in one
+/// statement.
 pub async fn record(
     conn: &mut PgConnection,
     payment: &Payment,
     movement: &Movement,
     operation_id: &str,
-    now: DateTime<Utc>,
+    (said, now): (Said, DateTime<Utc>),
 ) -> Result<(), StoreError> {
-    let (accounts, minors): (Vec<String>, Vec<i64>) = movement
-        .entries
-        .iter()
-        .map(|(account, minor)| (account.as_str().to_owned(), *minor))
-        .unzip();
+    let (accounts, minors) = entries(movement);
     let currency = payment.terms.amount.currency();
     sqlx::query!(
         "with moved as (
              update payment.payments
              set state = $2, captured_minor = $3, refunded_minor = $4, version = version + 1, updated_at = $5
              where payment_id = $1
+             returning payment_id
          ), operation as (
              insert into payment.operations (payment_id, operation_id, kind, amount_minor, at)
              values ($1, $6, $7, $8, $5)
+         ), listed as (
+             insert into payment.ledger_entries (payment_id, operation_id, account, minor, currency)
+             select $1, $6, entry.account, entry.minor, $9
+             from unnest($10::text[], $11::bigint[]) as entry (account, minor)
+         ), said as (
+             insert into payment.outbox (event_id, type, aggregate, body, traceparent, created_at)
+             select $12, $13, $14, $15::text::jsonb, $16, $17 from moved
+             returning event_id
+         ), woken as (
+             select pg_notify('outbox_payment', '') from said
+             where (select position from payment.outbox where published_at is null and done_at is null
+                    order by position desc limit 1) is null
          )
-         insert into payment.ledger_entries (payment_id, operation_id, account, minor, currency)
-         select $1, $6, entry.account, entry.minor, $9
-         from unnest($10::text[], $11::bigint[]) as entry (account, minor)",
+         select count(*) from woken",
         payment.id.as_uuid(),
         payment.stage.as_str(),
         payment.stage.captured(),
@@ -184,29 +192,31 @@ pub async fn record(
         currency.as_str(),
         &accounts,
         &minors,
+        said.event_id,
+        said.ty,
+        said.aggregate,
+        said.body,
+        said.traceparent,
+        said.created_at,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await
     .map_err(failed("record movement"))?;
     Ok(())
 }
 
-/// Stores a promise together with its payment. False if the id is taken: nothing is stored then.
+/// Stores a promise together with its payment and its event. False if the id is taken: nothing is stored then.
 pub async fn insert_authorised(
     conn: &mut PgConnection,
     payment: &Payment,
     movement: &Movement,
-    now: DateTime<Utc>,
+    (said, now): (Said, DateTime<Utc>),
 ) -> Result<bool, StoreError> {
-    let (accounts, minors): (Vec<String>, Vec<i64>) = movement
-        .entries
-        .iter()
-        .map(|(account, minor)| (account.as_str().to_owned(), *minor))
-        .unzip();
+    let (accounts, minors) = entries(movement);
     let terms = &payment.terms;
     let currency = terms.amount.currency();
-    let done = sqlx::query!(
-        "with fresh as (
+    let row = sqlx::query!(
+        r#"with fresh as (
              insert into payment.payments
                  (payment_id, state, order_id, user_id, method, currency, amount_minor, created_at, updated_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
@@ -215,10 +225,20 @@ pub async fn insert_authorised(
          ), operation as (
              insert into payment.operations (payment_id, operation_id, kind, amount_minor, at)
              select payment_id, 'authorise', 'authorise', $7, $8 from fresh
+         ), listed as (
+             insert into payment.ledger_entries (payment_id, operation_id, account, minor, currency)
+             select fresh.payment_id, 'authorise', entry.account, entry.minor, $6
+             from fresh, unnest($9::text[], $10::bigint[]) as entry (account, minor)
+         ), said as (
+             insert into payment.outbox (event_id, type, aggregate, body, traceparent, created_at)
+             select $11, $12, $13, $14::text::jsonb, $15, $16 from fresh
+             returning event_id
+         ), woken as (
+             select pg_notify('outbox_payment', '') from said
+             where (select position from payment.outbox where published_at is null and done_at is null
+                    order by position desc limit 1) is null
          )
-         insert into payment.ledger_entries (payment_id, operation_id, account, minor, currency)
-         select fresh.payment_id, 'authorise', entry.account, entry.minor, $6
-         from fresh, unnest($9::text[], $10::bigint[]) as entry (account, minor)",
+         select exists (select from fresh) as "fresh!", (select count(*) from woken) as woken"#,
         payment.id.as_uuid(),
         payment.stage.as_str(),
         terms.order_id.as_uuid(),
@@ -229,11 +249,25 @@ pub async fn insert_authorised(
         now,
         &accounts,
         &minors,
+        said.event_id,
+        said.ty,
+        said.aggregate,
+        said.body,
+        said.traceparent,
+        said.created_at,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await
     .map_err(failed("insert authorised payment"))?;
-    Ok(done.rows_affected() > 0)
+    Ok(row.fresh)
+}
+
+/// Accounts and what moves on them.
+fn entries(movement: &Movement) -> (Vec<String>, Vec<i64>) {
+    let entries = movement.entries.iter();
+    entries
+        .map(|(account, minor)| (account.as_str().to_owned(), *minor))
+        .unzip()
 }
 
 /// What was done under an operation id: kind and amount.

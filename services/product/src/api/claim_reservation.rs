@@ -6,7 +6,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use vocabulary::{OrderId, ReservationId};
 
-use super::uncommitted;
 use crate::domain::stock::ClaimVerdict;
 use crate::state::AppState;
 use crate::store::reservations::{self, Record};
@@ -24,13 +23,12 @@ pub(super) async fn handler(
     Path(id): Path<ReservationId>,
     Json(body): Json<Claim>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.begin().await?;
-    if reservations::claim(&mut tx, id, body.order_id, app.clock.now()).await? {
-        tx.commit().await.map_err(|e| uncommitted(&e))?;
+    let mut conn = app.acquire().await?;
+    if reservations::claim(&mut conn, id, body.order_id, app.clock.now()).await? {
         app.metrics.reservation("claimed");
         return Ok(StatusCode::OK);
     }
-    let verdict = match reservations::find(&mut tx, id).await? {
+    let verdict = match reservations::find(&mut conn, id).await? {
         Some(Record::Reservation(found)) => found.state.claim_verdict(body.order_id),
         Some(Record::Tombstone) => ClaimVerdict::Gone,
         None => return Err(Problem::not_found()),

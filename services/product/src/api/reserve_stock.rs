@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use vocabulary::{Currency, Money, MoneyError, ProductId, ReservationId};
 
 use super::uncommitted;
-use crate::domain::stock::{self, NotSold, Refusal, Reservation, State as Stage, Wanted};
+use crate::domain::stock::{self, NotSold, Offer, Refusal, Reservation, State as Stage, Wanted};
 use crate::state::AppState;
 use crate::store::reservations::{self, Record};
 
@@ -62,20 +62,84 @@ pub(super) async fn handler(
     let wanted = Wanted::sum(&items);
     let wanted = wanted.map_err(|e| Problem::invalid().field("items", e.to_string()))?;
     let now = app.clock.now();
-    let expires_at = stock::expiry(now, body.ttl_secs);
-    let mut tx = app.begin().await?;
-    if !reservations::insert(&mut tx, id, body.currency, expires_at, now).await? {
-        let record = reservations::find(&mut tx, id).await?;
-        return replay(&app, record, &wanted, body.currency);
+    let terms = Terms {
+        id,
+        wanted,
+        currency: body.currency,
+        expires_at: stock::expiry(now, body.ttl_secs),
+    };
+    match hold_at_once(&app, &terms, now).await? {
+        Some(held) => Ok(held),
+        None => hold_under_lock(&app, &terms, &body.items, now).await,
     }
-    let offers = reservations::lock_offers(&mut tx, &wanted, body.currency).await?;
-    let held = Reservation::hold(id, &wanted, &offers, body.currency, expires_at);
+}
+
+/// A hold that is asked for.
+struct Terms {
+    id: ReservationId,
+    wanted: Wanted,
+    currency: Currency,
+    expires_at: DateTime<Utc>,
+}
+
+impl Terms {
+    fn hold(&self, offers: &[Offer]) -> Result<Reservation, Refusal> {
+        Reservation::hold(
+            self.id,
+            &self.wanted,
+            offers,
+            self.currency,
+            self.expires_at,
+        )
+    }
+}
+
+/// The usual way: looks without a lock and promises in one statement, which the table's checks refuse if the stock went
+/// meanwhile. Nothing is refused on what was seen without a lock: none then.
+async fn hold_at_once(
+    app: &AppState,
+    terms: &Terms,
+    now: DateTime<Utc>,
+) -> Result<Option<Json<ReservationView>>, Problem> {
+    let mut conn = app.acquire().await?;
+    let offers = reservations::offers(&mut conn, &terms.wanted, terms.currency).await?;
+    let Ok(held) = terms.hold(&offers) else {
+        return Ok(None);
+    };
+    match reservations::insert_held(&mut conn, &held, now).await {
+        Ok(true) => {
+            app.metrics.reservation("held");
+            view(&held).map(Some)
+        }
+        Ok(false) => {
+            let record = reservations::find(&mut conn, terms.id).await?;
+            replay(app, record, &terms.wanted, terms.currency).map(Some)
+        }
+        Err(error) if error.constraint() == Some("stock_reserved_on_hand") => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The way of a refusal: it is decided with the stock under lock, so that it says what could be had.
+async fn hold_under_lock(
+    app: &AppState,
+    terms: &Terms,
+    items: &[Item],
+    now: DateTime<Utc>,
+) -> Result<Json<ReservationView>, Problem> {
+    let mut tx = app.begin().await?;
+    let (id, currency) = (terms.id, terms.currency);
+    if !reservations::insert(&mut tx, id, currency, terms.expires_at, now).await? {
+        let record = reservations::find(&mut tx, id).await?;
+        return replay(app, record, &terms.wanted, currency);
+    }
+    let offers = reservations::lock_offers(&mut tx, &terms.wanted, currency).await?;
     // Nothing is kept of a refusal: the transaction ends without a commit, and the id is free.
-    let held = held.map_err(|refusal| {
+    let held = terms.hold(&offers).map_err(|refusal| {
         let short = matches!(refusal, Refusal::OutOfStock(_));
         app.metrics
             .reservation(if short { "out_of_stock" } else { "refused" });
-        because(refusal, &body.items)
+        because(refusal, items)
     })?;
     reservations::hold(&mut tx, &held).await?;
     tx.commit().await.map_err(|e| uncommitted(&e))?;

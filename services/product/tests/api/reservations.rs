@@ -54,7 +54,7 @@ async fn sixty_four_buyers_of_twenty_pieces_get_twenty() {
 
 #[tokio::test]
 async fn two_baskets_in_opposite_order_do_not_deadlock() {
-    let room = room().await;
+    let room = &room().await;
     let (a, b) = (room.shelve("A", 1_000).await, room.shelve("B", 1_000).await);
     let (there, back) = ([(a, 1), (b, 1)], [(b, 1), (a, 1)]);
     let calls = (0..40_u128).map(|n| {
@@ -65,6 +65,22 @@ async fn two_baskets_in_opposite_order_do_not_deadlock() {
         answer.expect(StatusCode::OK);
     }
     assert_eq!(room.stock(a).await, (1_000, 40));
+    // Claims and further holds, on the same rows.
+    let claims = (0..40_u128).map(|n| async move {
+        let (hold, order) = (0x200 + n, 0x400 + n);
+        room.claim(Uuid::from_u128(hold), Uuid::from_u128(order))
+            .await
+    });
+    let holds = (0..40_u128).map(|n| {
+        let items = if n % 2 == 0 { &back } else { &there };
+        room.reserve(Uuid::from_u128(0x300 + n), items)
+    });
+    let (claimed, held) = tokio::join!(join_all(claims), join_all(holds));
+    for answer in claimed.into_iter().chain(held) {
+        answer.expect(StatusCode::OK);
+    }
+    assert_eq!(room.stock(a).await, (960, 40));
+    assert_eq!(room.stock(b).await, (960, 40));
 }
 
 #[tokio::test]

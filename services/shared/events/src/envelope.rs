@@ -124,6 +124,11 @@ impl Event {
         serde_json::to_vec(&self.wire())
     }
 
+    /// The JSON of the wire, as text.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&self.wire())
+    }
+
     /// The JSON of the wire, as a value for a `jsonb` column.
     pub fn to_value(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(self.wire())

@@ -63,14 +63,15 @@ pub enum Begin {
 }
 
 /// A request in flight that has not answered after this time is taken over.
-const LOCK: TimeDelta = TimeDelta::seconds(60);
+pub const LOCK: TimeDelta = TimeDelta::seconds(60);
 /// Answers are remembered for this time.
-const KEEP: TimeDelta = TimeDelta::hours(24);
+pub const KEEP: TimeDelta = TimeDelta::hours(24);
 
 /// A row: same fingerprint, status, location, body.
 type Held = (bool, Option<i16>, Option<String>, Option<Vec<u8>>);
 
-/// Claims the key. Commit before working, so that a twin sees the claim instead of waiting.
+/// Claims the key. Commit before working, so that a twin sees the claim instead of waiting. A room
+/// may claim it in the statement that writes down the work, and [`look`] where that finds it taken.
 pub async fn begin(
     conn: &mut PgConnection,
     schema: Schema,
@@ -102,6 +103,16 @@ pub async fn begin(
     if claimed.rows_affected() == 1 {
         return Ok(Begin::Fresh);
     }
+    look(conn, schema, key).await
+}
+
+/// What a key that could not be claimed means.
+pub async fn look(
+    conn: &mut PgConnection,
+    schema: Schema,
+    key: &Key,
+) -> Result<Begin, OutboxError> {
+    let table = schema.table("idempotency_keys");
     let read = format!(
         "select fingerprint = sha256($4), status, location, body
          from {table} where caller = $1 and route = $2 and key = $3"

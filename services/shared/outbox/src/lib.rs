@@ -12,7 +12,7 @@ pub mod pool;
 mod relay;
 mod schema;
 
-pub use append::append;
+pub use append::{Row, append};
 pub use consumer::{
     Consumer, ConsumerOptions, DeadLetter, EffectError, Effects, dead_letters, replay_dead_letter,
 };

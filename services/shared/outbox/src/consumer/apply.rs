@@ -1,5 +1,6 @@
-//! One event: the inbox row and the effect in one transaction.
+//! Events and their effects: inbox row and effect in one transaction.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use events::Event;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::dead::{self, Death};
 use super::{Consumer, EffectError, Effects};
@@ -40,14 +42,41 @@ pub async fn settle<E: Effects>(
     permits: &Semaphore,
     event: &Event,
 ) -> Ending {
-    let span = tracing::info_span!("consume", event.ty = event.ty.as_str(), event.id = %event.id);
-    let work = chassis::trace::continued(
-        event.traceparent.as_deref(),
-        retry(consumer, permits, event),
-    );
-    let ending = work.instrument(span).await;
+    let ending = traced(event, retry(consumer, permits, event)).await;
     count(consumer, event, ending.label());
     ending
+}
+
+/// Runs the work on an event as part of its trace.
+async fn traced<T>(event: &Event, work: impl Future<Output = T>) -> T {
+    let span = tracing::info_span!("consume", event.ty = event.ty.as_str(), event.id = %event.id);
+    chassis::trace::continued(event.traceparent.as_deref(), work)
+        .instrument(span)
+        .await
+}
+
+/// Applies events of different aggregates in one transaction: all of them, or none.
+pub async fn together<'a, E: Effects>(
+    consumer: &Consumer<E>,
+    permits: &Semaphore,
+    events: impl Iterator<Item = &'a Event>,
+) -> Result<Ending, EffectError> {
+    let events: Vec<&Event> = events.collect();
+    let _permit = permits.acquire().await;
+    let all = all(consumer, &events).await;
+    let fresh = all.inspect_err(|error| {
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::info!(error, events = events.len(), "to be applied one by one");
+    })?;
+    for event in events {
+        let ending = if fresh.contains(&event.id.as_uuid()) {
+            Ending::Applied
+        } else {
+            Ending::Duplicate
+        };
+        count(consumer, event, ending.label());
+    }
+    Ok(Ending::Applied)
 }
 
 fn count<E>(consumer: &Consumer<E>, event: &Event, outcome: &str) {
@@ -101,43 +130,76 @@ async fn retry<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, event: &
 }
 
 async fn once<E: Effects>(consumer: &Consumer<E>, event: &Event) -> Result<Ending, EffectError> {
-    if !consumer.effects.subjects().contains(&event.ty) {
+    let fresh = all(consumer, &[event]).await?;
+    Ok(if fresh.is_empty() {
+        Ending::Duplicate
+    } else {
+        Ending::Applied
+    })
+}
+
+/// Remembers events and applies those that were not known, in one transaction; which they were.
+async fn all<E: Effects>(
+    consumer: &Consumer<E>,
+    events: &[&Event],
+) -> Result<HashSet<Uuid>, EffectError> {
+    let heard = consumer.effects.subjects();
+    if !events.iter().all(|event| heard.contains(&event.ty)) {
         return Err(EffectError::poison(
             "this build has no effect for the event",
         ));
     }
     let mut tx = consumer.pool.begin().await?;
-    if !remember(&mut tx, consumer, event).await? {
-        tx.commit().await?;
-        return Ok(Ending::Duplicate);
+    let fresh = remember(&mut tx, consumer, events).await?;
+    for event in events {
+        if !fresh.contains(&event.id.as_uuid()) {
+            continue;
+        }
+        let effect = apply(&mut tx, consumer, event);
+        // One alone is traced already.
+        match events {
+            [_] => effect.await?,
+            _ => traced(event, effect).await?,
+        }
     }
-    let effect = consumer.effects.apply(&mut tx, event);
-    tokio::time::timeout(EFFECT, effect)
-        .await
-        .map_err(|_| EffectError::transient(OutboxError::TimedOut("the effect")))??;
     tx.commit().await?;
-    Ok(Ending::Applied)
+    Ok(fresh)
 }
 
-/// Writes the inbox row; false if it was there. A duplicate refreshes it, so that events which are
-/// still being delivered are not forgotten.
-async fn remember<E: Effects>(
+async fn apply<E: Effects>(
     conn: &mut PgConnection,
     consumer: &Consumer<E>,
     event: &Event,
-) -> Result<bool, sqlx::Error> {
+) -> Result<(), EffectError> {
+    tokio::time::timeout(EFFECT, consumer.effects.apply(conn, event))
+        .await
+        .map_err(|_| EffectError::transient(OutboxError::TimedOut("the effect")))?
+}
+
+/// Writes inbox rows; which of them were not there. A duplicate refreshes its row, so that events
+/// which are still being delivered are not forgotten.
+async fn remember<E: Effects>(
+    conn: &mut PgConnection,
+    consumer: &Consumer<E>,
+    events: &[&Event],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
     let sql = format!(
-        "insert into {} (consumer, event_id, type, seen_at) values ($1, $2, $3, now())
+        "insert into {} (consumer, event_id, type, seen_at)
+         select $1, event_id, type, now() from unnest($2::uuid[], $3::text[]) as e (event_id, type)
          on conflict (consumer, event_id) do update set seen_at = excluded.seen_at
-         returning xmax = 0",
+         returning event_id, xmax = 0",
         consumer.schema.table("inbox")
     );
-    sqlx::query_scalar(AssertSqlSafe(sql))
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id.as_uuid()).collect();
+    let types: Vec<&str> = events.iter().map(|event| event.ty.as_str()).collect();
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(consumer.effects.consumer())
-        .bind(event.id)
-        .bind(event.ty.as_str())
-        .fetch_one(conn)
-        .await
+        .bind(ids)
+        .bind(types)
+        .fetch_all(conn)
+        .await?;
+    let fresh = rows.into_iter().filter(|(_, fresh)| *fresh);
+    Ok(fresh.map(|(id, _)| id).collect())
 }
 
 async fn bury<E: Effects>(
@@ -195,14 +257,11 @@ async fn replay<E: Effects>(
     event: &Event,
 ) -> Result<(), EffectError> {
     // Known already: it was delivered again and applied in the meantime.
-    if !remember(conn, consumer, event).await? {
+    if remember(conn, consumer, &[event]).await?.is_empty() {
         return Ok(());
     }
-    let effect = consumer.effects.apply(conn, event);
-    let effect = chassis::trace::continued(event.traceparent.as_deref(), effect);
-    tokio::time::timeout(EFFECT, effect)
-        .await
-        .map_err(|_| EffectError::transient(OutboxError::TimedOut("the effect")))?
+    let effect = apply(conn, consumer, event);
+    chassis::trace::continued(event.traceparent.as_deref(), effect).await
 }
 
 /// An error and its causes on one line.

@@ -110,13 +110,23 @@ pub trait Effects: Send + Sync + 'static {
         conn: &mut PgConnection,
         event: &Event,
     ) -> impl Future<Output = Result<(), EffectError>> + Send;
+
+    /// Events of different aggregates applied in one transaction, at most. More than one only where
+    /// an effect locks nothing but rows of its aggregate: together, effects take their locks in any
+    /// order. If one of them fails, none has happened, and each is applied by itself.
+    fn together(&self) -> usize {
+        1
+    }
 }
 
 /// Times and sizes of a consumer. The defaults are for production; tests are in more of a hurry.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsumerOptions {
-    /// Effects applied side by side, each on a connection of the pool.
+    /// Transactions of effects side by side, each on a connection of the pool.
     pub concurrency: usize,
+    /// Work is begun at most this often: what arrives in between is applied together. The first
+    /// event after a rest is applied at once.
+    pub pace: Duration,
     /// Failures of an effect before its event is a dead letter.
     pub attempts: u32,
     /// Pause after the first failure; doubles, up to a minute.
@@ -131,6 +141,7 @@ impl Default for ConsumerOptions {
     fn default() -> Self {
         Self {
             concurrency: 4,
+            pace: Duration::from_millis(20),
             attempts: 10,
             backoff: Duration::from_secs(1),
             check: Duration::from_secs(5),

@@ -1,5 +1,7 @@
-//! Pulls messages and works on them, lane by lane.
+//! Pulls messages and works on them, lane by lane: what is at the head of its lane is applied
+//! together with the heads of others.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,21 +11,19 @@ use events::{DecodeError, Event};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
-use tokio::time::interval;
+use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{self, Ending};
 use super::lanes::Lanes;
 use super::{Consumer, Effects};
 use crate::error::{DoingOnBus, OutboxError};
-use crate::relay::receipts::{self, Receipt};
+use crate::relay::receipts::{self, Heard};
 
 /// How often the stream is told that a message is still being worked on.
 const PROGRESS: Duration = Duration::from_millis(1_500);
 /// How often it is looked whether the bus has been away.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long the stream's confirmation of an acknowledgement is waited for.
-const CONFIRM: Duration = Duration::from_secs(1);
 /// What is being applied at shutdown may take this long to end.
 const LAST_EFFECTS: Duration = Duration::from_secs(4);
 /// What is handed back comes again after this time: by then the request that it would otherwise
@@ -34,6 +34,15 @@ pub const HAND_BACK: Duration = Duration::from_millis(300);
 struct Loan {
     message: Message,
     event: Event,
+}
+
+/// What became of loans that were worked on.
+#[derive(Default)]
+struct Worked {
+    /// Lanes whose head is settled.
+    lanes: Vec<String>,
+    /// Loans that could not be applied together.
+    apart: Vec<Loan>,
 }
 
 /// Pulls and works until told to end, or until something breaks; then hands back.
@@ -53,6 +62,8 @@ pub async fn pull<E: Effects>(
         .on_bus("pull")?;
     let permits = Semaphore::new(consumer.options.concurrency);
     let mut lanes = Lanes::default();
+    let mut heads = VecDeque::new();
+    let mut begin_at = Instant::now();
     let mut working = FuturesUnordered::new();
     let (mut progress, mut look) = (interval(PROGRESS), interval(LOOK));
     let result = loop {
@@ -67,19 +78,26 @@ pub async fn pull<E: Effects>(
                 };
                 let Some(loan) = read(consumer, message).await else { continue };
                 let lane = loan.event.aggregate.clone();
-                if let Some(loan) = lanes.enter(&lane, loan) {
-                    working.push(work(consumer, &permits, loan));
+                heads.extend(lanes.enter(&lane, loan));
+            }
+            () = sleep_until(begin_at), if !heads.is_empty() => {
+                let most = consumer.effects.together().max(1);
+                if most > 1 {
+                    begin_at = Instant::now() + consumer.options.pace;
+                }
+                while !heads.is_empty() {
+                    let loans = heads.drain(..most.min(heads.len())).collect();
+                    working.push(work(consumer, &permits, loans));
                 }
             }
-            Some(lane) = working.next() => {
-                if let Some(loan) = lanes.leave(&lane) {
-                    working.push(work(consumer, &permits, loan));
+            Some(worked) = working.next() => {
+                for loan in worked.apart {
+                    working.push(work(consumer, &permits, vec![loan]));
                 }
+                heads.extend(worked.lanes.iter().filter_map(|lane| lanes.leave(lane)));
             }
             _ = progress.tick() => {
-                for loan in lanes.waiting() {
-                    acknowledge(&loan.message, AckKind::Progress).await;
-                }
+                tell(lanes.waiting().chain(&heads), AckKind::Progress).await;
             }
             // The request that was open is gone with the old connection: start anew at once
             // instead of missing heartbeats.
@@ -92,11 +110,14 @@ pub async fn pull<E: Effects>(
         }
     };
     // No new work; what was begun may end, the rest goes back at once.
-    let last = async { while working.next().await.is_some() {} };
+    let last = async {
+        while let Some(worked) = working.next().await {
+            heads.extend(worked.apart);
+        }
+    };
     let _ = tokio::time::timeout(LAST_EFFECTS, last).await;
-    for loan in lanes.waiting() {
-        acknowledge(&loan.message, AckKind::Nak(Some(HAND_BACK))).await;
-    }
+    let back = AckKind::Nak(Some(HAND_BACK));
+    tell(lanes.waiting().chain(&heads), back).await;
     hand_back(&mut messages).await;
     let flushed = tokio::time::timeout(Duration::from_secs(1), consumer.bus.flush()).await;
     // What was on its way when the connection broke is on loan to nobody.
@@ -143,47 +164,78 @@ async fn read<E: Effects>(consumer: &Consumer<E>, message: Message) -> Option<Lo
     }
 }
 
-/// Works on one message and names its lane when done.
-async fn work<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, loan: Loan) -> String {
-    let Loan { message, event } = loan;
+/// Works on the heads of some lanes. One is settled, whatever that takes; several are applied
+/// together, or given back.
+async fn work<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, loans: Vec<Loan>) -> Worked {
     let keep = async {
         let mut due = interval(PROGRESS);
         due.tick().await;
         loop {
             due.tick().await;
-            acknowledge(&message, AckKind::Progress).await;
+            tell(loans.iter(), AckKind::Progress).await;
+        }
+    };
+    let settle = async {
+        match loans.as_slice() {
+            [loan] => Ok(apply::settle(consumer, permits, &loan.event).await),
+            loans => apply::together(consumer, permits, loans.iter().map(|loan| &loan.event)).await,
         }
     };
     let ending = tokio::select! {
-        ending = apply::settle(consumer, permits, &event) => ending,
+        ending = settle => ending,
         () = keep => unreachable!("progress is reported for ever"),
     };
-    send_receipt(consumer, &event).await;
+    let Ok(ending) = ending else {
+        return Worked {
+            apart: loans,
+            ..Worked::default()
+        };
+    };
+    send_receipts(consumer, &loans).await;
     let kind = if ending == Ending::Dead {
         AckKind::Term
     } else {
         AckKind::Ack
     };
-    // Committed: if the acknowledgement is lost, the message comes again and is a duplicate.
-    let ack = tokio::time::timeout(CONFIRM, message.double_ack_with(kind)).await;
-    if !matches!(ack, Ok(Ok(()))) {
-        tracing::info!("acknowledgement not confirmed");
+    // Committed: if an acknowledgement is lost, the message comes again and is a duplicate.
+    tell(loans.iter(), kind).await;
+    Worked {
+        lanes: loans.into_iter().map(|loan| loan.event.aggregate).collect(),
+        ..Worked::default()
     }
-    event.aggregate
 }
 
-async fn send_receipt<E: Effects>(consumer: &Consumer<E>, event: &Event) {
-    let receipt = Receipt {
-        event_id: event.id.as_uuid(),
-        consumer: consumer.effects.consumer().to_owned(),
-    };
-    let Ok(json) = serde_json::to_vec(&receipt) else {
-        return;
-    };
-    let subject = receipts::subject(event.ty.producer());
-    if let Err(error) = consumer.bus.publish(subject, json.into()).await {
-        // The producer will ask again by publishing again.
-        tracing::warn!(error = &error as &dyn std::error::Error, "receipt not sent");
+/// One message for each producer that was heard.
+async fn send_receipts<E: Effects>(consumer: &Consumer<E>, loans: &[Loan]) {
+    let mut heard: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for Loan { event, .. } in loans {
+        let of_producer = heard.entry(event.ty.producer()).or_default();
+        of_producer.push(event.id.as_uuid());
+    }
+    for (producer, event_ids) in heard {
+        let heard = Heard {
+            consumer: consumer.effects.consumer().to_owned(),
+            event_ids,
+        };
+        let Ok(json) = serde_json::to_vec(&heard) else {
+            return;
+        };
+        let sent = consumer
+            .bus
+            .publish(receipts::subject(producer), json.into());
+        if let Err(error) = sent.await {
+            // The producer will ask again by publishing again.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "receipts not sent"
+            );
+        }
+    }
+}
+
+async fn tell<'a>(loans: impl Iterator<Item = &'a Loan>, kind: AckKind) {
+    for loan in loans {
+        acknowledge(&loan.message, kind).await;
     }
 }
 

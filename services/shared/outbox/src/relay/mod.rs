@@ -14,7 +14,7 @@ use futures::StreamExt;
 use sqlx::PgConnection;
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::append::channel;
@@ -23,6 +23,7 @@ use crate::error::{Doing, DoingOnBus, OutboxError};
 use crate::leader::{for_ever, lead, timed};
 use crate::metrics::Metrics;
 use crate::schema::Schema;
+use receipts::Receipt;
 
 /// Batches published before receipts have their turn.
 const BATCHES: u32 = 8;
@@ -32,6 +33,11 @@ const BATCHES: u32 = 8;
 pub struct RelayOptions {
     /// Looks for rows this often even if nobody notifies.
     pub poll: Duration,
+    /// Looks for rows at most this often: what commits in between goes out together. The first row
+    /// after a rest goes at once.
+    pub pace: Duration,
+    /// Receipts wait this long for others, so that one write is for many.
+    pub linger: Duration,
     /// Compares the stream with the record this often.
     pub check: Duration,
     /// A published row may be without receipts for this long; doubles with each time.
@@ -48,6 +54,8 @@ impl Default for RelayOptions {
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(1),
+            pace: Duration::from_millis(20),
+            linger: Duration::from_millis(100),
             check: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             standby: Duration::from_secs(1),
@@ -99,9 +107,10 @@ impl Relay {
 
     async fn session(&self, shutdown: &CancellationToken) -> Result<(), OutboxError> {
         let lock = format!("outbox relay {}", self.schema.name());
-        let Some(conn) = lead(&self.pool, &lock, self.options.standby, shutdown).await? else {
+        let Some(mut conn) = lead(&self.pool, &lock, self.options.standby, shutdown).await? else {
             return Ok(());
         };
+        timed("relax the relay's commits", rows::relax(&mut conn)).await?;
         tracing::info!(schema = self.schema.name(), "relaying");
         let active = Active::new(&self.metrics);
         let wake = Notify::new();
@@ -148,12 +157,15 @@ impl Relay {
                 .subscribe(subject)
                 .await
                 .on_bus("subscribe to receipts")?,
+            heard: Vec::new(),
             stream: None,
             seen_connects: 0,
             high_seq: 0,
             publish_after: Instant::now(),
             failures: 0,
         };
+        let (mut publish_at, mut write_at) = (None, None);
+        let mut rested_at = Instant::now();
         let mut poll = interval(self.options.poll);
         let mut check = interval(self.options.check);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,14 +174,43 @@ impl Relay {
             tokio::select! {
                 () = shutdown.cancelled() => {
                     // What committed just before the end goes out now rather than after a restart.
+                    worker.take_receipts().await?;
                     return worker.publish().await;
                 }
-                () = wake.notified() => worker.publish().await?,
+                () = wake.notified(), if publish_at.is_none() => {
+                    publish_at = Some(rested_at.max(Instant::now()));
+                }
+                () = due(publish_at) => {
+                    publish_at = None;
+                    rested_at = Instant::now() + self.options.pace;
+                    worker.publish().await?;
+                }
                 _ = poll.tick() => worker.publish().await?,
                 _ = check.tick() => worker.check().await?,
-                Some(first) = worker.receipts.next() => worker.take_receipts(first).await?,
+                Some(message) = worker.receipts.next() => {
+                    worker.heard.extend(receipts::read(&message));
+                    let linger = if worker.heard.len() < receipts::BATCH {
+                        self.options.linger
+                    } else {
+                        Duration::ZERO
+                    };
+                    let at = Instant::now() + linger;
+                    write_at = Some(write_at.map_or(at, |before: Instant| before.min(at)));
+                }
+                () = due(write_at) => {
+                    write_at = None;
+                    worker.take_receipts().await?;
+                }
             }
         }
+    }
+}
+
+/// Waits for an instant; for ever if there is none.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -179,6 +220,8 @@ struct Worker<'a> {
     conn: PgConnection,
     wake: &'a Notify,
     receipts: Subscriber,
+    /// Receipts not yet written.
+    heard: Vec<Receipt>,
     /// The stream as last seen; none before the first look and after a failure.
     stream: Option<StreamState>,
     /// How often the client had connected when the stream was seen.
@@ -332,8 +375,8 @@ impl Worker<'_> {
         watch::overdue(&mut self.conn, &context, self.relay.schema, grace).await
     }
 
-    async fn take_receipts(&mut self, first: async_nats::Message) -> Result<(), OutboxError> {
-        let batch = receipts::collect(first, &mut self.receipts).await;
+    async fn take_receipts(&mut self) -> Result<(), OutboxError> {
+        let batch = std::mem::take(&mut self.heard);
         let types = receipts::expected(self.relay.producer);
         let write = rows::receipt(&mut self.conn, self.relay.schema, &types, &batch);
         timed("record receipts", write).await

@@ -1,23 +1,25 @@
 //! Receipts: small messages outside of the stream. Losing one costs a repetition, not a fact.
 
-use std::time::Duration;
-
-use async_nats::{Message, Subscriber};
+use async_nats::Message;
 use events::EventType;
-use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Receipts written at once.
-const BATCH: usize = 512;
-/// How long a batch is waited for: one write for many receipts.
-const LINGER: Duration = Duration::from_millis(20);
+/// Receipts written at once, give or take a message.
+pub const BATCH: usize = 512;
 
 /// A consumer has heard an event: its effect, or its dead letter, is committed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     pub event_id: Uuid,
     pub consumer: String,
+}
+
+/// On the wire: what a consumer has heard of one producer.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Heard {
+    pub consumer: String,
+    pub event_ids: Vec<Uuid>,
 }
 
 /// Who must hear a type, joined by commas.
@@ -41,24 +43,18 @@ pub fn expected(producer: &str) -> Vec<Expected> {
     .collect()
 }
 
-/// Takes what has arrived, and what arrives in the next moment.
-pub async fn collect(first: Message, more: &mut Subscriber) -> Vec<Receipt> {
-    let mut batch = Vec::new();
-    batch.extend(read(&first));
-    let fill = async {
-        while batch.len() < BATCH {
-            let Some(message) = more.next().await else {
-                return;
-            };
-            batch.extend(read(&message));
-        }
+/// The receipts in a message; anything else on the subject is ignored.
+pub fn read(message: &Message) -> Vec<Receipt> {
+    let Ok(Heard {
+        consumer,
+        event_ids,
+    }) = serde_json::from_slice(&message.payload)
+    else {
+        return Vec::new();
     };
-    // The time is up more often than the batch is full.
-    let _ = tokio::time::timeout(LINGER, fill).await;
-    batch
-}
-
-/// Anything else on the subject is ignored.
-fn read(message: &Message) -> Option<Receipt> {
-    serde_json::from_slice(&message.payload).ok()
+    let receipt = |event_id| Receipt {
+        event_id,
+        consumer: consumer.clone(),
+    };
+    event_ids.into_iter().map(receipt).collect()
 }

@@ -30,6 +30,16 @@ pub struct Pending {
     pub attempts: i32,
 }
 
+/// From here on, commits of this connection do not wait for the disk. It writes bookkeeping only: a
+/// mark or a receipt that a crash of the server takes back is a repetition, which the inboxes bear.
+pub async fn relax(conn: &mut PgConnection) -> Result<(), OutboxError> {
+    sqlx::query("set synchronous_commit = off")
+        .execute(conn)
+        .await
+        .doing("relax the relay's commits")?;
+    Ok(())
+}
+
 pub async fn pending(conn: &mut PgConnection, schema: Schema) -> Result<Vec<Pending>, OutboxError> {
     let sql = format!(
         "select event_id, type, aggregate, body::text as body, traceparent, attempts

@@ -5,7 +5,8 @@ use testkit::eventually;
 use vocabulary::{Clock, SystemClock};
 
 use crate::world::{
-    SCHEMA, World, assert_each_once, effects, metric, new_id, new_order, place_with, placed,
+    SCHEMA, World, assert_each_once, effects, metric, new_id, new_order, place_together,
+    place_with, placed,
 };
 
 #[tokio::test]
@@ -81,6 +82,43 @@ async fn the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_f
         of_one.sort();
         assert_eq!(applied, of_one);
     }
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn events_that_arrive_together_share_a_transaction() {
+    let world = World::running().await;
+    let ids: Vec<_> = (0..40).map(|_| new_id()).collect();
+    place_together(&world.db.pool, &ids).await;
+    world.all_hear(&ids).await;
+    world.all_done().await;
+    for side in world.sides.values() {
+        let sql = "select count(distinct xmin::text) from orders.inbox";
+        let transactions: i64 = sqlx::query_scalar(sql)
+            .fetch_one(&side.db.pool)
+            .await
+            .unwrap();
+        assert!((5..=20).contains(&transactions), "{transactions} for 40");
+    }
+    world.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn one_failure_among_events_applied_together_harms_nobody_else() {
+    let world = World::running().await;
+    let side = &world.sides["payment"];
+    let ids: Vec<_> = (0..8).map(|_| new_id()).collect();
+    side.fail.lock().unwrap().insert(ids[3], 2);
+    side.poison.lock().unwrap().insert(ids[5], u32::MAX);
+    place_together(&world.db.pool, &ids).await;
+    world.all_done().await;
+    let heard = effects(&side.db.pool).await;
+    let others: Vec<_> = ids.iter().copied().filter(|id| *id != ids[5]).collect();
+    assert_each_once("payment", &heard, &others);
+    let mut conn = side.db.pool.acquire().await.unwrap();
+    let letters = dead_letters(&mut conn, SCHEMA, 10).await.unwrap();
+    let dead: Vec<_> = letters.iter().map(|letter| letter.event_id).collect();
+    assert_eq!(dead, [ids[5]]);
     world.tasks.stop().await;
 }
 

@@ -66,6 +66,10 @@ impl Effects for Recorder {
         }
         Ok(())
     }
+
+    fn together(&self) -> usize {
+        8
+    }
 }
 
 /// One consumer's side.
@@ -256,6 +260,18 @@ pub fn placed(order: OrderId, number: &str) -> OrderPlaced {
         payment_id: PaymentId::mint(now, entropy),
         reservation_id: ReservationId::mint(now, entropy),
     }
+}
+
+/// Places orders, each another one, in one commit.
+pub async fn place_together(pool: &PgPool, ids: &[EventId]) {
+    let mut tx = pool.begin().await.unwrap();
+    for id in ids {
+        let meta = EventMeta::new(*id, SystemClock.now());
+        append(&mut tx, SCHEMA, meta, &placed(new_order(), "x"))
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
 }
 
 pub async fn place_with(pool: &PgPool, order: OrderId, number: &str, id: EventId) {
