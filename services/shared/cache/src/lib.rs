@@ -101,8 +101,10 @@ impl Cache {
             }
             Err(error) => {
                 let strikes = outage.as_ref().map_or(0, |outage| outage.strikes) + 1;
-                let last = Instant::now();
-                *outage = Some(Outage { strikes, last });
+                *outage = Some(Outage {
+                    strikes,
+                    last: Instant::now(),
+                });
                 if strikes == limit {
                     tracing::warn!(lost, %error, "Redis does not answer");
                 }
