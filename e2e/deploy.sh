@@ -21,9 +21,6 @@ gateway_api() {
       crd/{gatewayclasses,gateways,httproutes,referencegrants}.gateway.networking.k8s.io
 }
 
-# image NAME: its reference.
-image() { awk -F '\t' -v name="$1" '$1 == name { print $2 }' "$CACHE/images/index.tsv"; }
-
 mailpit() { sed "s|@MAILPIT_IMAGE@|$(image mailpit)|" manifests/mailpit.yaml | apply -; }
 
 # What the chart ships goes in as files, word for word.

@@ -77,6 +77,9 @@ since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; 
 
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
+# image NAME: the reference under which it was built.
+image() { awk -F '\t' -v name="$1" '$1 == name { print $2 }' "$CACHE/images/index.tsv"; }
+
 # kube ARGS...: kubectl on the cluster that $CLUSTER names. What it remembers of the API goes
 # with the cluster; by itself it would write below ~/.kube.
 kube() { kubectl --kubeconfig "$STATE/$CLUSTER/kubeconfig" --cache-dir "$STATE/$CLUSTER/kubectl" "$@"; }

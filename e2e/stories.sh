@@ -14,7 +14,7 @@ leave() {
 trap leave EXIT
 e2e/deploy.sh "$CLUSTER"
 export STOREFRONT_E2E_STATE=$STATE/$CLUSTER STOREFRONT_KUBECTL=$BIN/kubectl
-STOREFRONT_TEAM_IMAGE=$(awk -F '\t' '$1 == "reviews" { print $2 }' "$CACHE/images/index.tsv")
+STOREFRONT_TEAM_IMAGE=$(image reviews)
 export STOREFRONT_TEAM_IMAGE
 
 stories() { cargo test "${EVERYTHING[@]}" "${STORIES[@]}" --test stories --no-fail-fast -- "$@"; }

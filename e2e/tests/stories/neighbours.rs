@@ -7,8 +7,7 @@ fn accounts_tokens_and_products_of_one_shop_mean_nothing_in_another() -> anyhow:
     let (here, there) = (Stage::set("here")?, Stage::set("there")?);
     let ada = here.shop.register("ada")?;
 
-    let login =
-        serde_json::json!({ "email": ada.email, "password": "correct horse battery staple" });
+    let login = serde_json::json!({ "email": ada.email, "password": e2e::shop::PASSWORD });
     there
         .shop
         .post("/v1/users/login", None, &login)?
