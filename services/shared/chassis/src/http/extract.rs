@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::Problem;
+use super::{Problem, fault};
 
 /// JSON in, JSON out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,7 +90,8 @@ fn malformed(error: &serde_json::Error) -> Problem {
 fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     match error.inner().classify() {
         Category::Data => {
-            Problem::invalid().field(error.path().to_string(), error.inner().to_string())
+            let (field, message) = fault::of(&error.path().to_string(), &error.inner().to_string());
+            Problem::invalid().field(field, message)
         }
         Category::Io | Category::Syntax | Category::Eof => malformed(error.inner()),
     }
@@ -114,7 +115,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         serde_path_to_error::deserialize(pairs)
             .map(Self)
             .map_err(|error| {
-                invalid_query().field(error.path().to_string(), error.inner().to_string())
+                let (field, message) =
+                    fault::of(&error.path().to_string(), &error.inner().to_string());
+                invalid_query().field(field, message)
             })
     }
 }

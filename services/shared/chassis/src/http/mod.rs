@@ -2,6 +2,7 @@
 
 mod client;
 mod extract;
+mod fault;
 mod layers;
 mod problem;
 

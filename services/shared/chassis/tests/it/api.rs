@@ -26,6 +26,7 @@ struct Item {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Filter {
     limit: Option<u8>,
 }
@@ -100,12 +101,20 @@ async fn a_bad_body_is_refused_by_naming_the_field() {
         "invalid",
     );
     assert_eq!(body["errors"][0]["field"], "items[1].quantity");
-    let call = testkit::post("/carts").json(&json!({"items": [], "role": "admin"}));
-    problem(
-        &call.send(&router).await,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid",
-    );
+    for (body, field) in [
+        (json!({"items": [], "role": "admin"}), "role"),
+        (
+            json!({"items": [{"quantity": 1, "size": 2}]}),
+            "items[0].size",
+        ),
+        (json!({}), "items"),
+        (json!({"items": [{}]}), "items[0].quantity"),
+    ] {
+        let call = testkit::post("/carts").json(&body);
+        let answer = call.send(&router).await;
+        let body = problem(&answer, StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+        assert_eq!(body["errors"][0]["field"], field);
+    }
     // By its order of fields a list could be read as an object; it is refused instead.
     let call = testkit::post("/carts").json(&json!([[{"quantity": 1}]]));
     let body = problem(
@@ -167,6 +176,9 @@ async fn a_path_that_is_no_id_is_not_found_and_a_bad_query_is_named() {
     let answer = testkit::get("/list?limit=many").send(&router).await;
     let body = problem(&answer, StatusCode::BAD_REQUEST, "invalid_query");
     assert_eq!(body["errors"][0]["field"], "limit");
+    let answer = testkit::get("/list?limit=1&cursr=x").send(&router).await;
+    let body = problem(&answer, StatusCode::BAD_REQUEST, "invalid_query");
+    assert_eq!(body["errors"][0]["field"], "cursr");
     let answer = testkit::put("/list").send(&router).await;
     problem(
         &answer,
