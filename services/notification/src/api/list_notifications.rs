@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use chassis::{Caller, Json, Problem, Query};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use vocabulary::{Page, PageRequest};
+use vocabulary::{Limit, Page, PageRequest};
 
 use super::{NotificationView, Status};
 use crate::state::AppState;
@@ -14,9 +14,17 @@ use crate::store::messages;
 /// Which messages.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Only those of this status.
     status: Option<Status>,
+    /// Items on the page, 1 to 100.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
 }
 
 /// List mail
@@ -25,7 +33,7 @@ pub(super) struct Which {
 #[utoipa::path(
     get, path = "/v1/notifications", operation_id = "list_notifications", tag = "notifications",
     security(("bearer" = [])),
-    params(Which, PageRequest),
+    params(Which),
     responses(
         (status = 200, description = "A page", body = Page<NotificationView>),
         (status = 400, description = "The query is not valid", body = Problem,
@@ -40,9 +48,12 @@ pub(super) async fn handler(
     State(app): State<AppState>,
     caller: Caller,
     Query(which): Query<Which>,
-    Query(page): Query<PageRequest>,
 ) -> Result<Json<Page<NotificationView>>, Problem> {
     caller.require_role("admin")?;
+    let page = PageRequest {
+        limit: which.limit,
+        cursor: which.cursor,
+    };
     let before = page.position().map_err(|error| {
         Problem::new(
             StatusCode::BAD_REQUEST,

@@ -79,6 +79,7 @@ async fn a_query_that_makes_no_sense_is_refused() {
         "?limit=101",
         "?limit=x",
         "?cursor=rubbish",
+        "?state=dead",
     ] {
         let answer = testkit::get(&format!("/v1/notifications{query}"))
             .bearer(&app.tokens.admin(ROOT))

@@ -5,7 +5,7 @@ use chassis::{Json, Problem, Query};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use vocabulary::{Page, PageRequest};
+use vocabulary::{Limit, Page, PageRequest};
 
 use super::ProductView;
 use crate::state::AppState;
@@ -17,15 +17,20 @@ const MAX_WORDS: usize = 200;
 /// What to look for.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     /// Words to search for; a typing mistake is forgiven where nothing else is found.
     #[serde(default)]
     q: String,
     /// Slug of a category; what is below it counts too.
     category: Option<String>,
-    #[serde(flatten)]
-    #[param(ignore)]
-    page: PageRequest,
+    /// Items on the page, 1 to 100.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
 }
 
 /// Find products
@@ -33,7 +38,7 @@ pub(super) struct Filter {
 /// Without words: oldest first. With words: best first.
 #[utoipa::path(
     get, path = "/v1/products", operation_id = "list_products", tag = "products",
-    params(Filter, PageRequest),
+    params(Filter),
     responses(
         (status = 200, description = "A page of products", body = Page<ProductView>),
         (status = 400, description = "The query is not valid", body = Problem,
@@ -48,12 +53,16 @@ pub(super) async fn handler(
     if words.chars().count() > MAX_WORDS {
         return Err(bad_query("q", "at most 200 characters"));
     }
-    let after = filter.page.position::<(bool, Place)>();
+    let page = PageRequest {
+        limit: filter.limit,
+        cursor: filter.cursor,
+    };
+    let after = page.position::<(bool, Place)>();
     let after = after.map_err(|error| bad_query("cursor", &error.to_string()))?;
     let window = Window {
         category: filter.category.as_deref(),
         after: after.map(|(_, place)| place),
-        rows: filter.page.rows(),
+        rows: page.rows(),
     };
     let mut conn = app.acquire().await?;
     // A page goes on in the way in which its list began.
@@ -67,7 +76,7 @@ pub(super) async fn handler(
         by_likeness = true;
         hits = search::by_likeness(&mut conn, words, window).await?;
     }
-    let page = Page::of(hits, &filter.page, |hit| (by_likeness, hit.place()));
+    let page = Page::of(hits, &page, |hit| (by_likeness, hit.place()));
     let page = page.map_err(|error| Problem::internal(&error))?;
     Ok(Json(page.map(|hit| ProductView::from(&hit.product))))
 }

@@ -40,7 +40,7 @@ impl Default for Limit {
     }
 }
 
-// By hand, because a number in a query string is text, and stays text under `#[serde(flatten)]`.
+// By hand, because a number in a query string is text, and the message names the limits.
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NumberOrText;
@@ -63,20 +63,13 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// `?limit=` and `?cursor=` of a list.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+/// What a list was asked for. A handler fills it from its own query, which names every parameter
+/// itself, so that one that is misspelt is refused.
+#[derive(Debug, Clone, Default)]
 pub struct PageRequest {
     /// Items on the page, 1 to 100.
-    #[serde(default)]
-    #[cfg_attr(
-        feature = "openapi",
-        param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)
-    )]
     pub limit: Limit,
     /// `next_cursor` of the page before.
-    #[serde(default)]
     pub cursor: Option<String>,
 }
 
