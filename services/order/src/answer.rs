@@ -71,15 +71,21 @@ pub(crate) fn refused(refusal: &Refusal) -> Result<Answer, serde_json::Error> {
     })
 }
 
-/// The answer as a response, byte for byte.
+/// The answer as a response: byte for byte, but that a refusal also names the request that gets it, by
+/// which its lines are found in the logs.
 pub(crate) fn respond(answer: Answer, replayed: bool) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = if status.is_success() {
-        "application/json"
+    let (kind, body) = if status.is_success() {
+        ("application/json", answer.body)
     } else {
-        "application/problem+json"
+        let id = chassis::trace::request_id();
+        let body = match id {
+            Some(id) => named(answer.body, &id),
+            None => answer.body,
+        };
+        ("application/problem+json", body)
     };
-    let mut response = (status, [(CONTENT_TYPE, kind)], answer.body).into_response();
+    let mut response = (status, [(CONTENT_TYPE, kind)], body).into_response();
     let headers = response.headers_mut();
     if let Some(Ok(location)) = answer.location.map(HeaderValue::try_from) {
         headers.insert(LOCATION, location);
@@ -88,4 +94,31 @@ pub(crate) fn respond(answer: Answer, replayed: bool) -> Response {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// The body of a refusal with the id of a request as its last field.
+fn named(mut body: Vec<u8>, request_id: &str) -> Vec<u8> {
+    if body.pop_if(|last| *last == b'}').is_some() {
+        let id = serde_json::Value::from(request_id);
+        body.extend_from_slice(format!(r#","request_id":{id}}}"#).as_bytes());
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_request_that_gets_it() {
+        let refusal = Refusal {
+            reason: Reason::OutOfStock,
+            items: Vec::new(),
+        };
+        let answer = refused(&refusal).unwrap();
+        let told: serde_json::Value =
+            serde_json::from_slice(&named(answer.body, r#"odd"id"#)).unwrap();
+        assert_eq!(told["code"], "out_of_stock");
+        assert_eq!(told["request_id"], r#"odd"id"#);
+    }
 }
