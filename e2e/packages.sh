@@ -11,7 +11,7 @@ PACKAGES=(
   buildah mmdebstrap                                                                 # images
   gcc libc6-dev make musl-tools                                                      # C parts of Rust crates
   redis-server postgresql-15 prometheus                                              # real servers for tests
-  shellcheck jq curl openssl ca-certificates git
+  rsync shellcheck jq curl openssl ca-certificates git
 )
 
 missing() {
