@@ -14,6 +14,7 @@ use crate::material;
 pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error> {
     let namespace = shop.namespace().unwrap_or_default();
     Ok(Observed {
+        now: ctx.now(),
         own: secrets(ctx, &namespace, secret_names(shop)).await?,
         referenced: secrets(ctx, &namespace, referenced_secrets(shop)).await?,
         fresh: material::fresh()?,

@@ -48,15 +48,3 @@ pub(super) fn kept(own: Option<&Data>, key: &str, fresh: &str) -> String {
         .unwrap_or(fresh)
         .to_owned()
 }
-
-/// The shop's signing keys: all that are there while `active` names one of them, else one fresh key
-/// beside them (so that tokens signed with the old ones stay good).
-pub(super) fn signing_keys(own: Option<&Data>, fresh: &SigningKey) -> Data {
-    let mut data = own.cloned().unwrap_or_default();
-    let active = kept(own, "active", "");
-    if active.is_empty() || !data.contains_key(&format!("{}.pem", active.trim())) {
-        data.insert("active".into(), fresh.kid.clone().into_bytes());
-        data.insert(format!("{}.pem", fresh.kid), fresh.pem.clone().into_bytes());
-    }
-    data
-}

@@ -7,6 +7,7 @@ mod edge;
 pub(crate) mod flows;
 mod material;
 mod secrets;
+mod signing_keys;
 mod status;
 mod teardown;
 mod validate;
@@ -14,6 +15,7 @@ mod validate;
 use std::collections::BTreeMap;
 
 use crds::Storefront;
+use jiff::Timestamp;
 use kube::core::ApiResource;
 
 pub use catalogue::{SERVICES, ServiceName, platform_path};
@@ -37,6 +39,8 @@ pub const BUILT_IN_CLASS: &str = "storefront";
 /// What is known about the world around a Storefront.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
+    /// When the look was taken.
+    pub now: Timestamp,
     /// The shop's own Secrets that exist, by name: those of [`secret_names`].
     pub own: BTreeMap<String, Data>,
     /// The user's Secrets that exist, by name: those of [`referenced_secrets`].

@@ -5,7 +5,8 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use super::{
     Data, Valid,
     data_services::{BUS_USER, nats_config, redis_config},
-    material::{kept, signing_keys},
+    material::kept,
+    signing_keys::{ROTATE, signing_keys},
 };
 use crate::{Mode, Objects, Planned, pods};
 
@@ -21,7 +22,14 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
 
     let admin_password = kept(own("admin"), "password", &fresh.admin_password);
     keep("admin", OPAQUE, admin(valid, &admin_password));
-    let keys = signing_keys(own("signing-keys"), &fresh.signing_key);
+    let annotations = valid.storefront.metadata.annotations.as_ref();
+    let asked = annotations.and_then(|all| all.get(ROTATE));
+    let keys = signing_keys(
+        own("signing-keys"),
+        &fresh.signing_key,
+        asked.map(String::as_str),
+        valid.seen.now,
+    );
     keep("signing-keys", OPAQUE, keys);
     let token = kept(own("internal"), "token", &fresh.internal_token);
     keep("internal", OPAQUE, text([("token", token.as_str())]));

@@ -80,6 +80,7 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         .into_iter()
         .map(|name| (name, secret.clone()));
     storefront::Observed {
+        now: "2026-01-02T03:04:05Z".parse().expect("an instant"),
         own: BTreeMap::new(),
         referenced: referenced.collect(),
         fresh: fresh(),
