@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crds::ServiceDeployment;
 use kube::ResourceExt;
-use operator_plan::service_deployment::{desired, status, validate};
+use operator_plan::service_deployment::{desired, status, unready, validate};
 use operator_plan::{Outcome as Story, Verdict};
 
 use super::observe::observe;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
+use crate::pods::next_look;
 
 /// Time between two looks for what is not watched, such as a Secret.
 const SOON: Duration = Duration::from_secs(5);
@@ -41,12 +42,16 @@ pub async fn reconcile(ctx: &Context, service: &ServiceDeployment) -> Result<Out
         }
     };
     let plan = desired(&valid);
-    let applied = ctx.apply(&plan).await?;
+    let mut applied = ctx.apply(&plan).await?;
     ctx.prune(&service.uid().unwrap_or_default(), &plan).await?;
-    let new = status(service, &Story::Applied(&applied), Some(&valid), ctx.now());
+    let whose = unready(&valid, &applied);
+    let namespace = service.namespace().unwrap_or_default();
+    ctx.ask_pods(&namespace, &whose, &mut applied).await;
+    let now = ctx.now();
+    let new = status(service, &Story::Applied(&applied), Some(&valid), now);
     ctx.report_status(service, &new).await?;
     ctx.metrics.outcome("ServiceDeployment", "applied");
-    Ok(Outcome::AwaitChange)
+    Ok(next_look(&whose, &new.conditions, now))
 }
 
 /// Ends a look that made nothing.

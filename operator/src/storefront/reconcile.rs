@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crds::Storefront;
 use kube::ResourceExt;
-use operator_plan::storefront::{desired, status, validate};
+use operator_plan::storefront::{desired, status, unready, validate};
 use operator_plan::{Outcome as Story, Verdict};
 
 use super::observe::observe;
 use super::{FINALIZER, teardown};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
+use crate::pods::next_look;
 
 /// Time between two looks for a Secret of the user's, which is not watched.
 const SOON: Duration = Duration::from_secs(5);
@@ -37,12 +38,16 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
     };
     ctx.add_finalizer(shop, FINALIZER).await?;
     let plan = desired(&valid);
-    let applied = ctx.apply(&plan).await?;
+    let mut applied = ctx.apply(&plan).await?;
     ctx.prune(&shop.uid().unwrap_or_default(), &plan).await?;
-    let new = status(shop, &Story::Applied(&applied), Some(&valid), ctx.now());
+    let whose = unready(shop, &applied);
+    let namespace = shop.namespace().unwrap_or_default();
+    ctx.ask_pods(&namespace, &whose, &mut applied).await;
+    let now = ctx.now();
+    let new = status(shop, &Story::Applied(&applied), Some(&valid), now);
     ctx.report_status(shop, &new).await?;
     ctx.metrics.outcome("Storefront", "applied");
-    Ok(Outcome::AwaitChange)
+    Ok(next_look(&whose, &new.conditions, now))
 }
 
 /// Ends a look that made nothing.

@@ -8,6 +8,7 @@ use crate::{
     Applied, Objects, Outcome,
     conditions::{self, Aspect},
     pods,
+    trouble::{PodsOf, trouble},
 };
 
 /// What the ServiceDeployment's status says after a look. `valid` is given whenever the spec was found good.
@@ -70,6 +71,33 @@ pub fn status(
     status
 }
 
+/// Pods that know why the workload is not ready: read them, and put them beside `seen`. None while it is.
+pub fn unready(valid: &Valid, seen: &Objects<Applied>) -> Vec<PodsOf> {
+    let mut whose = Vec::new();
+    if let Migration::Running { job } = &valid.migration {
+        whose.push(PodsOf::job(job));
+    }
+    let deployment = seen.get::<Deployment>(valid.name());
+    if deployment.is_some() && available(valid, seen, deployment.as_ref()).holds != Some(true) {
+        whose.push(pods_of(valid));
+    }
+    whose
+}
+
+fn pods_of(valid: &Valid) -> PodsOf {
+    let labels = pods::selector(valid.app(), valid.name());
+    PodsOf::deployment(valid.name(), labels)
+}
+
+fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
+    let (reason, why) = match trouble(objects, &PodsOf::job(job)) {
+        Some(trouble) => (trouble.reason, format!(": {}", trouble.message)),
+        None => ("Migrating", String::new()),
+    };
+    let text = format!("waiting for Job {job} to end; the pods that there are run on{why}");
+    Aspect::no("Migrated", reason, text)
+}
+
 fn parts(
     valid: &Valid,
     objects: &Objects<Applied>,
@@ -88,16 +116,12 @@ fn parts(
             Migration::Done { .. } => {
                 Aspect::yes("Migrated", "Done", "the migration of this revision has run")
             }
-            Migration::Running { job } => Aspect::no(
-                "Migrated",
-                "Migrating",
-                format!("waiting for Job {job} to end; the pods that there are run on"),
-            ),
+            Migration::Running { job } => migrating(objects, job),
             Migration::Failed { job } => {
                 Aspect::no("Migrated", "MigrationFailed", format!("Job {job} failed"))
             }
         },
-        available(valid, deployment),
+        available(valid, objects, deployment),
     ];
     let routes = routes::names_of(valid);
     if !routes.is_empty() {
@@ -116,8 +140,9 @@ fn parts(
     parts
 }
 
-/// Whether the newest revision serves: all of its pods, not some of the old ones.
-fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
+/// Whether the newest revision serves: all of its pods, not some of the old ones. A pod that knows why
+/// not gives the reason.
+fn available(valid: &Valid, objects: &Objects<Applied>, deployment: Option<&Deployment>) -> Aspect {
     let no = |reason: &str, text: String| Aspect::no("Available", reason, text);
     let name = valid.name();
     let Some(deployment) = deployment else {
@@ -139,7 +164,19 @@ fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
         .and_then(|c| c.last_transition_time.as_ref())
         .map(|time| format!(" since {}", time.0))
         .unwrap_or_default();
-    if let Some(stuck) = find("Progressing").filter(|c| c.status == "False") {
+    let stuck = find("Progressing").filter(|c| c.status == "False");
+    // More pods than the least may be on their way up: that is scaling, not trouble.
+    let lacks = updated < total.max(least) || ready < least;
+    if (stuck.is_some() || lacks)
+        && let Some(trouble) = trouble(objects, &pods_of(valid))
+    {
+        let text = format!(
+            "Deployment {name} does not get on{since}: {}",
+            trouble.message
+        );
+        return no(trouble.reason, text);
+    }
+    if let Some(stuck) = stuck {
         let text = stuck.message.clone().unwrap_or_default();
         return no(
             "RolloutStuck",
@@ -161,8 +198,7 @@ fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
             format!("Deployment {name} has just been changed"),
         );
     }
-    // More pods than the least may be on their way up: that is scaling, not trouble.
-    if updated < total.max(least) || ready < least {
+    if lacks {
         return no(
             "RollingOut",
             format!(

@@ -37,18 +37,23 @@ impl Valid {
         &self.migration
     }
 
-    /// The name without that of the shop: `auth` of `demo-auth`.
+    /// See [`app_of`].
     pub(super) fn app(&self) -> &str {
-        let shop = self.service.spec.storefront_ref.name.as_str();
-        self.name()
-            .strip_prefix(shop)
-            .and_then(|rest| rest.strip_prefix('-'))
-            .unwrap_or(self.name())
+        app_of(&self.service)
     }
 
     pub(super) fn shop(&self) -> &str {
         &self.service.spec.storefront_ref.name
     }
+}
+
+/// The name without that of the shop: `auth` of `demo-auth`.
+pub(super) fn app_of(service: &ServiceDeployment) -> &str {
+    let shop = service.spec.storefront_ref.name.as_str();
+    let name = service.metadata.name.as_deref().unwrap_or_default();
+    name.strip_prefix(shop)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .unwrap_or(name)
 }
 
 /// Whether the workload can run now.

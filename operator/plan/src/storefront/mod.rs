@@ -20,7 +20,7 @@ pub use catalogue::{SERVICES, ServiceName, platform_path};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};
-pub use status::status;
+pub use status::{status, unready};
 pub use teardown::{Live, Teardown, teardown};
 pub use validate::{Server, Valid, for_deletion, validate};
 

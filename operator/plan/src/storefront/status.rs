@@ -13,6 +13,8 @@ use super::{SERVICES, Server, Valid, url};
 use crate::{
     Applied, Objects, Outcome,
     conditions::{self, Aspect},
+    pods,
+    trouble::{PodsOf, trouble},
 };
 
 /// What the Storefront's status says after a look. `valid` is given whenever the spec was found good.
@@ -68,6 +70,18 @@ pub fn status(
     status
 }
 
+/// Pods that know why a server of the shop is not ready: read them, and put them beside `seen`. None
+/// while all are.
+pub fn unready(storefront: &Storefront, seen: &Objects<Applied>) -> Vec<PodsOf> {
+    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
+    let servers = [
+        stateful(seen, shop, "postgres"),
+        stateful(seen, shop, "nats"),
+        cache(seen, shop),
+    ];
+    servers.into_iter().filter_map(|part| part.pods).collect()
+}
+
 struct Look {
     aspects: Vec<Aspect>,
     services: ServiceCounts,
@@ -81,6 +95,8 @@ struct Part {
     ready: bool,
     since: Option<Time>,
     message: String,
+    /// Whom to ask why it is not ready.
+    pods: Option<PodsOf>,
 }
 
 fn look(
@@ -97,11 +113,12 @@ fn look(
             ready: true,
             since: None,
             message: "the shop uses a server of its owner's".into(),
+            pods: None,
         },
-        _ => stateful(objects, &format!("{name}-postgres")),
+        _ => stateful(objects, name, "postgres"),
     };
-    let mut queue = stateful(objects, &format!("{name}-nats"));
-    let cache = cache(objects, &format!("{name}-redis"));
+    let mut queue = stateful(objects, name, "nats");
+    let cache = cache(objects, name);
     // A StatefulSet does not tell since when; our own condition remembers it.
     for (part, type_) in [(&mut database, "DatabaseReady"), (&mut queue, "QueueReady")] {
         if !part.ready && part.since.is_none() {
@@ -206,50 +223,61 @@ fn missing(kind: &'static str, name: &str) -> Part {
         ready: false,
         since: None,
         message: "it does not exist yet".into(),
+        pods: None,
     }
 }
 
-fn stateful(objects: &Objects<Applied>, name: &str) -> Part {
-    let Some(set) = objects.get::<StatefulSet>(name) else {
-        return missing("StatefulSet", name);
+fn stateful(objects: &Objects<Applied>, shop: &str, part: &str) -> Part {
+    let name = format!("{shop}-{part}");
+    let Some(set) = objects.get::<StatefulSet>(&name) else {
+        return missing("StatefulSet", &name);
     };
-    let current = set
-        .status
-        .as_ref()
-        .is_some_and(|s| s.observed_generation == set.metadata.generation);
-    let pods = set
-        .status
-        .as_ref()
-        .and_then(|s| s.ready_replicas)
-        .unwrap_or(0);
+    let status = set.status.unwrap_or_default();
+    let current = status.observed_generation == set.metadata.generation;
+    let count = status.ready_replicas.unwrap_or(0);
+    let pods = PodsOf::set(&name, pods::selector(part, &name));
+    let message = trouble(objects, &pods).map_or_else(
+        || format!("{count} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
+        |trouble| trouble.message,
+    );
+    let ready = current && count >= 1;
     Part {
         kind: "StatefulSet",
-        name: name.to_owned(),
-        ready: current && pods >= 1,
+        name,
+        ready,
         since: None,
-        message: format!("{pods} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
+        message,
+        pods: (!ready).then_some(pods),
     }
 }
 
-fn cache(objects: &Objects<Applied>, name: &str) -> Part {
-    let Some(deployment) = objects.get::<Deployment>(name) else {
-        return missing("Deployment", name);
+fn cache(objects: &Objects<Applied>, shop: &str) -> Part {
+    let name = format!("{shop}-redis");
+    let Some(deployment) = objects.get::<Deployment>(&name) else {
+        return missing("Deployment", &name);
     };
     let status = deployment.status.unwrap_or_default();
-    let pods = status.ready_replicas.unwrap_or(0);
+    let count = status.ready_replicas.unwrap_or(0);
     let available = status
         .conditions
         .unwrap_or_default()
         .into_iter()
         .find(|c| c.type_ == "Available");
+    let pods = PodsOf::deployment(&name, pods::selector("redis", &name));
+    let message = trouble(objects, &pods).map_or_else(
+        || format!("{count} of 1 pods are ready"),
+        |trouble| trouble.message,
+    );
+    let ready = status.observed_generation == deployment.metadata.generation && count >= 1;
     Part {
         kind: "Deployment",
-        name: name.to_owned(),
-        ready: status.observed_generation == deployment.metadata.generation && pods >= 1,
+        name,
+        ready,
         since: available
             .filter(|c| c.status != "True")
             .and_then(|c| c.last_transition_time),
-        message: format!("{pods} of 1 pods are ready"),
+        message,
+        pods: (!ready).then_some(pods),
     }
 }
 
@@ -285,6 +313,7 @@ fn from_conditions(
             Some(_) => "its newest generation has not been looked at yet".into(),
             None => "it has not been looked at yet".into(),
         },
+        pods: None,
     }
 }
 
@@ -314,5 +343,6 @@ fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
                 gateway.spec.gateway_class_name
             ),
         },
+        pods: None,
     }
 }

@@ -5,3 +5,4 @@ mod fixtures;
 mod properties;
 mod restricted;
 mod status;
+mod trouble;

@@ -388,7 +388,12 @@ fn handle(
 fn query_value(query: &str, name: &str) -> Option<String> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
-    Some(value.replace("%3D", "=").replace("%2F", "/"))
+    Some(
+        value
+            .replace("%3D", "=")
+            .replace("%2F", "/")
+            .replace("%2C", ","),
+    )
 }
 
 /// `/apis/apps/v1/namespaces/shops/deployments/demo/status` and its shorter forms.

@@ -26,6 +26,9 @@ impl Id {
     }
 }
 
+/// End of the images that no registry has.
+const MISSING: &str = ":missing";
+
 /// A refusal: status code and reason.
 pub type Refusal = (u16, &'static str);
 
@@ -253,7 +256,16 @@ impl Store {
             return;
         }
         let generation = meta["generation"].clone();
+        let image = &object["spec"]["template"]["spec"]["containers"][0]["image"];
+        let is_missing = image.as_str().is_some_and(|image| image.ends_with(MISSING));
+        if image.is_string() {
+            self.make_pod(id, &object, is_missing);
+        }
         let status = match id.resource.as_str() {
+            "jobs" if is_missing => json!({ "active": 1, "ready": 0 }),
+            "deployments" | "statefulsets" if is_missing => {
+                json!({ "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1 })
+            }
             "deployments" | "statefulsets" => {
                 let count = object["spec"]["replicas"].as_i64().unwrap_or(1);
                 json!({ "observedGeneration": generation, "replicas": count, "readyReplicas": count,
@@ -274,6 +286,34 @@ impl Store {
         if object["status"] != status {
             drop(self.update(id, true, |object| object["status"] = status));
         }
+    }
+
+    /// A pod that cannot get its image stays; others are of no interest to anybody.
+    fn make_pod(&mut self, id: &Id, owner: &Value, is_missing: bool) {
+        let (kind, end, of) = match id.resource.as_str() {
+            "deployments" => ("ReplicaSet", "5d9c-x7k2p", format!("{}-5d9c", id.name)),
+            "statefulsets" => ("StatefulSet", "0", id.name.clone()),
+            _ => ("Job", "q4z8t", id.name.clone()),
+        };
+        let pod = Id::new("", "pods", &id.namespace, &format!("{}-{end}", id.name));
+        if !is_missing {
+            drop(self.delete(&pod, &Value::Null));
+            return;
+        }
+        let template = &owner["spec"]["template"];
+        let mut labels = template["metadata"]["labels"].clone();
+        if kind == "Job" {
+            labels["batch.kubernetes.io/job-name"] = id.name.clone().into();
+        }
+        let container = &template["spec"]["containers"][0]["name"];
+        let made = json!({ "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "labels": labels, "ownerReferences": [{ "apiVersion": "apps/v1",
+                "kind": kind, "name": of, "uid": owner["metadata"]["uid"], "controller": true }] },
+            "spec": template["spec"],
+            "status": { "phase": "Pending", "containerStatuses": [{ "name": container,
+                "ready": false, "restartCount": 0, "image": "", "imageID": "", "state": {
+                    "waiting": { "reason": "ErrImagePull", "message": "manifest unknown" } } }] } });
+        drop(self.create(&pod, made));
     }
 
     fn make_secret(&mut self, binding: &Value) {
