@@ -146,3 +146,144 @@ async fn nobody_asks_the_pods_of_a_shop_that_is_well() {
     tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
     assert_eq!(lists(&world.fake), before);
 }
+
+/// The parts of a shop's status that people look at first.
+fn status(fake: &Fake) -> (Option<(String, String)>, String, Value) {
+    fake.with(|store| {
+        let shop = store.get(&ours("storefronts", "demo"));
+        let ready = condition(shop, "Ready");
+        let status = shop.map(|shop| shop["status"].clone()).unwrap_or_default();
+        let summary = status["services"]["summary"].as_str().unwrap_or_default();
+        (ready, summary.to_owned(), status["blockedBy"].clone())
+    })
+}
+
+fn aspect(fake: &Fake, type_: &str) -> Option<String> {
+    let found = fake.with(|store| condition(store.get(&ours("storefronts", "demo")), type_));
+    found.map(|(status, _)| status)
+}
+
+const LOGIN: &str = "mail-login";
+
+fn ask_for_login(fake: &Fake) {
+    let set = |shop: &mut Value| {
+        shop["spec"]["notifications"]["email"]["smtp"]["secretRef"] = json!({ "name": LOGIN });
+    };
+    fake.with(|store| store.update(&ours("storefronts", "demo"), false, set))
+        .expect("changed");
+}
+
+fn add_login(fake: &Fake) {
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
+        "data": { "username": "c2hvcA==", "password": "c2VjcmV0" } });
+    fake.with(|store| store.create(&Id::new("", "secrets", "shops", LOGIN), secret))
+        .expect("made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_secret_is_named_and_only_what_is_made_of_it_waits() {
+    let fake = cluster_with_shop("Delete");
+    ask_for_login(&fake);
+    let world = World::start(fake);
+    world
+        .until("all but the mails is there", |fake| status(fake).1 == "6/7")
+        .await;
+    let (ready, _, blocker) = status(&world.fake);
+    assert_eq!(ready, Some(("False".into(), "SecretMissing".into())));
+    assert_eq!(blocker["kind"], "Secret");
+    assert_eq!(blocker["name"], LOGIN);
+    assert_eq!(
+        aspect(&world.fake, "DatabaseReady").as_deref(),
+        Some("True")
+    );
+    add_login(&world.fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert!(status(&world.fake).2.is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_vanished_stops_neither_the_looking_nor_the_rest() {
+    let fake = cluster_with_shop("Delete");
+    ask_for_login(&fake);
+    add_login(&fake);
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let made = Id::new("", "secrets", "shops", "demo-smtp");
+    let before = world.fake.with(|store| store.get(&made).cloned());
+    let sick = Id::new("apps", "statefulsets", "shops", "demo-nats");
+    let gone = Id::new("", "services", "shops", "demo-redis");
+    world
+        .fake
+        .with(|store| {
+            store.delete(&Id::new("", "secrets", "shops", LOGIN), &json!({}))?;
+            store.delete(&gone, &json!({}))?;
+            store.set_sick(&sick, true);
+            Ok::<_, crate::fake::Refusal>(())
+        })
+        .expect("changed");
+    world
+        .until("it says so", |fake| {
+            status(fake).0 == Some(("False".into(), "SecretMissing".into()))
+                && aspect(fake, "QueueReady").as_deref() == Some("False")
+        })
+        .await;
+    world
+        .until("the Service is back", |fake| {
+            fake.with(|store| store.get(&gone).is_some())
+        })
+        .await;
+    assert_eq!(status(&world.fake).1, "7/7");
+    assert_eq!(world.fake.with(|store| store.get(&made).cloned()), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_shop_says_how_it_is_and_is_not_touched() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    let pause = |shop: &mut Value| shop["spec"]["paused"] = true.into();
+    world
+        .fake
+        .with(|store| store.update(&ours("storefronts", "demo"), false, pause))
+        .expect("paused");
+    world.rest().await;
+    let paused = Some(("Unknown".to_owned(), "Paused".to_owned()));
+    assert_eq!(status(&world.fake).0, paused);
+    assert_eq!(status(&world.fake).1, "7/7");
+    let queue = Id::new("apps", "statefulsets", "shops", "demo-nats");
+    let order = Id::new("apps", "deployments", "shops", "demo-order");
+    let before = world.fake.requests().len();
+    world.fake.with(|store| {
+        store.set_sick(&queue, true);
+        store.set_sick(&order, true);
+    });
+    world
+        .until("the status follows", |fake| {
+            status(fake).1 == "6/7" && aspect(fake, "QueueReady").as_deref() == Some("False")
+        })
+        .await;
+    assert_eq!(status(&world.fake).0, paused);
+    assert_eq!(status(&world.fake).2["name"], "demo-nats");
+    world.fake.with(|store| {
+        store.set_sick(&queue, false);
+        store.set_sick(&order, false);
+    });
+    world
+        .until("the status follows", |fake| {
+            status(fake).1 == "7/7" && aspect(fake, "QueueReady").as_deref() == Some("True")
+        })
+        .await;
+    assert!(status(&world.fake).2.is_null());
+    world.look_again().await;
+    let requests = world.fake.requests();
+    let touched = requests[before..].iter().filter(|request| {
+        request.is_write() && request.subresource != "status" && request.id.resource != "events"
+    });
+    assert_eq!(touched.count(), 0);
+}

@@ -17,7 +17,7 @@ use kube::core::ApiResource;
 pub use desired::desired;
 pub use migration::{Migration, job_name};
 pub(crate) use network::GATEWAY_LABEL;
-pub use status::{status, unready};
+pub use status::{children, status, unready};
 pub use validate::{Valid, validate};
 
 /// What is known about the world around a ServiceDeployment.

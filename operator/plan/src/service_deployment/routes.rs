@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef};
+use crds::{AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef, ServiceDeployment};
 use gateway_routes::api::{
     BackendObjectReference, GROUP, HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteMatch,
     HTTPRouteRule, HTTPRouteSpec, ParentReference,
@@ -34,29 +34,30 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
 }
 
 /// Names of the planned routes.
-pub(super) fn names_of(valid: &Valid) -> BTreeSet<String> {
-    let routes = &valid.service.spec.routes;
+pub(super) fn names_of(service: &ServiceDeployment) -> BTreeSet<String> {
+    let routes = &service.spec.routes;
+    let base = service.metadata.name.as_deref().unwrap_or_default();
     routes
         .iter()
-        .map(|r| name(valid, &(r.auth, r.roles.iter().cloned().collect())))
+        .map(|r| name(base, &(r.auth, r.roles.iter().cloned().collect())))
         .collect()
 }
 
-fn name(valid: &Valid, (auth, roles): &Callers) -> String {
+fn name(base: &str, (auth, roles): &Callers) -> String {
     let kind = match auth {
         AuthMode::Required => "required",
         AuthMode::Optional => "optional",
         AuthMode::Public => "public",
     };
     if roles.is_empty() {
-        return names::child(valid.name(), kind);
+        return names::child(base, kind);
     }
     let tag = hash::short(roles.iter().map(String::as_bytes));
-    names::child(valid.name(), &format!("{kind}-{tag}"))
+    names::child(base, &format!("{kind}-{tag}"))
 }
 
 fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {
-    let name = name(valid, callers);
+    let name = name(valid.name(), callers);
     let (namespace, shop) = (&valid.scope.namespace, valid.shop());
     let mut policy = JwtPolicy::new(
         &name,
@@ -85,7 +86,7 @@ fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {
 }
 
 fn http_route(valid: &Valid, callers: &Callers, paths: &[&str]) -> HTTPRoute {
-    let name = name(valid, callers);
+    let name = name(valid.name(), callers);
     let mut paths = paths.to_vec();
     paths.sort_unstable();
     paths.dedup();

@@ -3,9 +3,9 @@ use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use super::{Migration, Valid, routes};
+use super::{Migration, Valid, routes, validate::app_of};
 use crate::{
-    Applied, Objects, Outcome,
+    Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
     pods,
     trouble::{PodsOf, trouble},
@@ -34,26 +34,37 @@ pub fn status(
             Migration::Running { .. } | Migration::Failed { .. } => previous.migrated.clone(),
         };
     }
+    if let Some(seen) = outcome.seen() {
+        let counts = deployment(service, seen).and_then(|found| found.status);
+        let counts = counts.unwrap_or_default();
+        status.replicas = counts.replicas.unwrap_or(0);
+        status.ready_replicas = counts.ready_replicas.unwrap_or(0);
+    }
     let known = &previous.conditions;
-    let partial = |aspects: Vec<Aspect>| conditions::partial(known, &aspects, generation, now);
+    // What can be seen is said, whatever else stands in the way.
+    let partial = |mut aspects: Vec<Aspect>| {
+        aspects.extend(
+            outcome
+                .seen()
+                .into_iter()
+                .flat_map(|seen| found(service, seen)),
+        );
+        conditions::partial(known, &aspects, generation, now)
+    };
     status.conditions = match (outcome, valid) {
         (Outcome::Applied(objects), Some(valid)) => {
-            let deployment = objects.get::<Deployment>(valid.name());
-            let counts = deployment.as_ref().and_then(|d| d.status.as_ref());
-            status.replicas = counts.and_then(|c| c.replicas).unwrap_or(0);
-            status.ready_replicas = counts.and_then(|c| c.ready_replicas).unwrap_or(0);
-            let parts = parts(valid, objects, deployment.as_ref());
+            let parts = parts(valid, objects);
             let mut aspects = conditions::summary(&parts);
             aspects.extend(parts);
             conditions::conditions(known, &aspects, generation, now)
         }
         (Outcome::Applied(_), None) => previous.conditions.clone(),
-        (Outcome::Waiting(on), _) => {
+        (Outcome::Waiting(on, _), _) => {
             let mut aspects = conditions::reconciling(on.reason, &on.message);
             aspects.push(Aspect::no("BindingsReady", on.reason, on.message.clone()));
             partial(aspects)
         }
-        (Outcome::Invalid(why), _) => {
+        (Outcome::Invalid(why, _), _) => {
             let mut aspects = conditions::stalled(why.reason, &why.message);
             if why.reason == "MigrationFailed" {
                 aspects.push(Aspect::no("Migrated", why.reason, why.message.clone()));
@@ -62,7 +73,7 @@ pub fn status(
         }
         (Outcome::Failed(text), _) => partial(conditions::reconciling("ReconcileFailed", text)),
         (Outcome::Deleting(text), _) => partial(conditions::reconciling("Deleting", text)),
-        (Outcome::Paused, _) => partial(vec![Aspect::unknown(
+        (Outcome::Paused(_), _) => partial(vec![Aspect::unknown(
             "Ready",
             "Paused",
             "spec.paused is true: nothing is changed, the pods run on as they are",
@@ -71,22 +82,45 @@ pub fn status(
     status
 }
 
-/// Pods that know why the workload is not ready: read them, and put them beside `seen`. None while it is.
-pub fn unready(valid: &Valid, seen: &Objects<Applied>) -> Vec<PodsOf> {
+/// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
+pub fn children(service: &ServiceDeployment) -> Objects<Planned> {
+    let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
+    let mut objects = Objects::new();
+    objects.keep::<Deployment>(namespace, name_of(service));
+    for name in routes::names_of(service) {
+        objects.keep::<HTTPRoute>(namespace, &name);
+    }
+    objects
+}
+
+fn name_of(service: &ServiceDeployment) -> &str {
+    service.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn deployment(service: &ServiceDeployment, seen: &Objects<Applied>) -> Option<Deployment> {
+    seen.get(name_of(service))
+}
+
+/// Pods that know why the workload is not ready: read them, and put them beside `seen`. None while it
+/// is. `valid` is given by a look that made something.
+pub fn unready(
+    service: &ServiceDeployment,
+    valid: Option<&Valid>,
+    seen: &Objects<Applied>,
+) -> Vec<PodsOf> {
     let mut whose = Vec::new();
-    if let Migration::Running { job } = &valid.migration {
+    if let Some(Migration::Running { job }) = valid.map(Valid::migration) {
         whose.push(PodsOf::job(job));
     }
-    let deployment = seen.get::<Deployment>(valid.name());
-    if deployment.is_some() && available(valid, seen, deployment.as_ref()).holds != Some(true) {
-        whose.push(pods_of(valid));
+    if deployment(service, seen).is_some() && available(service, seen).holds != Some(true) {
+        whose.push(pods_of(service));
     }
     whose
 }
 
-fn pods_of(valid: &Valid) -> PodsOf {
-    let labels = pods::selector(valid.app(), valid.name());
-    PodsOf::deployment(valid.name(), labels)
+fn pods_of(service: &ServiceDeployment) -> PodsOf {
+    let labels = pods::selector(app_of(service), name_of(service));
+    PodsOf::deployment(name_of(service), labels)
 }
 
 fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
@@ -98,11 +132,7 @@ fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
     Aspect::no("Migrated", reason, text)
 }
 
-fn parts(
-    valid: &Valid,
-    objects: &Objects<Applied>,
-    deployment: Option<&Deployment>,
-) -> Vec<Aspect> {
+fn parts(valid: &Valid, objects: &Objects<Applied>) -> Vec<Aspect> {
     let mut parts = vec![
         Aspect::yes(
             "BindingsReady",
@@ -121,31 +151,34 @@ fn parts(
                 Aspect::no("Migrated", "MigrationFailed", format!("Job {job} failed"))
             }
         },
-        available(valid, objects, deployment),
     ];
-    let routes = routes::names_of(valid);
+    parts.extend(found(&valid.service, objects));
+    parts
+}
+
+/// What the children say of themselves, whoever made them and when.
+fn found(service: &ServiceDeployment, objects: &Objects<Applied>) -> Vec<Aspect> {
+    let mut found = vec![available(service, objects)];
+    let routes = routes::names_of(service);
     if !routes.is_empty() {
         let refused = routes.iter().find_map(|name| refusal(objects, name));
-        parts.push(refused.map_or_else(
+        found.push(refused.map_or_else(
             || {
-                Aspect::yes(
-                    "RoutesAccepted",
-                    "Accepted",
-                    "the gateway serves every route".to_owned(),
-                )
+                let text = "the gateway serves every route";
+                Aspect::yes("RoutesAccepted", "Accepted", text)
             },
             |text| Aspect::no("RoutesAccepted", "RoutesNotAccepted", text),
         ));
     }
-    parts
+    found
 }
 
 /// Whether the newest revision serves: all of its pods, not some of the old ones. A pod that knows why
 /// not gives the reason.
-fn available(valid: &Valid, objects: &Objects<Applied>, deployment: Option<&Deployment>) -> Aspect {
+fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect {
     let no = |reason: &str, text: String| Aspect::no("Available", reason, text);
-    let name = valid.name();
-    let Some(deployment) = deployment else {
+    let name = name_of(service);
+    let Some(deployment) = deployment(service, objects) else {
         return no("NoPods", format!("Deployment {name} does not exist yet"));
     };
     let status = deployment.status.clone().unwrap_or_default();
@@ -155,7 +188,7 @@ fn available(valid: &Valid, objects: &Objects<Applied>, deployment: Option<&Depl
             .iter()
             .find(|c: &&DeploymentCondition| c.type_ == type_)
     };
-    let least = valid.service.spec.replicas.min;
+    let least = service.spec.replicas.min;
     let total = status.replicas.unwrap_or(0);
     let updated = status.updated_replicas.unwrap_or(0);
     let ready = status.available_replicas.unwrap_or(0);
@@ -168,7 +201,7 @@ fn available(valid: &Valid, objects: &Objects<Applied>, deployment: Option<&Depl
     // More pods than the least may be on their way up: that is scaling, not trouble.
     let lacks = updated < total.max(least) || ready < least;
     if (stuck.is_some() || lacks)
-        && let Some(trouble) = trouble(objects, &pods_of(valid))
+        && let Some(trouble) = trouble(objects, &pods_of(service))
     {
         let text = format!(
             "Deployment {name} does not get on{since}: {}",

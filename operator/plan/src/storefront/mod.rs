@@ -20,9 +20,9 @@ pub use catalogue::{SERVICES, ServiceName, platform_path};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};
-pub use status::{status, unready};
+pub use status::{children, status, unready};
 pub use teardown::{Live, Teardown, teardown};
-pub use validate::{Server, Valid, for_deletion, validate};
+pub use validate::{Missing, Server, Valid, for_deletion, validate};
 
 /// The decoded content of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;

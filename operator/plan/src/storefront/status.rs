@@ -9,9 +9,9 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
-use super::{SERVICES, Server, Valid, url};
+use super::{Missing, SERVICES, Valid, url};
 use crate::{
-    Applied, Objects, Outcome,
+    Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
     pods,
     trouble::{PodsOf, trouble},
@@ -36,44 +36,71 @@ pub fn status(
         status.admin_secret_ref = Some(LocalRef::new(valid.child("admin")));
     }
     let known = &previous.conditions;
+    let missing = valid.and_then(|valid| valid.missing().first());
+    let mut seen = Vec::new();
+    if let Some(objects) = outcome.seen() {
+        let database = match &storefront.spec.database.external {
+            Some(external) => foreign(&external.admin_secret_ref.name, valid, known),
+            None => stateful(objects, name_of(storefront), "postgres"),
+        };
+        let look = look(database, (name_of(storefront), objects), known, now);
+        status.blocked_by = missing.map(blocking).or(look.blocker);
+        status.services = Some(look.services);
+        seen = look.aspects;
+    }
+    let mut aspects = match outcome {
+        Outcome::Applied(_) => match missing {
+            Some(missing) => conditions::reconciling(missing.on.reason, &missing.on.message),
+            None => conditions::summary(&seen),
+        },
+        Outcome::Waiting(on, _) => conditions::reconciling(on.reason, &on.message),
+        Outcome::Invalid(why, _) => conditions::stalled(why.reason, &why.message),
+        Outcome::Failed(text) => conditions::reconciling("ReconcileFailed", text),
+        Outcome::Deleting(text) => conditions::reconciling("Deleting", text),
+        Outcome::Paused(_) => vec![Aspect::unknown(
+            "Ready",
+            "Paused",
+            "spec.paused is true: nothing is changed, the shop runs on as it is",
+        )],
+    };
+    aspects.extend(seen);
     status.conditions = match outcome {
-        Outcome::Applied(objects) => {
-            let look = look(valid, objects, known, now);
-            status.blocked_by = look.blocker;
-            status.services = Some(look.services);
-            let mut aspects = conditions::summary(&look.aspects);
-            aspects.extend(look.aspects);
-            conditions::conditions(known, &aspects, generation, now)
-        }
-        Outcome::Waiting(on) => {
-            let aspects = conditions::reconciling(on.reason, &on.message);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Invalid(why) => {
-            let aspects = conditions::stalled(why.reason, &why.message);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Failed(text) => {
-            let aspects = conditions::reconciling("ReconcileFailed", text);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Deleting(text) => {
-            let aspects = conditions::reconciling("Deleting", text);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Paused => {
-            let text = "spec.paused is true: nothing is changed, the shop runs on as it is";
-            let aspects = [Aspect::unknown("Ready", "Paused", text)];
-            conditions::partial(known, &aspects, generation, now)
-        }
+        Outcome::Applied(_) => conditions::conditions(known, &aspects, generation, now),
+        _ => conditions::partial(known, &aspects, generation, now),
     };
     status
+}
+
+fn blocking(missing: &Missing) -> Blocker {
+    Blocker {
+        kind: "Secret".into(),
+        name: missing.secret.clone(),
+        since: None,
+        message: missing.on.message.clone(),
+    }
+}
+
+/// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
+pub fn children(storefront: &Storefront) -> Objects<Planned> {
+    let namespace = storefront.metadata.namespace.as_deref().unwrap_or_default();
+    let shop = name_of(storefront);
+    let mut objects = Objects::new();
+    if storefront.spec.database.external.is_none() {
+        objects.keep::<StatefulSet>(namespace, &format!("{shop}-postgres"));
+    }
+    objects.keep::<StatefulSet>(namespace, &format!("{shop}-nats"));
+    objects.keep::<Deployment>(namespace, &format!("{shop}-redis"));
+    for service in SERVICES {
+        objects.keep::<ServiceDeployment>(namespace, &format!("{shop}-{service}"));
+    }
+    objects.keep::<Gateway>(namespace, shop);
+    objects
 }
 
 /// Pods that know why a server of the shop is not ready: read them, and put them beside `seen`. None
 /// while all are.
 pub fn unready(storefront: &Storefront, seen: &Objects<Applied>) -> Vec<PodsOf> {
-    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
+    let shop = name_of(storefront);
     let servers = [
         stateful(seen, shop, "postgres"),
         stateful(seen, shop, "nats"),
@@ -99,24 +126,34 @@ struct Part {
     pods: Option<PodsOf>,
 }
 
+fn name_of(storefront: &Storefront) -> &str {
+    storefront.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// A database server of somebody else's: all that is known of it is the Secret that says where it is.
+fn foreign(secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
+    let mut missing = valid.into_iter().flat_map(Valid::missing);
+    let missing = missing.find(|missing| missing.secret == secret);
+    let before =
+        conditions::find(known, "DatabaseReady").filter(|c| valid.is_none() && !c.is_true());
+    let message = missing.map(|missing| missing.on.message.clone());
+    let message = message.or(before.map(|c| c.message.clone()));
+    Part {
+        kind: "Secret",
+        name: secret.to_owned(),
+        ready: message.is_none(),
+        since: None,
+        message: message.unwrap_or_default(),
+        pods: None,
+    }
+}
+
 fn look(
-    valid: Option<&Valid>,
-    objects: &Objects<Applied>,
+    mut database: Part,
+    (name, objects): (&str, &Objects<Applied>),
     known: &[Condition],
     now: Timestamp,
 ) -> Look {
-    let name = valid.map(Valid::name).unwrap_or_default();
-    let mut database = match valid.map(Valid::server) {
-        Some(Server::External { admin_secret }) => Part {
-            kind: "Secret",
-            name: admin_secret,
-            ready: true,
-            since: None,
-            message: "the shop uses a server of its owner's".into(),
-            pods: None,
-        },
-        _ => stateful(objects, name, "postgres"),
-    };
     let mut queue = stateful(objects, name, "nats");
     let cache = cache(objects, name);
     // A StatefulSet does not tell since when; our own condition remembers it.
@@ -286,12 +323,30 @@ fn service(objects: &Objects<Applied>, name: &str) -> Part {
         return missing("ServiceDeployment", name);
     };
     let conditions = service.status.map(|s| s.conditions).unwrap_or_default();
-    from_conditions(
-        "ServiceDeployment",
-        name,
-        &conditions,
-        service.metadata.generation,
-    )
+    let generation = service.metadata.generation;
+    let part = from_conditions("ServiceDeployment", name, &conditions, generation);
+    if conditions::find(&conditions, "Ready").is_some_and(|ready| ready.reason == "Paused") {
+        paused(part, &conditions)
+    } else {
+        part
+    }
+}
+
+/// One that is left alone says nothing of being ready as a whole; its aspects still do.
+fn paused(part: Part, list: &[Condition]) -> Part {
+    let mut aspects = list.iter().filter(|c| c.type_ != "Ready").peekable();
+    let is_known = aspects.peek().is_some();
+    match aspects.find(|c| !c.is_true()) {
+        Some(first) => Part {
+            since: Some(first.last_transition_time.clone()),
+            message: first.message.clone(),
+            ..part
+        },
+        None => Part {
+            ready: is_known,
+            ..part
+        },
+    }
 }
 
 fn from_conditions(

@@ -1,6 +1,6 @@
 //! What must hold for every object that the API server lets in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{ServiceDeployment, Storefront};
 use operator_plan::{
@@ -161,9 +161,17 @@ fn a_missing_secret_is_waited_for_by_name() {
     for name in storefront::referenced_secrets(&shop) {
         let mut world = seen(&shop);
         world.referenced.remove(&name);
-        let Verdict::Waiting(on) = storefront::validate(&shop, world, &platform()) else {
+        let valid = storefront::validate(&shop, world, &platform());
+        let valid = valid.ready().expect("the rest can be made");
+        let [missing] = valid.missing() else {
             panic!("{name} is not missed");
         };
-        assert!(on.message.contains(&name), "{}", on.message);
+        assert_eq!(missing.on.reason, "SecretMissing");
+        assert!(missing.on.message.contains(&name), "{}", missing.on.message);
+        let mut world = seen(&shop);
+        world.referenced.insert(name.clone(), BTreeMap::new());
+        let valid = storefront::validate(&shop, world, &platform());
+        let valid = valid.ready().expect("the rest can be made");
+        assert_eq!(valid.missing()[0].on.reason, "SecretIncomplete");
     }
 }

@@ -1,6 +1,6 @@
 //! Objects, their history, and what other controllers would do with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -50,6 +50,8 @@ pub struct Store {
     pub oldest: u64,
     pub version: u64,
     uids: u64,
+    /// Workloads whose pods are not ready.
+    sick: BTreeSet<Id>,
 }
 
 impl Store {
@@ -167,6 +169,16 @@ impl Store {
         Ok(answer)
     }
 
+    /// From now on the pods of a workload are not ready, or are again.
+    pub fn set_sick(&mut self, id: &Id, is_sick: bool) {
+        if is_sick {
+            self.sick.insert(id.clone());
+        } else {
+            self.sick.remove(id);
+        }
+        self.react(id);
+    }
+
     pub fn delete(&mut self, id: &Id, preconditions: &Value) -> Result<Value, Refusal> {
         let Some(object) = self.objects.get(id).cloned() else {
             return Err((404, "NotFound"));
@@ -263,7 +275,7 @@ impl Store {
         }
         let status = match id.resource.as_str() {
             "jobs" if is_missing => json!({ "active": 1, "ready": 0 }),
-            "deployments" | "statefulsets" if is_missing => {
+            "deployments" | "statefulsets" if is_missing || self.sick.contains(id) => {
                 json!({ "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1 })
             }
             "deployments" | "statefulsets" => {
