@@ -287,3 +287,80 @@ async fn a_paused_shop_says_how_it_is_and_is_not_touched() {
     });
     assert_eq!(touched.count(), 0);
 }
+
+fn add_team_service(fake: &Fake, name: &str) {
+    let service = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "ServiceDeployment",
+        "metadata": {}, "spec": { "storefrontRef": { "name": "demo" }, "image": "team.test/it:1",
+            "routes": [{ "path": "/v1/reviews", "auth": "Public" }] } });
+    fake.with(|store| store.create(&ours("servicedeployments", name), service))
+        .expect("made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_has_one_owner_and_goes_over_when_he_goes() {
+    let world = World::start(cluster_with_shop("Delete"));
+    add_team_service(&world.fake, "reviews");
+    add_team_service(&world.fake, "young-reviews");
+    let told = |fake: &Fake, name: &str| {
+        fake.with(|store| {
+            condition(
+                store.get(&ours("servicedeployments", name)),
+                "RoutesAccepted",
+            )
+        })
+    };
+    let route = |fake: &Fake, name: &str| {
+        let route = format!("{name}-public");
+        let id = Id::new("gateway.networking.k8s.io", "httproutes", "shops", &route);
+        fake.with(|store| store.get(&id).is_some())
+    };
+    let accepted = Some(("True".to_owned(), "Accepted".to_owned()));
+    let taken = Some(("False".to_owned(), "PathTaken".to_owned()));
+    world
+        .until("each knows where it stands", |fake| {
+            told(fake, "reviews") == accepted && told(fake, "young-reviews") == taken
+        })
+        .await;
+    assert!(!route(&world.fake, "young-reviews"));
+    let young = ours("servicedeployments", "young-reviews");
+    let text = message(&world.fake, &young, "Ready");
+    assert!(
+        text.contains("/v1/reviews belongs to ServiceDeployment reviews"),
+        "{text}"
+    );
+    world.rest().await;
+    let before = world.fake.writes();
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), before);
+
+    let old = ours("servicedeployments", "reviews");
+    let move_on = |service: &mut Value| service["spec"]["routes"][0]["path"] = "/v1/old".into();
+    world
+        .fake
+        .with(|store| store.update(&old, false, move_on))
+        .expect("changed");
+    world
+        .until("the path has gone over", |fake| {
+            told(fake, "young-reviews") == accepted && told(fake, "reviews") == accepted
+        })
+        .await;
+    let back = |service: &mut Value| service["spec"]["routes"][0]["path"] = "/v1/reviews".into();
+    world
+        .fake
+        .with(|store| store.update(&old, false, back))
+        .expect("changed");
+    world
+        .until("the older one has it back", |fake| {
+            told(fake, "young-reviews") == taken && !route(fake, "young-reviews")
+        })
+        .await;
+    world
+        .fake
+        .with(|store| store.delete(&old, &json!({})))
+        .expect("deleted");
+    world
+        .until("the path has gone over", |fake| {
+            told(fake, "young-reviews") == accepted
+        })
+        .await;
+}

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef, ServiceDeployment};
+use crds::{
+    AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef, Route, ServiceDeployment,
+};
 use gateway_routes::api::{
     BackendObjectReference, GROUP, HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteMatch,
     HTTPRouteRule, HTTPRouteSpec, ParentReference,
 };
 
-use super::Valid;
+use super::{Valid, rivals::Taken};
 use crate::{
     Objects, Planned, hash, names,
     storefront::{SERVICE_PORT, url},
@@ -21,7 +23,7 @@ type Callers = (AuthMode, BTreeSet<String>);
 /// Plans each token policy in front of its route, so that no path is ever open for a moment.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let mut groups: BTreeMap<Callers, Vec<&str>> = BTreeMap::new();
-    for route in &valid.service.spec.routes {
+    for route in served(&valid.service, &valid.taken) {
         let callers = (route.auth, route.roles.iter().cloned().collect());
         groups.entry(callers).or_default().push(&route.path);
     }
@@ -33,12 +35,19 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     }
 }
 
+/// The routes but for those whose path somebody else has.
+fn served<'a>(
+    service: &'a ServiceDeployment,
+    taken: &'a Taken,
+) -> impl Iterator<Item = &'a Route> + use<'a> {
+    let routes = service.spec.routes.iter();
+    routes.filter(|route| !taken.contains_key(&route.path))
+}
+
 /// Names of the planned routes.
-pub(super) fn names_of(service: &ServiceDeployment) -> BTreeSet<String> {
-    let routes = &service.spec.routes;
+pub(super) fn names_of(service: &ServiceDeployment, taken: &Taken) -> BTreeSet<String> {
     let base = service.metadata.name.as_deref().unwrap_or_default();
-    routes
-        .iter()
+    served(service, taken)
         .map(|r| name(base, &(r.auth, r.roles.iter().cloned().collect())))
         .collect()
 }

@@ -3,7 +3,12 @@ use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use super::{Migration, Valid, routes, validate::app_of};
+use super::{
+    Migration, Valid,
+    rivals::Taken,
+    routes,
+    validate::{PATH_TAKEN, app_of},
+};
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
@@ -41,14 +46,14 @@ pub fn status(
         status.ready_replicas = counts.ready_replicas.unwrap_or(0);
     }
     let known = &previous.conditions;
-    // What can be seen is said, whatever else stands in the way.
+    // What can be seen is said, whatever else stands in the way; but who has a path is only known to a
+    // look that may make its route.
     let partial = |mut aspects: Vec<Aspect>| {
-        aspects.extend(
-            outcome
-                .seen()
-                .into_iter()
-                .flat_map(|seen| found(service, seen)),
-        );
+        let seen = outcome.seen().into_iter();
+        let found = seen.flat_map(|seen| found(service, &Taken::new(), seen));
+        let is_taken =
+            |type_| conditions::find(known, type_).is_some_and(|c| c.reason == PATH_TAKEN);
+        aspects.extend(found.filter(|aspect| !is_taken(aspect.type_)));
         conditions::partial(known, &aspects, generation, now)
     };
     status.conditions = match (outcome, valid) {
@@ -87,7 +92,7 @@ pub fn children(service: &ServiceDeployment) -> Objects<Planned> {
     let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
     let mut objects = Objects::new();
     objects.keep::<Deployment>(namespace, name_of(service));
-    for name in routes::names_of(service) {
+    for name in routes::names_of(service, &Taken::new()) {
         objects.keep::<HTTPRoute>(namespace, &name);
     }
     objects
@@ -152,25 +157,38 @@ fn parts(valid: &Valid, objects: &Objects<Applied>) -> Vec<Aspect> {
             }
         },
     ];
-    parts.extend(found(&valid.service, objects));
+    parts.extend(found(&valid.service, &valid.taken, objects));
     parts
 }
 
 /// What the children say of themselves, whoever made them and when.
-fn found(service: &ServiceDeployment, objects: &Objects<Applied>) -> Vec<Aspect> {
+fn found(service: &ServiceDeployment, taken: &Taken, objects: &Objects<Applied>) -> Vec<Aspect> {
     let mut found = vec![available(service, objects)];
-    let routes = routes::names_of(service);
-    if !routes.is_empty() {
-        let refused = routes.iter().find_map(|name| refusal(objects, name));
-        found.push(refused.map_or_else(
-            || {
-                let text = "the gateway serves every route";
-                Aspect::yes("RoutesAccepted", "Accepted", text)
-            },
-            |text| Aspect::no("RoutesAccepted", "RoutesNotAccepted", text),
-        ));
+    if !service.spec.routes.is_empty() {
+        found.push(routed(service, taken, objects));
     }
     found
+}
+
+fn routed(service: &ServiceDeployment, taken: &Taken, objects: &Objects<Applied>) -> Aspect {
+    let no = |reason, text: String| Aspect::no("RoutesAccepted", reason, text);
+    let others: Vec<String> = taken
+        .iter()
+        .map(|(path, owner)| format!("{path} belongs to ServiceDeployment {owner}"))
+        .collect();
+    if !others.is_empty() {
+        let text = format!(
+            "spec.routes: {}, which is older; choose another path",
+            others.join(", ")
+        );
+        return no(PATH_TAKEN, text);
+    }
+    let routes = routes::names_of(service, taken);
+    if let Some(text) = routes.iter().find_map(|name| refusal(objects, name)) {
+        return no("RoutesNotAccepted", text);
+    }
+    let text = "the gateway serves every route";
+    Aspect::yes("RoutesAccepted", "Accepted", text)
 }
 
 /// Whether the newest revision serves: all of its pods, not some of the old ones. A pod that knows why

@@ -136,6 +136,7 @@ pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deploym
         bindings,
         secrets,
         jobs: BTreeMap::new(),
+        rivals: Vec::new(),
     }
 }
 

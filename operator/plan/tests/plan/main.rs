@@ -4,5 +4,6 @@ mod desired;
 mod fixtures;
 mod properties;
 mod restricted;
+mod rivals;
 mod status;
 mod trouble;
