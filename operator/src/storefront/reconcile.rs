@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crds::Storefront;
 use kube::ResourceExt;
-use operator_plan::storefront::{children, desired, status, unready, validate};
+use operator_plan::storefront::{Valid, children, desired, status, unready, validate};
 use operator_plan::trouble::PodsOf;
 use operator_plan::{Applied, Objects, Outcome as Story, Verdict};
 
@@ -45,7 +45,7 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
     let plan = desired(&valid);
     let mut applied = ctx.apply(&plan).await?;
     ctx.prune(&shop.uid().unwrap_or_default(), &plan).await?;
-    let whose = ask(ctx, shop, &mut applied).await;
+    let whose = ask(ctx, shop, Some(&valid), &mut applied).await;
     let now = ctx.now();
     let new = status(shop, &Story::Applied(&applied), Some(&valid), now);
     ctx.report_status(shop, &new).await?;
@@ -62,12 +62,17 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
 /// Looks at the parts that there are, and makes none.
 async fn look(ctx: &Context, shop: &Storefront) -> Result<(Objects<Applied>, Vec<PodsOf>), Error> {
     let mut seen = ctx.apply(&children(shop)).await?;
-    let whose = ask(ctx, shop, &mut seen).await;
+    let whose = ask(ctx, shop, None, &mut seen).await;
     Ok((seen, whose))
 }
 
-async fn ask(ctx: &Context, shop: &Storefront, seen: &mut Objects<Applied>) -> Vec<PodsOf> {
-    let whose = unready(shop, seen);
+async fn ask(
+    ctx: &Context,
+    shop: &Storefront,
+    valid: Option<&Valid>,
+    seen: &mut Objects<Applied>,
+) -> Vec<PodsOf> {
+    let whose = unready(shop, valid, seen);
     let namespace = shop.namespace().unwrap_or_default();
     ctx.ask_pods(&namespace, &whose, seen).await;
     whose

@@ -364,3 +364,118 @@ async fn a_path_has_one_owner_and_goes_over_when_he_goes() {
         })
         .await;
 }
+
+/// Images that a workload of the shop has had, oldest first.
+fn images(fake: &Fake, resource: &str, name: &str) -> Vec<String> {
+    let id = Id::new("apps", resource, "shops", name);
+    let mut images: Vec<String> = fake.with(|store| {
+        let entries = store.history.iter().filter(|entry| entry.id == id);
+        let image = |object: &Value| {
+            let image = &object["spec"]["template"]["spec"]["containers"][0]["image"];
+            image.as_str().unwrap_or_default().to_owned()
+        };
+        entries.map(|entry| image(&entry.object)).collect()
+    });
+    images.dedup();
+    images
+}
+
+/// The Jobs that try images, and whether they are there.
+fn tries(fake: &Fake) -> usize {
+    let jobs = fake.with(|store| store.list("batch", "jobs", "shops"));
+    let is_try = |(id, _): &&(Id, Value)| id.name.starts_with("demo-proof-");
+    jobs.iter().filter(is_try).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_to_images_that_are_not_there_leaves_the_servers_alone() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    set_version(&world.fake, "missing");
+    let shop = ours("storefronts", "demo");
+    world
+        .until("the shop names the image", |fake| {
+            let text = message(fake, &shop, "Ready");
+            text.contains("image registry.test/postgres:missing cannot be pulled")
+        })
+        .await;
+    let waiting = Some(("False".to_owned(), "UpgradeWaiting".to_owned()));
+    assert_eq!(status(&world.fake).0, waiting);
+    assert_eq!(status(&world.fake).2["kind"], "Job");
+    for part in ["DatabaseReady", "QueueReady", "CacheReady"] {
+        assert_eq!(aspect(&world.fake, part).as_deref(), Some("True"), "{part}");
+    }
+    assert_eq!(tries(&world.fake), 3);
+    tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    let before = world.fake.writes();
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    assert_eq!(world.fake.writes(), before);
+
+    set_version(&world.fake, "1.0.0");
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert_eq!(tries(&world.fake), 0);
+    for (resource, name, part) in [
+        ("statefulsets", "demo-postgres", "postgres"),
+        ("statefulsets", "demo-nats", "nats"),
+        ("deployments", "demo-redis", "redis"),
+    ] {
+        let only = format!("registry.test/{part}:1.0.0");
+        assert_eq!(images(&world.fake, resource, name), [only]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_moves_each_server_once_after_its_image_was_seen_to_start() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    set_version(&world.fake, "2.0.0");
+    let servers = |fake: &Fake| images(fake, "statefulsets", "demo-postgres");
+    world
+        .until("the server moves", |fake| servers(fake).len() == 2)
+        .await;
+    world
+        .until("the shop is ready", |fake| {
+            is_ready(fake, "demo") && tries(fake) == 0
+        })
+        .await;
+    assert_eq!(
+        servers(&world.fake),
+        [
+            "registry.test/postgres:1.0.0",
+            "registry.test/postgres:2.0.0"
+        ]
+    );
+    let order: Vec<Value> = world.fake.with(|store| {
+        let entries = store.history.iter();
+        let told = entries.filter_map(|entry| match entry.id.resource.as_str() {
+            "jobs" if entry.id.name.starts_with("demo-proof-postgres-") => {
+                Some(entry.object["status"]["succeeded"].clone())
+            }
+            "statefulsets" if entry.id.name == "demo-postgres" => {
+                Some(entry.object["spec"]["template"]["spec"]["containers"][0]["image"].clone())
+            }
+            _ => None,
+        });
+        told.collect()
+    });
+    let proven = order
+        .iter()
+        .position(|it| *it == json!(1))
+        .expect("it was tried");
+    let moved = order
+        .iter()
+        .position(|it| *it == json!("registry.test/postgres:2.0.0"));
+    assert!(Some(proven) < moved, "{order:?}");
+    world.rest().await;
+    let before = world.fake.writes();
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), before);
+}

@@ -6,6 +6,7 @@ mod desired;
 mod edge;
 pub(crate) mod flows;
 mod material;
+mod proof;
 mod secrets;
 mod status;
 mod teardown;
@@ -14,12 +15,16 @@ mod validate;
 use std::collections::BTreeMap;
 
 use crds::Storefront;
+use k8s_openapi::api::batch::v1::Job;
 use kube::core::ApiResource;
+
+use crate::{Applied, Objects};
 
 pub use catalogue::{SERVICES, ServiceName, platform_path};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};
+pub use proof::servers;
 pub use status::{children, status, unready};
 pub use teardown::{Live, Teardown, teardown};
 pub use validate::{Missing, Server, Valid, for_deletion, validate};
@@ -41,6 +46,10 @@ pub struct Observed {
     pub own: BTreeMap<String, Data>,
     /// The user's Secrets that exist, by name: those of [`referenced_secrets`].
     pub referenced: BTreeMap<String, Data>,
+    /// The live ones of [`servers`].
+    pub servers: Objects<Applied>,
+    /// The shop's own Jobs, by name.
+    pub jobs: BTreeMap<String, Job>,
     /// New random material; used only where `own` has none.
     pub fresh: Fresh,
 }
@@ -124,6 +133,7 @@ pub fn pruned_kinds() -> Vec<ApiResource> {
         ApiResource::erase::<crds::DatabaseBinding>(&()),
         ApiResource::erase::<crds::RateLimitPolicy>(&()),
         ApiResource::erase::<gateway_routes::api::Gateway>(&()),
+        ApiResource::erase::<Job>(&()),
         ApiResource::erase::<Deployment>(&()),
         ApiResource::erase::<StatefulSet>(&()),
         ApiResource::erase::<Service>(&()),

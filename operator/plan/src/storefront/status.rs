@@ -9,7 +9,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
-use super::{Missing, SERVICES, Valid, url};
+use super::{
+    Missing, SERVICES, Valid,
+    proof::{self, Proof, Waits},
+    url,
+};
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
@@ -31,27 +35,36 @@ pub fn status(
         ..previous.clone()
     };
     if let Some(valid) = valid {
-        status.version = Some(valid.version().to_owned());
+        let is_proven = proof::waiting(valid).is_empty();
+        if is_proven || status.version.is_none() {
+            status.version = Some(valid.version().to_owned());
+        }
         status.url = Some(url(storefront));
         status.admin_secret_ref = Some(LocalRef::new(valid.child("admin")));
     }
     let known = &previous.conditions;
     let missing = valid.and_then(|valid| valid.missing().first());
-    let mut seen = Vec::new();
+    let (mut seen, mut all) = (Vec::new(), Vec::new());
     if let Some(objects) = outcome.seen() {
         let database = match &storefront.spec.database.external {
             Some(external) => foreign(&external.admin_secret_ref.name, valid, known),
             None => stateful(objects, name_of(storefront), "postgres"),
         };
-        let look = look(database, (name_of(storefront), objects), known, now);
-        status.blocked_by = missing.map(blocking).or(look.blocker);
+        let proof = valid.and_then(|valid| proving(valid, objects));
+        let look = look(
+            (database, proof),
+            (name_of(storefront), objects),
+            known,
+            now,
+        );
+        status.blocked_by = missing.map(lacking).or(look.blocker);
         status.services = Some(look.services);
-        seen = look.aspects;
+        (seen, all) = (look.aspects, look.summary);
     }
     let mut aspects = match outcome {
         Outcome::Applied(_) => match missing {
             Some(missing) => conditions::reconciling(missing.on.reason, &missing.on.message),
-            None => conditions::summary(&seen),
+            None => all,
         },
         Outcome::Waiting(on, _) => conditions::reconciling(on.reason, &on.message),
         Outcome::Invalid(why, _) => conditions::stalled(why.reason, &why.message),
@@ -71,7 +84,7 @@ pub fn status(
     status
 }
 
-fn blocking(missing: &Missing) -> Blocker {
+fn lacking(missing: &Missing) -> Blocker {
     Blocker {
         kind: "Secret".into(),
         name: missing.secret.clone(),
@@ -82,14 +95,9 @@ fn blocking(missing: &Missing) -> Blocker {
 
 /// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
 pub fn children(storefront: &Storefront) -> Objects<Planned> {
-    let namespace = storefront.metadata.namespace.as_deref().unwrap_or_default();
-    let shop = name_of(storefront);
-    let mut objects = Objects::new();
-    if storefront.spec.database.external.is_none() {
-        objects.keep::<StatefulSet>(namespace, &format!("{shop}-postgres"));
-    }
-    objects.keep::<StatefulSet>(namespace, &format!("{shop}-nats"));
-    objects.keep::<Deployment>(namespace, &format!("{shop}-redis"));
+    let namespace = storefront.metadata.namespace.as_deref();
+    let (namespace, shop) = (namespace.unwrap_or_default(), name_of(storefront));
+    let mut objects = proof::servers(storefront);
     for service in SERVICES {
         objects.keep::<ServiceDeployment>(namespace, &format!("{shop}-{service}"));
     }
@@ -97,20 +105,60 @@ pub fn children(storefront: &Storefront) -> Objects<Planned> {
     objects
 }
 
-/// Pods that know why a server of the shop is not ready: read them, and put them beside `seen`. None
-/// while all are.
-pub fn unready(storefront: &Storefront, seen: &Objects<Applied>) -> Vec<PodsOf> {
+/// Pods that know why a server of the shop is not ready, or why its new image is not: read them, and put
+/// them beside `seen`. None while all are. `valid` is given by a look that made something.
+pub fn unready(
+    storefront: &Storefront,
+    valid: Option<&Valid>,
+    seen: &Objects<Applied>,
+) -> Vec<PodsOf> {
     let shop = name_of(storefront);
     let servers = [
         stateful(seen, shop, "postgres"),
         stateful(seen, shop, "nats"),
         cache(seen, shop),
     ];
-    servers.into_iter().filter_map(|part| part.pods).collect()
+    let proofs = valid.map(proof::waiting).unwrap_or_default();
+    let proofs = proofs
+        .into_iter()
+        .filter_map(|(_, proof)| Some(PodsOf::job(&proof.waits()?.job)));
+    let servers = servers.into_iter().filter_map(|part| part.pods);
+    servers.chain(proofs).collect()
+}
+
+/// The first server that keeps its image, because nobody has seen the new one start.
+fn proving(valid: &Valid, objects: &Objects<Applied>) -> Option<(&'static str, Part)> {
+    let (part, proof) = proof::waiting(valid).into_iter().next()?;
+    let Waits { job, before } = proof.waits()?;
+    let stays = format!(
+        "{} keeps image {before} until {} has been seen to start",
+        valid.child(part),
+        valid.image(part)
+    );
+    let (reason, message) = match (&proof, trouble(objects, &PodsOf::job(job))) {
+        (Proof::Failed(_), _) => (
+            "UpgradeFailed",
+            format!(
+                "{stays}, and it does not: read `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
+            ),
+        ),
+        (_, Some(trouble)) => ("UpgradeWaiting", format!("{stays}. {}", trouble.message)),
+        (_, None) => ("UpgradeWaiting", stays),
+    };
+    let part = Part {
+        kind: "Job",
+        name: job.clone(),
+        ready: false,
+        since: None,
+        message,
+        pods: None,
+    };
+    Some((reason, part))
 }
 
 struct Look {
     aspects: Vec<Aspect>,
+    summary: Vec<Aspect>,
     services: ServiceCounts,
     blocker: Option<Blocker>,
 }
@@ -149,7 +197,7 @@ fn foreign(secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
 }
 
 fn look(
-    mut database: Part,
+    (mut database, proof): (Part, Option<(&'static str, Part)>),
     (name, objects): (&str, &Objects<Applied>),
     known: &[Condition],
     now: Timestamp,
@@ -169,15 +217,26 @@ fn look(
     let gateway = gateway(objects, name);
 
     let (counts, services_aspect) = count(&services);
-    let aspects = vec![
+    let mut aspects = vec![
         aspect("DatabaseReady", "DatabaseNotReady", &database),
         aspect("QueueReady", "QueueNotReady", &queue),
         aspect("CacheReady", "CacheNotReady", &cache),
+    ];
+    // A server that stays as it is runs well; all that it keeps from being so is the whole.
+    let stays = proof
+        .as_ref()
+        .map(|(reason, part)| Aspect::no("Ready", reason, part.message.clone()));
+    let mut all = aspects.clone();
+    all.extend(stays);
+    let rest = [
         services_aspect,
         aspect("GatewayProgrammed", "GatewayNotProgrammed", &gateway),
     ];
+    all.extend(rest.clone());
+    aspects.extend(rest);
     let blocker = [&database, &queue, &cache]
         .into_iter()
+        .chain(proof.as_ref().map(|(_, part)| part))
         .chain(&services)
         .chain([&gateway])
         .find(|part| !part.ready)
@@ -189,6 +248,7 @@ fn look(
         });
     Look {
         aspects,
+        summary: conditions::summary(&all),
         services: counts,
         blocker,
     }

@@ -82,6 +82,8 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
     storefront::Observed {
         own: BTreeMap::new(),
         referenced: referenced.collect(),
+        servers: Objects::new(),
+        jobs: BTreeMap::new(),
         fresh: fresh(),
     }
 }

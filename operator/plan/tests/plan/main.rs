@@ -2,6 +2,7 @@
 
 mod desired;
 mod fixtures;
+mod proof;
 mod properties;
 mod restricted;
 mod rivals;

@@ -253,7 +253,7 @@ fn a_shop_that_is_left_alone_still_says_how_its_parts_are() {
     assert_eq!(aspect("QueueReady"), Some(false));
     assert_eq!(aspect("DatabaseReady"), Some(true));
     assert_eq!(status.blocked_by.expect("somebody").name, "demo-nats");
-    assert_eq!(storefront::unready(&shop, &objects).len(), 1);
+    assert_eq!(storefront::unready(&shop, None, &objects).len(), 1);
 }
 
 #[test]
