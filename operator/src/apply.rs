@@ -71,7 +71,7 @@ impl Context {
             let live = match planned.mode {
                 Mode::Apply | Mode::ApplyScaled { .. } => Some(self.apply_one(planned).await?),
                 Mode::Create => Some(self.create_one(planned).await?),
-                Mode::Keep => self.read(&planned.resource, &planned.key).await?,
+                Mode::Keep => self.look(planned).await?,
             };
             if let Some(live) = live {
                 applied.items.push(Applied {
@@ -251,6 +251,14 @@ impl Context {
             Ok(_) => self.apply_one(planned).await,
             Err(error) if code(&error) == Some(409) => Err(Error::Stale { what: text(key) }),
             Err(source) => Err(Error::api("create", text(key), source)),
+        }
+    }
+
+    /// The object as it is, from the watch where that holds all of it.
+    async fn look(&self, planned: &Planned) -> Result<Option<Value>, Error> {
+        match self.stores.child(&planned.key).and_then(|child| child.live) {
+            Some(live) => Ok(Some(live)),
+            None => self.read(&planned.resource, &planned.key).await,
         }
     }
 

@@ -6,6 +6,7 @@ use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute};
 use kube::Resource;
 use kube::core::ObjectMeta;
+use operator_plan::service_deployment::are_rivals;
 
 use crate::controller::DEBOUNCE;
 use crate::key::Key;
@@ -107,10 +108,23 @@ impl Queues {
         }
     }
 
-    /// A workload changed.
-    pub fn service(&self, change: &Change<Full<ServiceDeployment>>) {
-        primary(&self.services, change);
+    /// A workload changed: it looks, and so do those that want a path that it has, had or wants.
+    pub fn service(&self, stores: &Stores, change: &Change<Full<ServiceDeployment>>) {
         self.owner(change);
+        let Some((key, urgency)) = primary(&self.services, change) else {
+            return;
+        };
+        let about = match change {
+            Change::Set { old, new, .. } => vec![old.as_ref(), Some(new)],
+            Change::Gone(old) => vec![Some(old)],
+            Change::Undecodable(_) => return,
+        };
+        for other in stores.service_deployments.objects_in(&key.namespace) {
+            let mut about = about.iter().flatten();
+            if about.any(|service| are_rivals(&service.0, &other)) {
+                self.services.add_after(Key::of(&*other), DEBOUNCE, urgency);
+            }
+        }
     }
 
     /// A database changed: it looks, and so do the workloads that use it, for its status names the Secret.

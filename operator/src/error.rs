@@ -14,6 +14,17 @@ pub enum Outcome {
     Requeue(Duration),
 }
 
+impl Outcome {
+    /// What asks for the earlier look.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Requeue(one), Self::Requeue(two)) => Self::Requeue(one.min(two)),
+            (Self::AwaitChange, next) | (next, Self::AwaitChange) => next,
+        }
+    }
+}
+
 /// A failed reconciliation. It is tried again with the object's own backoff.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

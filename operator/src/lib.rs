@@ -17,6 +17,7 @@ pub mod key;
 pub mod leader;
 pub mod material;
 pub mod metrics;
+pub mod pods;
 pub mod process;
 pub mod queue;
 pub mod run;

@@ -169,8 +169,9 @@ impl Engine {
             let (q, ctx) = (queues.clone(), Arc::clone(&self.context));
             let tell = move |change: &_| q.storefront(&ctx.stores, change);
             tasks.push(watcher.whole(&stores.storefronts, tell));
-            let q = queues.clone();
-            tasks.push(watcher.whole(&stores.service_deployments, move |change| q.service(change)));
+            let (q, ctx) = (queues.clone(), Arc::clone(&self.context));
+            let tell = move |change: &_| q.service(&ctx.stores, change);
+            tasks.push(watcher.whole(&stores.service_deployments, tell));
             let (q, ctx) = (queues.clone(), Arc::clone(&self.context));
             let tell = move |change: &_| q.binding(&ctx.stores, change);
             tasks.push(watcher.whole(&stores.database_bindings, tell));

@@ -65,7 +65,7 @@ pub struct Applied {
 }
 
 /// An ordered list of [`Planned`] or [`Applied`] objects.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Objects<T> {
     /// In the order of writing.
     pub items: Vec<T>,
@@ -75,6 +75,12 @@ impl<T> Objects<T> {
     /// An empty list.
     pub fn new() -> Self {
         Self { items: Vec::new() }
+    }
+}
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

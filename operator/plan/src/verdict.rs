@@ -66,16 +66,29 @@ impl Invalid {
 pub enum Outcome<'a> {
     /// Everything planned was applied; these are the live objects.
     Applied(&'a Objects<Applied>),
-    /// See [`Verdict::Waiting`].
-    Waiting(&'a Waiting),
-    /// See [`Verdict::Invalid`].
-    Invalid(&'a Invalid),
+    /// See [`Verdict::Waiting`]; nothing was written, these are the children that there are.
+    Waiting(&'a Waiting, &'a Objects<Applied>),
+    /// See [`Verdict::Invalid`]; nothing was written, these are the children that there are.
+    Invalid(&'a Invalid, &'a Objects<Applied>),
     /// A call failed and will be tried again; the text says which.
     Failed(&'a str),
     /// The object is being deleted; the text says what is still to be done.
     Deleting(&'a str),
-    /// `spec.paused` is set: nothing was looked at.
-    Paused,
+    /// `spec.paused` is set: nothing was written, these are the children that there are.
+    Paused(&'a Objects<Applied>),
+}
+
+impl<'a> Outcome<'a> {
+    /// The live objects, where there was a look at them that found any.
+    pub(crate) fn seen(&self) -> Option<&'a Objects<Applied>> {
+        match self {
+            Self::Applied(seen) => Some(seen),
+            Self::Waiting(_, seen) | Self::Invalid(_, seen) | Self::Paused(seen) => {
+                (!seen.items.is_empty()).then_some(seen)
+            }
+            Self::Failed(_) | Self::Deleting(_) => None,
+        }
+    }
 }
 
 /// The platform that the operator belongs to; given to it by its flags.

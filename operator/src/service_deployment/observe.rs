@@ -1,4 +1,5 @@
-//! Reads what a plan must know about a workload: its shop, databases, Secrets and Jobs.
+//! Reads what a plan must know about a workload: its shop, databases, Secrets, Jobs, and who
+//! else wants its paths.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use operator_plan::hash;
-use operator_plan::service_deployment::{Observed, bindings_of, secrets_of};
+use operator_plan::service_deployment::{Observed, are_rivals, bindings_of, secrets_of};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -42,10 +43,17 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
             jobs.insert(child.key.name, job);
         }
     }
+    let neighbours = ctx.stores.service_deployments.objects_in(&namespace);
+    let rivals = neighbours
+        .iter()
+        .filter(|other| are_rivals(service, other))
+        .map(|other| (**other).clone())
+        .collect();
     Ok(Observed {
         storefront: shop.map(|shop| (*shop).clone()),
         bindings,
         secrets,
         jobs,
+        rivals,
     })
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crds::ServiceDeployment;
 use kube::ResourceExt;
-use operator_plan::service_deployment::{desired, status, validate};
-use operator_plan::{Outcome as Story, Verdict};
+use operator_plan::service_deployment::{Valid, children, desired, status, unready, validate};
+use operator_plan::trouble::PodsOf;
+use operator_plan::{Applied, Objects, Outcome as Story, Verdict};
 
 use super::observe::observe;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
+use crate::pods::next_look;
 
 /// Time between two looks for what is not watched, such as a Secret.
 const SOON: Duration = Duration::from_secs(5);
@@ -21,32 +23,56 @@ pub async fn reconcile(ctx: &Context, service: &ServiceDeployment) -> Result<Out
         return Ok(Outcome::AwaitChange);
     }
     let seen = observe(ctx, service).await?;
-    if service.spec.paused
-        || seen
-            .storefront
-            .as_ref()
-            .is_some_and(|shop| shop.spec.paused)
-    {
-        return tell(ctx, service, &Story::Paused, "paused", Outcome::AwaitChange).await;
+    let is_paused = |shop: &crds::Storefront| shop.spec.paused;
+    if service.spec.paused || seen.storefront.as_ref().is_some_and(is_paused) {
+        let (seen, whose) = look(ctx, service).await?;
+        let next = (whose.as_slice(), Outcome::AwaitChange);
+        return tell(ctx, service, &Story::Paused(&seen), "paused", next).await;
     }
     let valid = match validate(service, &seen, &ctx.platform) {
         Verdict::Ready(valid) => valid,
         Verdict::Waiting(on) => {
-            let next = Outcome::Requeue(SOON);
-            return tell(ctx, service, &Story::Waiting(&on), "waiting", next).await;
+            let (seen, whose) = look(ctx, service).await?;
+            let next = (whose.as_slice(), Outcome::Requeue(SOON));
+            return tell(ctx, service, &Story::Waiting(&on, &seen), "waiting", next).await;
         }
         Verdict::Invalid(why) => {
-            let next = Outcome::AwaitChange;
-            return tell(ctx, service, &Story::Invalid(&why), "invalid", next).await;
+            let (seen, whose) = look(ctx, service).await?;
+            let next = (whose.as_slice(), Outcome::AwaitChange);
+            return tell(ctx, service, &Story::Invalid(&why, &seen), "invalid", next).await;
         }
     };
     let plan = desired(&valid);
-    let applied = ctx.apply(&plan).await?;
+    let mut applied = ctx.apply(&plan).await?;
     ctx.prune(&service.uid().unwrap_or_default(), &plan).await?;
-    let new = status(service, &Story::Applied(&applied), Some(&valid), ctx.now());
+    let whose = ask(ctx, service, Some(&valid), &mut applied).await;
+    let now = ctx.now();
+    let new = status(service, &Story::Applied(&applied), Some(&valid), now);
     ctx.report_status(service, &new).await?;
     ctx.metrics.outcome("ServiceDeployment", "applied");
-    Ok(Outcome::AwaitChange)
+    Ok(next_look(&whose, &new.conditions, now))
+}
+
+/// Looks at the parts that there are, and makes none.
+async fn look(
+    ctx: &Context,
+    service: &ServiceDeployment,
+) -> Result<(Objects<Applied>, Vec<PodsOf>), Error> {
+    let mut seen = ctx.apply(&children(service)).await?;
+    let whose = ask(ctx, service, None, &mut seen).await;
+    Ok((seen, whose))
+}
+
+async fn ask(
+    ctx: &Context,
+    service: &ServiceDeployment,
+    valid: Option<&Valid>,
+    seen: &mut Objects<Applied>,
+) -> Vec<PodsOf> {
+    let whose = unready(service, valid, seen);
+    let namespace = service.namespace().unwrap_or_default();
+    ctx.ask_pods(&namespace, &whose, seen).await;
+    whose
 }
 
 /// Ends a look that made nothing.
@@ -55,10 +81,11 @@ async fn tell(
     service: &ServiceDeployment,
     story: &Story<'_>,
     outcome: &'static str,
-    next: Outcome,
+    (whose, next): (&[PodsOf], Outcome),
 ) -> Result<Outcome, Error> {
-    ctx.report_status(service, &status(service, story, None, ctx.now()))
-        .await?;
+    let now = ctx.now();
+    let new = status(service, story, None, now);
+    ctx.report_status(service, &new).await?;
     ctx.metrics.outcome("ServiceDeployment", outcome);
-    Ok(next)
+    Ok(next_look(whose, &new.conditions, now).sooner(next))
 }

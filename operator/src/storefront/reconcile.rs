@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use crds::Storefront;
 use kube::ResourceExt;
-use operator_plan::storefront::{desired, status, validate};
-use operator_plan::{Outcome as Story, Verdict};
+use operator_plan::storefront::{Valid, children, desired, status, unready, validate};
+use operator_plan::trouble::PodsOf;
+use operator_plan::{Applied, Objects, Outcome as Story, Verdict};
 
 use super::observe::observe;
 use super::{FINALIZER, teardown};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
+use crate::pods::next_look;
 
 /// Time between two looks for a Secret of the user's, which is not watched.
 const SOON: Duration = Duration::from_secs(5);
@@ -21,28 +23,59 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
         return teardown::end(ctx, shop).await;
     }
     if shop.spec.paused {
-        return tell(ctx, shop, &Story::Paused, "paused", Outcome::AwaitChange).await;
+        let (seen, whose) = look(ctx, shop).await?;
+        let next = (whose.as_slice(), Outcome::AwaitChange);
+        return tell(ctx, shop, &Story::Paused(&seen), "paused", next).await;
     }
     let seen = observe(ctx, shop).await?;
     let valid = match validate(shop, seen, &ctx.platform) {
         Verdict::Ready(valid) => valid,
         Verdict::Waiting(on) => {
-            let next = Outcome::Requeue(SOON);
-            return tell(ctx, shop, &Story::Waiting(&on), "waiting", next).await;
+            let (seen, whose) = look(ctx, shop).await?;
+            let next = (whose.as_slice(), Outcome::Requeue(SOON));
+            return tell(ctx, shop, &Story::Waiting(&on, &seen), "waiting", next).await;
         }
         Verdict::Invalid(why) => {
-            let next = Outcome::AwaitChange;
-            return tell(ctx, shop, &Story::Invalid(&why), "invalid", next).await;
+            let (seen, whose) = look(ctx, shop).await?;
+            let next = (whose.as_slice(), Outcome::AwaitChange);
+            return tell(ctx, shop, &Story::Invalid(&why, &seen), "invalid", next).await;
         }
     };
     ctx.add_finalizer(shop, FINALIZER).await?;
     let plan = desired(&valid);
-    let applied = ctx.apply(&plan).await?;
+    let mut applied = ctx.apply(&plan).await?;
     ctx.prune(&shop.uid().unwrap_or_default(), &plan).await?;
-    let new = status(shop, &Story::Applied(&applied), Some(&valid), ctx.now());
+    let whose = ask(ctx, shop, Some(&valid), &mut applied).await;
+    let now = ctx.now();
+    let new = status(shop, &Story::Applied(&applied), Some(&valid), now);
     ctx.report_status(shop, &new).await?;
-    ctx.metrics.outcome("Storefront", "applied");
-    Ok(Outcome::AwaitChange)
+    let next = next_look(&whose, &new.conditions, now);
+    if valid.missing().is_empty() {
+        ctx.metrics.outcome("Storefront", "applied");
+        Ok(next)
+    } else {
+        ctx.metrics.outcome("Storefront", "waiting");
+        Ok(next.sooner(Outcome::Requeue(SOON)))
+    }
+}
+
+/// Looks at the parts that there are, and makes none.
+async fn look(ctx: &Context, shop: &Storefront) -> Result<(Objects<Applied>, Vec<PodsOf>), Error> {
+    let mut seen = ctx.apply(&children(shop)).await?;
+    let whose = ask(ctx, shop, None, &mut seen).await;
+    Ok((seen, whose))
+}
+
+async fn ask(
+    ctx: &Context,
+    shop: &Storefront,
+    valid: Option<&Valid>,
+    seen: &mut Objects<Applied>,
+) -> Vec<PodsOf> {
+    let whose = unready(shop, valid, seen);
+    let namespace = shop.namespace().unwrap_or_default();
+    ctx.ask_pods(&namespace, &whose, seen).await;
+    whose
 }
 
 /// Ends a look that made nothing.
@@ -51,10 +84,11 @@ async fn tell(
     shop: &Storefront,
     story: &Story<'_>,
     outcome: &'static str,
-    next: Outcome,
+    (whose, next): (&[PodsOf], Outcome),
 ) -> Result<Outcome, Error> {
-    ctx.report_status(shop, &status(shop, story, None, ctx.now()))
-        .await?;
+    let now = ctx.now();
+    let new = status(shop, story, None, now);
+    ctx.report_status(shop, &new).await?;
     ctx.metrics.outcome("Storefront", outcome);
-    Ok(next)
+    Ok(next_look(whose, &new.conditions, now).sooner(next))
 }

@@ -152,3 +152,39 @@ async fn a_deletion_that_is_killed_again_and_again_still_leaves_nothing() {
         assert!(left.is_empty(), "killed after {requests}: {left:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_that_is_killed_again_and_again_ends_in_the_same_place() {
+    let upgrade = |fake: &Fake| {
+        let set = |shop: &mut serde_json::Value| shop["spec"]["version"] = "2.0.0".into();
+        fake.with(|store| store.update(&ours("storefronts", "demo"), false, set))
+            .expect("changed");
+    };
+    let is_done = |fake: &Fake| {
+        let shop = fake.with(|store| store.get(&ours("storefronts", "demo")).cloned());
+        let shop = shop.unwrap_or_default();
+        let seen = &shop["status"]["observedGeneration"];
+        is_ready(fake, "demo")
+            && shop["status"]["version"] == "2.0.0"
+            && *seen == shop["metadata"]["generation"]
+    };
+    let mut pictures = Vec::new();
+    for deaths in [&[][..], &DEATHS] {
+        let world = World::start(cluster_with_shop("Delete"));
+        world
+            .until("the shop is ready", |fake| is_ready(fake, "demo"))
+            .await;
+        world.rest().await;
+        let mut fake = world.kill().await;
+        upgrade(&fake);
+        for requests in deaths {
+            fake = killed_at(fake, *requests).await;
+        }
+        let world = World::start(fake);
+        world.until("the shop is upgraded", is_done).await;
+        world.rest().await;
+        world.look_again().await;
+        pictures.push(picture(&world.fake));
+    }
+    assert_eq!(pictures[0], pictures[1]);
+}

@@ -9,5 +9,6 @@ mod fake;
 mod faults;
 mod leading;
 mod life;
+mod trouble;
 mod watches;
 mod world;

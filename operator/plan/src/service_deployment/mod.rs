@@ -3,6 +3,7 @@
 mod desired;
 mod migration;
 mod network;
+mod rivals;
 mod routes;
 mod status;
 mod validate;
@@ -17,7 +18,8 @@ use kube::core::ApiResource;
 pub use desired::desired;
 pub use migration::{Migration, job_name};
 pub(crate) use network::GATEWAY_LABEL;
-pub use status::status;
+pub use rivals::are_rivals;
+pub use status::{children, status, unready};
 pub use validate::{Valid, validate};
 
 /// What is known about the world around a ServiceDeployment.
@@ -31,6 +33,8 @@ pub struct Observed {
     pub secrets: BTreeMap<String, String>,
     /// This object's Jobs (label `storefront.dev/owner-uid`), by name.
     pub jobs: BTreeMap<String, Job>,
+    /// The workloads that are [`are_rivals`] of this one.
+    pub rivals: Vec<ServiceDeployment>,
 }
 
 /// Names of the DatabaseBindings that the spec refers to.

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef};
+use crds::{
+    AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef, Route, ServiceDeployment,
+};
 use gateway_routes::api::{
     BackendObjectReference, GROUP, HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteMatch,
     HTTPRouteRule, HTTPRouteSpec, ParentReference,
 };
 
-use super::Valid;
+use super::{Valid, rivals::Taken};
 use crate::{
     Objects, Planned, hash, names,
     storefront::{SERVICE_PORT, url},
@@ -21,7 +23,7 @@ type Callers = (AuthMode, BTreeSet<String>);
 /// Plans each token policy in front of its route, so that no path is ever open for a moment.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let mut groups: BTreeMap<Callers, Vec<&str>> = BTreeMap::new();
-    for route in &valid.service.spec.routes {
+    for route in served(&valid.service, &valid.taken) {
         let callers = (route.auth, route.roles.iter().cloned().collect());
         groups.entry(callers).or_default().push(&route.path);
     }
@@ -33,30 +35,38 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     }
 }
 
+/// The routes but for those whose path somebody else has.
+fn served<'a>(
+    service: &'a ServiceDeployment,
+    taken: &'a Taken,
+) -> impl Iterator<Item = &'a Route> + use<'a> {
+    let routes = service.spec.routes.iter();
+    routes.filter(|route| !taken.contains_key(&route.path))
+}
+
 /// Names of the planned routes.
-pub(super) fn names_of(valid: &Valid) -> BTreeSet<String> {
-    let routes = &valid.service.spec.routes;
-    routes
-        .iter()
-        .map(|r| name(valid, &(r.auth, r.roles.iter().cloned().collect())))
+pub(super) fn names_of(service: &ServiceDeployment, taken: &Taken) -> BTreeSet<String> {
+    let base = service.metadata.name.as_deref().unwrap_or_default();
+    served(service, taken)
+        .map(|r| name(base, &(r.auth, r.roles.iter().cloned().collect())))
         .collect()
 }
 
-fn name(valid: &Valid, (auth, roles): &Callers) -> String {
+fn name(base: &str, (auth, roles): &Callers) -> String {
     let kind = match auth {
         AuthMode::Required => "required",
         AuthMode::Optional => "optional",
         AuthMode::Public => "public",
     };
     if roles.is_empty() {
-        return names::child(valid.name(), kind);
+        return names::child(base, kind);
     }
     let tag = hash::short(roles.iter().map(String::as_bytes));
-    names::child(valid.name(), &format!("{kind}-{tag}"))
+    names::child(base, &format!("{kind}-{tag}"))
 }
 
 fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {
-    let name = name(valid, callers);
+    let name = name(valid.name(), callers);
     let (namespace, shop) = (&valid.scope.namespace, valid.shop());
     let mut policy = JwtPolicy::new(
         &name,
@@ -85,7 +95,7 @@ fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {
 }
 
 fn http_route(valid: &Valid, callers: &Callers, paths: &[&str]) -> HTTPRoute {
-    let name = name(valid, callers);
+    let name = name(valid.name(), callers);
     let mut paths = paths.to_vec();
     paths.sort_unstable();
     paths.dedup();

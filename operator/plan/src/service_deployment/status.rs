@@ -3,11 +3,17 @@ use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use super::{Migration, Valid, routes};
+use super::{
+    Migration, Valid,
+    rivals::Taken,
+    routes,
+    validate::{PATH_TAKEN, app_of},
+};
 use crate::{
-    Applied, Objects, Outcome,
+    Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
     pods,
+    trouble::{PodsOf, trouble},
 };
 
 /// What the ServiceDeployment's status says after a look. `valid` is given whenever the spec was found good.
@@ -33,26 +39,37 @@ pub fn status(
             Migration::Running { .. } | Migration::Failed { .. } => previous.migrated.clone(),
         };
     }
+    if let Some(seen) = outcome.seen() {
+        let counts = deployment(service, seen).and_then(|found| found.status);
+        let counts = counts.unwrap_or_default();
+        status.replicas = counts.replicas.unwrap_or(0);
+        status.ready_replicas = counts.ready_replicas.unwrap_or(0);
+    }
     let known = &previous.conditions;
-    let partial = |aspects: Vec<Aspect>| conditions::partial(known, &aspects, generation, now);
+    // What can be seen is said, whatever else stands in the way; but who has a path is only known to a
+    // look that may make its route.
+    let partial = |mut aspects: Vec<Aspect>| {
+        let seen = outcome.seen().into_iter();
+        let found = seen.flat_map(|seen| found(service, &Taken::new(), seen));
+        let is_taken =
+            |type_| conditions::find(known, type_).is_some_and(|c| c.reason == PATH_TAKEN);
+        aspects.extend(found.filter(|aspect| !is_taken(aspect.type_)));
+        conditions::partial(known, &aspects, generation, now)
+    };
     status.conditions = match (outcome, valid) {
         (Outcome::Applied(objects), Some(valid)) => {
-            let deployment = objects.get::<Deployment>(valid.name());
-            let counts = deployment.as_ref().and_then(|d| d.status.as_ref());
-            status.replicas = counts.and_then(|c| c.replicas).unwrap_or(0);
-            status.ready_replicas = counts.and_then(|c| c.ready_replicas).unwrap_or(0);
-            let parts = parts(valid, objects, deployment.as_ref());
+            let parts = parts(valid, objects);
             let mut aspects = conditions::summary(&parts);
             aspects.extend(parts);
             conditions::conditions(known, &aspects, generation, now)
         }
         (Outcome::Applied(_), None) => previous.conditions.clone(),
-        (Outcome::Waiting(on), _) => {
+        (Outcome::Waiting(on, _), _) => {
             let mut aspects = conditions::reconciling(on.reason, &on.message);
             aspects.push(Aspect::no("BindingsReady", on.reason, on.message.clone()));
             partial(aspects)
         }
-        (Outcome::Invalid(why), _) => {
+        (Outcome::Invalid(why, _), _) => {
             let mut aspects = conditions::stalled(why.reason, &why.message);
             if why.reason == "MigrationFailed" {
                 aspects.push(Aspect::no("Migrated", why.reason, why.message.clone()));
@@ -61,7 +78,7 @@ pub fn status(
         }
         (Outcome::Failed(text), _) => partial(conditions::reconciling("ReconcileFailed", text)),
         (Outcome::Deleting(text), _) => partial(conditions::reconciling("Deleting", text)),
-        (Outcome::Paused, _) => partial(vec![Aspect::unknown(
+        (Outcome::Paused(_), _) => partial(vec![Aspect::unknown(
             "Ready",
             "Paused",
             "spec.paused is true: nothing is changed, the pods run on as they are",
@@ -70,11 +87,57 @@ pub fn status(
     status
 }
 
-fn parts(
-    valid: &Valid,
-    objects: &Objects<Applied>,
-    deployment: Option<&Deployment>,
-) -> Vec<Aspect> {
+/// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
+pub fn children(service: &ServiceDeployment) -> Objects<Planned> {
+    let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
+    let mut objects = Objects::new();
+    objects.keep::<Deployment>(namespace, name_of(service));
+    for name in routes::names_of(service, &Taken::new()) {
+        objects.keep::<HTTPRoute>(namespace, &name);
+    }
+    objects
+}
+
+fn name_of(service: &ServiceDeployment) -> &str {
+    service.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn deployment(service: &ServiceDeployment, seen: &Objects<Applied>) -> Option<Deployment> {
+    seen.get(name_of(service))
+}
+
+/// Pods that know why the workload is not ready: read them, and put them beside `seen`. None while it
+/// is. `valid` is given by a look that made something.
+pub fn unready(
+    service: &ServiceDeployment,
+    valid: Option<&Valid>,
+    seen: &Objects<Applied>,
+) -> Vec<PodsOf> {
+    let mut whose = Vec::new();
+    if let Some(Migration::Running { job }) = valid.map(Valid::migration) {
+        whose.push(PodsOf::job(job));
+    }
+    if deployment(service, seen).is_some() && available(service, seen).holds != Some(true) {
+        whose.push(pods_of(service));
+    }
+    whose
+}
+
+fn pods_of(service: &ServiceDeployment) -> PodsOf {
+    let labels = pods::selector(app_of(service), name_of(service));
+    PodsOf::deployment(name_of(service), labels)
+}
+
+fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
+    let (reason, why) = match trouble(objects, &PodsOf::job(job)) {
+        Some(trouble) => (trouble.reason, format!(": {}", trouble.message)),
+        None => ("Migrating", String::new()),
+    };
+    let text = format!("waiting for Job {job} to end; the pods that there are run on{why}");
+    Aspect::no("Migrated", reason, text)
+}
+
+fn parts(valid: &Valid, objects: &Objects<Applied>) -> Vec<Aspect> {
     let mut parts = vec![
         Aspect::yes(
             "BindingsReady",
@@ -88,39 +151,52 @@ fn parts(
             Migration::Done { .. } => {
                 Aspect::yes("Migrated", "Done", "the migration of this revision has run")
             }
-            Migration::Running { job } => Aspect::no(
-                "Migrated",
-                "Migrating",
-                format!("waiting for Job {job} to end; the pods that there are run on"),
-            ),
+            Migration::Running { job } => migrating(objects, job),
             Migration::Failed { job } => {
                 Aspect::no("Migrated", "MigrationFailed", format!("Job {job} failed"))
             }
         },
-        available(valid, deployment),
     ];
-    let routes = routes::names_of(valid);
-    if !routes.is_empty() {
-        let refused = routes.iter().find_map(|name| refusal(objects, name));
-        parts.push(refused.map_or_else(
-            || {
-                Aspect::yes(
-                    "RoutesAccepted",
-                    "Accepted",
-                    "the gateway serves every route".to_owned(),
-                )
-            },
-            |text| Aspect::no("RoutesAccepted", "RoutesNotAccepted", text),
-        ));
-    }
+    parts.extend(found(&valid.service, &valid.taken, objects));
     parts
 }
 
-/// Whether the newest revision serves: all of its pods, not some of the old ones.
-fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
+/// What the children say of themselves, whoever made them and when.
+fn found(service: &ServiceDeployment, taken: &Taken, objects: &Objects<Applied>) -> Vec<Aspect> {
+    let mut found = vec![available(service, objects)];
+    if !service.spec.routes.is_empty() {
+        found.push(routed(service, taken, objects));
+    }
+    found
+}
+
+fn routed(service: &ServiceDeployment, taken: &Taken, objects: &Objects<Applied>) -> Aspect {
+    let no = |reason, text: String| Aspect::no("RoutesAccepted", reason, text);
+    let others: Vec<String> = taken
+        .iter()
+        .map(|(path, owner)| format!("{path} belongs to ServiceDeployment {owner}"))
+        .collect();
+    if !others.is_empty() {
+        let text = format!(
+            "spec.routes: {}, which is older; choose another path",
+            others.join(", ")
+        );
+        return no(PATH_TAKEN, text);
+    }
+    let routes = routes::names_of(service, taken);
+    if let Some(text) = routes.iter().find_map(|name| refusal(objects, name)) {
+        return no("RoutesNotAccepted", text);
+    }
+    let text = "the gateway serves every route";
+    Aspect::yes("RoutesAccepted", "Accepted", text)
+}
+
+/// Whether the newest revision serves: all of its pods, not some of the old ones. A pod that knows why
+/// not gives the reason.
+fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect {
     let no = |reason: &str, text: String| Aspect::no("Available", reason, text);
-    let name = valid.name();
-    let Some(deployment) = deployment else {
+    let name = name_of(service);
+    let Some(deployment) = deployment(service, objects) else {
         return no("NoPods", format!("Deployment {name} does not exist yet"));
     };
     let status = deployment.status.clone().unwrap_or_default();
@@ -130,7 +206,7 @@ fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
             .iter()
             .find(|c: &&DeploymentCondition| c.type_ == type_)
     };
-    let least = valid.service.spec.replicas.min;
+    let least = service.spec.replicas.min;
     let total = status.replicas.unwrap_or(0);
     let updated = status.updated_replicas.unwrap_or(0);
     let ready = status.available_replicas.unwrap_or(0);
@@ -139,7 +215,19 @@ fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
         .and_then(|c| c.last_transition_time.as_ref())
         .map(|time| format!(" since {}", time.0))
         .unwrap_or_default();
-    if let Some(stuck) = find("Progressing").filter(|c| c.status == "False") {
+    let stuck = find("Progressing").filter(|c| c.status == "False");
+    // More pods than the least may be on their way up: that is scaling, not trouble.
+    let lacks = updated < total.max(least) || ready < least;
+    if (stuck.is_some() || lacks)
+        && let Some(trouble) = trouble(objects, &pods_of(service))
+    {
+        let text = format!(
+            "Deployment {name} does not get on{since}: {}",
+            trouble.message
+        );
+        return no(trouble.reason, text);
+    }
+    if let Some(stuck) = stuck {
         let text = stuck.message.clone().unwrap_or_default();
         return no(
             "RolloutStuck",
@@ -161,8 +249,7 @@ fn available(valid: &Valid, deployment: Option<&Deployment>) -> Aspect {
             format!("Deployment {name} has just been changed"),
         );
     }
-    // More pods than the least may be on their way up: that is scaling, not trouble.
-    if updated < total.max(least) || ready < least {
+    if lacks {
         return no(
             "RollingOut",
             format!(

@@ -2,13 +2,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront, Uses};
 
-use super::{Observed, migration, migration::Migration, platform_secret};
+use super::{
+    Observed, migration,
+    migration::Migration,
+    platform_secret,
+    rivals::{self, Taken},
+};
 use crate::storefront::platform_path;
 use crate::{Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope};
 
 /// Folders under `/bindings` that the platform itself fills.
 const BUS_FOLDER: &str = "bus";
 const CACHE_FOLDER: &str = "cache";
+/// Reason of a workload that wants a path of somebody else's.
+pub(super) const PATH_TAKEN: &str = "PathTaken";
 
 /// A ServiceDeployment that can be acted on.
 #[derive(Clone, Debug)]
@@ -24,6 +31,8 @@ pub struct Valid {
     /// Whether a DatabaseBinding is among the bindings.
     pub(super) uses_database: bool,
     pub(super) migration: Migration,
+    /// Paths of the spec that an older workload has.
+    pub(super) taken: Taken,
 }
 
 impl Valid {
@@ -37,18 +46,23 @@ impl Valid {
         &self.migration
     }
 
-    /// The name without that of the shop: `auth` of `demo-auth`.
+    /// See [`app_of`].
     pub(super) fn app(&self) -> &str {
-        let shop = self.service.spec.storefront_ref.name.as_str();
-        self.name()
-            .strip_prefix(shop)
-            .and_then(|rest| rest.strip_prefix('-'))
-            .unwrap_or(self.name())
+        app_of(&self.service)
     }
 
     pub(super) fn shop(&self) -> &str {
         &self.service.spec.storefront_ref.name
     }
+}
+
+/// The name without that of the shop: `auth` of `demo-auth`.
+pub(super) fn app_of(service: &ServiceDeployment) -> &str {
+    let shop = service.spec.storefront_ref.name.as_str();
+    let name = service.metadata.name.as_deref().unwrap_or_default();
+    name.strip_prefix(shop)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .unwrap_or(name)
 }
 
 /// Whether the workload can run now.
@@ -96,6 +110,7 @@ pub fn validate(
             .iter()
             .any(|b| b.database_binding.is_some()),
         migration: Migration::Unneeded,
+        taken: rivals::taken(service, &seen.rivals, storefront),
     };
     valid.migration = migration::observe(&valid, &seen.jobs);
     if let Migration::Failed { job } = &valid.migration {
@@ -107,7 +122,7 @@ pub fn validate(
     Verdict::Ready(valid)
 }
 
-fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
+pub(super) fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
     let spec = &service.spec;
     let name = service.metadata.name.as_deref().unwrap_or_default();
     if name.is_empty() || name.len() > 53 {
@@ -142,22 +157,17 @@ fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
 
 /// A team's service may not answer in the place of the shop's own: a route below one of theirs would
 /// win, and take logins and orders to somebody else.
-fn check_routes(service: &ServiceDeployment, storefront: &Storefront) -> Result<(), Invalid> {
-    let is_the_shops_own = service
-        .metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .any(|owner| {
-            owner.kind == "Storefront" && Some(&owner.uid) == storefront.metadata.uid.as_ref()
-        });
-    if is_the_shops_own {
+pub(super) fn check_routes(
+    service: &ServiceDeployment,
+    storefront: &Storefront,
+) -> Result<(), Invalid> {
+    if is_the_shops_own(service, storefront) {
         return Ok(());
     }
     for route in &service.spec.routes {
         if let Some((path, owner)) = platform_path(&route.path) {
             return Err(Invalid::new(
-                "PathTaken",
+                PATH_TAKEN,
                 format!(
                     "spec.routes: {} belongs to the shop's own {owner} (everything at and below {path}); choose another path",
                     route.path
@@ -166,6 +176,13 @@ fn check_routes(service: &ServiceDeployment, storefront: &Storefront) -> Result<
         }
     }
     Ok(())
+}
+
+pub(super) fn is_the_shops_own(service: &ServiceDeployment, storefront: &Storefront) -> bool {
+    let owners = service.metadata.owner_references.iter().flatten();
+    owners.into_iter().any(|owner| {
+        owner.kind == "Storefront" && Some(&owner.uid) == storefront.metadata.uid.as_ref()
+    })
 }
 
 fn folder_of(part: Uses) -> &'static str {

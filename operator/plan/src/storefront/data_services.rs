@@ -18,7 +18,7 @@ use k8s_openapi::{
     },
 };
 
-use super::{Valid, validate::mebibytes};
+use super::{Valid, proof, validate::mebibytes};
 use crate::{
     Objects, Planned, hash,
     pods::{self, PLATFORM_UID, mount},
@@ -27,12 +27,13 @@ use crate::{
 /// The one user on a shop's bus.
 pub(super) const BUS_USER: &str = "shop";
 /// User of the PostgreSQL image.
-const POSTGRES_UID: i64 = 26;
+pub(super) const POSTGRES_UID: i64 = 26;
 /// Annotation that restarts a pod when its configuration changes.
 const CONFIG_ANNOTATION: &str = "storefront.dev/config-hash";
 
 /// Plans the servers that the shop needs.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
+    proof::plan(valid, objects);
     if let Some(embedded) = &valid.storefront.spec.database.embedded {
         let volume = claim(
             "data",
@@ -94,6 +95,18 @@ fn meta(valid: &Valid, part: &str) -> ObjectMeta {
     valid.scope.meta(&name, part, &name)
 }
 
+/// Metadata of what runs a server's pod: says which image is known to start.
+fn server_meta(valid: &Valid, part: &str) -> ObjectMeta {
+    let proven = (
+        proof::PROVEN_ANNOTATION.to_owned(),
+        proof::image(valid, part),
+    );
+    ObjectMeta {
+        annotations: Some(BTreeMap::from([proven])),
+        ..meta(valid, part)
+    }
+}
+
 fn service(
     valid: &Valid,
     part: &str,
@@ -122,7 +135,7 @@ fn stateful_set(
 ) -> StatefulSet {
     let when_deleted = if valid.retains() { "Retain" } else { "Delete" };
     StatefulSet {
-        metadata: meta(valid, part),
+        metadata: server_meta(valid, part),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             service_name: Some(valid.child(part)),
@@ -169,7 +182,7 @@ fn claim(name: &str, storage: &str, class: Option<String>) -> PersistentVolumeCl
 fn container(valid: &Valid, part: &str, ports: &[(&str, i32)]) -> Container {
     Container {
         name: part.to_owned(),
-        image: Some(valid.image(part)),
+        image: Some(proof::image(valid, part)),
         image_pull_policy: Some(valid.platform.pull_policy.clone()),
         security_context: Some(pods::container_security()),
         ports: Some(
@@ -308,7 +321,7 @@ fn redis(valid: &Valid) -> Deployment {
     let security = pods::pod_security(Some(PLATFORM_UID), PLATFORM_UID);
     let pod = pods::pod(container, volumes, security, 10);
     Deployment {
-        metadata: meta(valid, "redis"),
+        metadata: server_meta(valid, "redis"),
         spec: Some(DeploymentSpec {
             replicas: Some(1),
             // Two caches at once would answer differently; a moment without one is what services are built for.

@@ -33,6 +33,11 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
             };
             server(valid, objects, postgres);
         }
+        Location::External { admin_secret } if valid.lacks(&admin_secret) => {
+            // Which port to open is not known.
+            let name = valid.child("database-clients");
+            objects.keep::<NetworkPolicy>(&valid.scope.namespace, &name);
+        }
         Location::External { .. } => {
             let rule = allow_to(Vec::new(), network::tcp(&[external_port(valid)]));
             objects.apply(&clients(valid, "database", DATABASE_CLIENT, rule));

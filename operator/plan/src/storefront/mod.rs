@@ -6,6 +6,7 @@ mod desired;
 mod edge;
 pub(crate) mod flows;
 mod material;
+mod proof;
 mod secrets;
 mod signing_keys;
 mod status;
@@ -16,15 +17,19 @@ use std::collections::BTreeMap;
 
 use crds::Storefront;
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use kube::core::ApiResource;
+
+use crate::{Applied, Objects};
 
 pub use catalogue::{SERVICES, ServiceName, platform_path};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};
-pub use status::status;
+pub use proof::servers;
+pub use status::{children, status, unready};
 pub use teardown::{Live, Teardown, teardown};
-pub use validate::{Server, Valid, for_deletion, validate};
+pub use validate::{Missing, Server, Valid, for_deletion, validate};
 
 /// The decoded content of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;
@@ -45,6 +50,10 @@ pub struct Observed {
     pub own: BTreeMap<String, Data>,
     /// The user's Secrets that exist, by name: those of [`referenced_secrets`].
     pub referenced: BTreeMap<String, Data>,
+    /// The live ones of [`servers`].
+    pub servers: Objects<Applied>,
+    /// The shop's own Jobs, by name.
+    pub jobs: BTreeMap<String, Job>,
     /// New random material; used only where `own` has none.
     pub fresh: Fresh,
 }
@@ -65,6 +74,15 @@ pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     if storefront.spec.database.external.is_none() {
         names.push(format!("{name}-postgres-admin"));
     }
+    names
+}
+
+/// Names of every Secret that the shop makes for itself.
+fn made_secrets(storefront: &Storefront) -> Vec<String> {
+    let name = storefront.metadata.name.as_deref().unwrap_or_default();
+    let derived = ["nats-config", "redis-config", "smtp"].into_iter();
+    let mut names = secret_names(storefront);
+    names.extend(derived.map(|part| format!("{name}-{part}")));
     names
 }
 
@@ -116,6 +134,13 @@ pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
         .unwrap_or_else(|| platform.version.clone())
 }
 
+/// The release whose servers run: what the spec says comes after it until their images were seen to start.
+pub fn running_version(storefront: &Storefront, platform: &crate::Platform) -> String {
+    let status = storefront.status.as_ref();
+    let running = status.and_then(|status| status.version.clone());
+    running.unwrap_or_else(|| version(storefront, platform))
+}
+
 /// Kinds that are looked through for objects that no plan names any more.
 pub fn pruned_kinds() -> Vec<ApiResource> {
     use k8s_openapi::api::{
@@ -128,6 +153,7 @@ pub fn pruned_kinds() -> Vec<ApiResource> {
         ApiResource::erase::<crds::DatabaseBinding>(&()),
         ApiResource::erase::<crds::RateLimitPolicy>(&()),
         ApiResource::erase::<gateway_routes::api::Gateway>(&()),
+        ApiResource::erase::<Job>(&()),
         ApiResource::erase::<Deployment>(&()),
         ApiResource::erase::<StatefulSet>(&()),
         ApiResource::erase::<Service>(&()),

@@ -62,6 +62,19 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let config = redis_config(&redis);
     let config = text([("redis.conf", config.as_str())]);
     objects.apply(&derived(valid, "redis-config", OPAQUE, config));
+    let login = valid
+        .storefront
+        .spec
+        .notifications
+        .email
+        .smtp
+        .secret_ref
+        .as_ref();
+    if login.is_some_and(|login| valid.lacks(&login.name)) {
+        // Without its login no mail would go out: the one that there may be is better.
+        objects.keep::<Secret>(&valid.scope.namespace, &valid.child("smtp"));
+        return;
+    }
     objects.apply(&derived(
         valid,
         "smtp",

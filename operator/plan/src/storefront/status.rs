@@ -9,10 +9,16 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
-use super::{SERVICES, Server, Valid, url};
+use super::{
+    Missing, SERVICES, Valid,
+    proof::{self, Proof, Waits},
+    url,
+};
 use crate::{
-    Applied, Objects, Outcome,
+    Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
+    pods,
+    trouble::{PodsOf, trouble},
 };
 
 /// What the Storefront's status says after a look. `valid` is given whenever the spec was found good.
@@ -29,47 +35,130 @@ pub fn status(
         ..previous.clone()
     };
     if let Some(valid) = valid {
-        status.version = Some(valid.version().to_owned());
+        let is_proven = proof::waiting(valid).is_empty();
+        if is_proven || status.version.is_none() {
+            status.version = Some(valid.version().to_owned());
+        }
         status.url = Some(url(storefront));
         status.admin_secret_ref = Some(LocalRef::new(valid.child("admin")));
     }
     let known = &previous.conditions;
+    let missing = valid.and_then(|valid| valid.missing().first());
+    let (mut seen, mut all) = (Vec::new(), Vec::new());
+    if let Some(objects) = outcome.seen() {
+        let database = match &storefront.spec.database.external {
+            Some(external) => foreign(&external.admin_secret_ref.name, valid, known),
+            None => stateful(objects, name_of(storefront), "postgres"),
+        };
+        let proof = valid.and_then(|valid| proving(valid, objects));
+        let look = look(
+            (database, proof),
+            (name_of(storefront), objects),
+            known,
+            now,
+        );
+        status.blocked_by = missing.map(lacking).or(look.blocker);
+        status.services = Some(look.services);
+        (seen, all) = (look.aspects, look.summary);
+    }
+    let mut aspects = match outcome {
+        Outcome::Applied(_) => match missing {
+            Some(missing) => conditions::reconciling(missing.on.reason, &missing.on.message),
+            None => all,
+        },
+        Outcome::Waiting(on, _) => conditions::reconciling(on.reason, &on.message),
+        Outcome::Invalid(why, _) => conditions::stalled(why.reason, &why.message),
+        Outcome::Failed(text) => conditions::reconciling("ReconcileFailed", text),
+        Outcome::Deleting(text) => conditions::reconciling("Deleting", text),
+        Outcome::Paused(_) => vec![Aspect::unknown(
+            "Ready",
+            "Paused",
+            "spec.paused is true: nothing is changed, the shop runs on as it is",
+        )],
+    };
+    aspects.extend(seen);
     status.conditions = match outcome {
-        Outcome::Applied(objects) => {
-            let look = look(valid, objects, known, now);
-            status.blocked_by = look.blocker;
-            status.services = Some(look.services);
-            let mut aspects = conditions::summary(&look.aspects);
-            aspects.extend(look.aspects);
-            conditions::conditions(known, &aspects, generation, now)
-        }
-        Outcome::Waiting(on) => {
-            let aspects = conditions::reconciling(on.reason, &on.message);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Invalid(why) => {
-            let aspects = conditions::stalled(why.reason, &why.message);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Failed(text) => {
-            let aspects = conditions::reconciling("ReconcileFailed", text);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Deleting(text) => {
-            let aspects = conditions::reconciling("Deleting", text);
-            conditions::partial(known, &aspects, generation, now)
-        }
-        Outcome::Paused => {
-            let text = "spec.paused is true: nothing is changed, the shop runs on as it is";
-            let aspects = [Aspect::unknown("Ready", "Paused", text)];
-            conditions::partial(known, &aspects, generation, now)
-        }
+        Outcome::Applied(_) => conditions::conditions(known, &aspects, generation, now),
+        _ => conditions::partial(known, &aspects, generation, now),
     };
     status
 }
 
+fn lacking(missing: &Missing) -> Blocker {
+    Blocker {
+        kind: "Secret".into(),
+        name: missing.secret.clone(),
+        since: None,
+        message: missing.on.message.clone(),
+    }
+}
+
+/// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
+pub fn children(storefront: &Storefront) -> Objects<Planned> {
+    let namespace = storefront.metadata.namespace.as_deref();
+    let (namespace, shop) = (namespace.unwrap_or_default(), name_of(storefront));
+    let mut objects = proof::servers(storefront);
+    for service in SERVICES {
+        objects.keep::<ServiceDeployment>(namespace, &format!("{shop}-{service}"));
+    }
+    objects.keep::<Gateway>(namespace, shop);
+    objects
+}
+
+/// Pods that know why a server of the shop is not ready, or why its new image is not: read them, and put
+/// them beside `seen`. None while all are. `valid` is given by a look that made something.
+pub fn unready(
+    storefront: &Storefront,
+    valid: Option<&Valid>,
+    seen: &Objects<Applied>,
+) -> Vec<PodsOf> {
+    let shop = name_of(storefront);
+    let servers = [
+        stateful(seen, shop, "postgres"),
+        stateful(seen, shop, "nats"),
+        cache(seen, shop),
+    ];
+    let proofs = valid.map(proof::waiting).unwrap_or_default();
+    let proofs = proofs
+        .into_iter()
+        .filter_map(|(_, proof)| Some(PodsOf::job(&proof.waits()?.job)));
+    let servers = servers.into_iter().filter_map(|part| part.pods);
+    servers.chain(proofs).collect()
+}
+
+/// The first server that keeps its image, because nobody has seen the new one start.
+fn proving(valid: &Valid, objects: &Objects<Applied>) -> Option<(&'static str, Part)> {
+    let (part, proof) = proof::waiting(valid).into_iter().next()?;
+    let Waits { job, before } = proof.waits()?;
+    let stays = format!(
+        "{} keeps image {before} until {} has been seen to start",
+        valid.child(part),
+        valid.image(part)
+    );
+    let (reason, message) = match (&proof, trouble(objects, &PodsOf::job(job))) {
+        (Proof::Failed(_), _) => (
+            "UpgradeFailed",
+            format!(
+                "{stays}, and it does not: read `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
+            ),
+        ),
+        (_, Some(trouble)) => ("UpgradeWaiting", format!("{stays}. {}", trouble.message)),
+        (_, None) => ("UpgradeWaiting", stays),
+    };
+    let part = Part {
+        kind: "Job",
+        name: job.clone(),
+        ready: false,
+        since: None,
+        message,
+        pods: None,
+    };
+    Some((reason, part))
+}
+
 struct Look {
     aspects: Vec<Aspect>,
+    summary: Vec<Aspect>,
     services: ServiceCounts,
     blocker: Option<Blocker>,
 }
@@ -81,27 +170,40 @@ struct Part {
     ready: bool,
     since: Option<Time>,
     message: String,
+    /// Whom to ask why it is not ready.
+    pods: Option<PodsOf>,
+}
+
+fn name_of(storefront: &Storefront) -> &str {
+    storefront.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// A database server of somebody else's: all that is known of it is the Secret that says where it is.
+fn foreign(secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
+    let mut missing = valid.into_iter().flat_map(Valid::missing);
+    let missing = missing.find(|missing| missing.secret == secret);
+    let before =
+        conditions::find(known, "DatabaseReady").filter(|c| valid.is_none() && !c.is_true());
+    let message = missing.map(|missing| missing.on.message.clone());
+    let message = message.or(before.map(|c| c.message.clone()));
+    Part {
+        kind: "Secret",
+        name: secret.to_owned(),
+        ready: message.is_none(),
+        since: None,
+        message: message.unwrap_or_default(),
+        pods: None,
+    }
 }
 
 fn look(
-    valid: Option<&Valid>,
-    objects: &Objects<Applied>,
+    (mut database, proof): (Part, Option<(&'static str, Part)>),
+    (name, objects): (&str, &Objects<Applied>),
     known: &[Condition],
     now: Timestamp,
 ) -> Look {
-    let name = valid.map(Valid::name).unwrap_or_default();
-    let mut database = match valid.map(Valid::server) {
-        Some(Server::External { admin_secret }) => Part {
-            kind: "Secret",
-            name: admin_secret,
-            ready: true,
-            since: None,
-            message: "the shop uses a server of its owner's".into(),
-        },
-        _ => stateful(objects, &format!("{name}-postgres")),
-    };
-    let mut queue = stateful(objects, &format!("{name}-nats"));
-    let cache = cache(objects, &format!("{name}-redis"));
+    let mut queue = stateful(objects, name, "nats");
+    let cache = cache(objects, name);
     // A StatefulSet does not tell since when; our own condition remembers it.
     for (part, type_) in [(&mut database, "DatabaseReady"), (&mut queue, "QueueReady")] {
         if !part.ready && part.since.is_none() {
@@ -115,15 +217,26 @@ fn look(
     let gateway = gateway(objects, name);
 
     let (counts, services_aspect) = count(&services);
-    let aspects = vec![
+    let mut aspects = vec![
         aspect("DatabaseReady", "DatabaseNotReady", &database),
         aspect("QueueReady", "QueueNotReady", &queue),
         aspect("CacheReady", "CacheNotReady", &cache),
+    ];
+    // A server that stays as it is runs well; all that it keeps from being so is the whole.
+    let stays = proof
+        .as_ref()
+        .map(|(reason, part)| Aspect::no("Ready", reason, part.message.clone()));
+    let mut all = aspects.clone();
+    all.extend(stays);
+    let rest = [
         services_aspect,
         aspect("GatewayProgrammed", "GatewayNotProgrammed", &gateway),
     ];
+    all.extend(rest.clone());
+    aspects.extend(rest);
     let blocker = [&database, &queue, &cache]
         .into_iter()
+        .chain(proof.as_ref().map(|(_, part)| part))
         .chain(&services)
         .chain([&gateway])
         .find(|part| !part.ready)
@@ -135,6 +248,7 @@ fn look(
         });
     Look {
         aspects,
+        summary: conditions::summary(&all),
         services: counts,
         blocker,
     }
@@ -206,50 +320,61 @@ fn missing(kind: &'static str, name: &str) -> Part {
         ready: false,
         since: None,
         message: "it does not exist yet".into(),
+        pods: None,
     }
 }
 
-fn stateful(objects: &Objects<Applied>, name: &str) -> Part {
-    let Some(set) = objects.get::<StatefulSet>(name) else {
-        return missing("StatefulSet", name);
+fn stateful(objects: &Objects<Applied>, shop: &str, part: &str) -> Part {
+    let name = format!("{shop}-{part}");
+    let Some(set) = objects.get::<StatefulSet>(&name) else {
+        return missing("StatefulSet", &name);
     };
-    let current = set
-        .status
-        .as_ref()
-        .is_some_and(|s| s.observed_generation == set.metadata.generation);
-    let pods = set
-        .status
-        .as_ref()
-        .and_then(|s| s.ready_replicas)
-        .unwrap_or(0);
+    let status = set.status.unwrap_or_default();
+    let current = status.observed_generation == set.metadata.generation;
+    let count = status.ready_replicas.unwrap_or(0);
+    let pods = PodsOf::set(&name, pods::selector(part, &name));
+    let message = trouble(objects, &pods).map_or_else(
+        || format!("{count} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
+        |trouble| trouble.message,
+    );
+    let ready = current && count >= 1;
     Part {
         kind: "StatefulSet",
-        name: name.to_owned(),
-        ready: current && pods >= 1,
+        name,
+        ready,
         since: None,
-        message: format!("{pods} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
+        message,
+        pods: (!ready).then_some(pods),
     }
 }
 
-fn cache(objects: &Objects<Applied>, name: &str) -> Part {
-    let Some(deployment) = objects.get::<Deployment>(name) else {
-        return missing("Deployment", name);
+fn cache(objects: &Objects<Applied>, shop: &str) -> Part {
+    let name = format!("{shop}-redis");
+    let Some(deployment) = objects.get::<Deployment>(&name) else {
+        return missing("Deployment", &name);
     };
     let status = deployment.status.unwrap_or_default();
-    let pods = status.ready_replicas.unwrap_or(0);
+    let count = status.ready_replicas.unwrap_or(0);
     let available = status
         .conditions
         .unwrap_or_default()
         .into_iter()
         .find(|c| c.type_ == "Available");
+    let pods = PodsOf::deployment(&name, pods::selector("redis", &name));
+    let message = trouble(objects, &pods).map_or_else(
+        || format!("{count} of 1 pods are ready"),
+        |trouble| trouble.message,
+    );
+    let ready = status.observed_generation == deployment.metadata.generation && count >= 1;
     Part {
         kind: "Deployment",
-        name: name.to_owned(),
-        ready: status.observed_generation == deployment.metadata.generation && pods >= 1,
+        name,
+        ready,
         since: available
             .filter(|c| c.status != "True")
             .and_then(|c| c.last_transition_time),
-        message: format!("{pods} of 1 pods are ready"),
+        message,
+        pods: (!ready).then_some(pods),
     }
 }
 
@@ -258,12 +383,30 @@ fn service(objects: &Objects<Applied>, name: &str) -> Part {
         return missing("ServiceDeployment", name);
     };
     let conditions = service.status.map(|s| s.conditions).unwrap_or_default();
-    from_conditions(
-        "ServiceDeployment",
-        name,
-        &conditions,
-        service.metadata.generation,
-    )
+    let generation = service.metadata.generation;
+    let part = from_conditions("ServiceDeployment", name, &conditions, generation);
+    if conditions::find(&conditions, "Ready").is_some_and(|ready| ready.reason == "Paused") {
+        paused(part, &conditions)
+    } else {
+        part
+    }
+}
+
+/// One that is left alone says nothing of being ready as a whole; its aspects still do.
+fn paused(part: Part, list: &[Condition]) -> Part {
+    let mut aspects = list.iter().filter(|c| c.type_ != "Ready").peekable();
+    let is_known = aspects.peek().is_some();
+    match aspects.find(|c| !c.is_true()) {
+        Some(first) => Part {
+            since: Some(first.last_transition_time.clone()),
+            message: first.message.clone(),
+            ..part
+        },
+        None => Part {
+            ready: is_known,
+            ..part
+        },
+    }
 }
 
 fn from_conditions(
@@ -285,6 +428,7 @@ fn from_conditions(
             Some(_) => "its newest generation has not been looked at yet".into(),
             None => "it has not been looked at yet".into(),
         },
+        pods: None,
     }
 }
 
@@ -314,5 +458,6 @@ fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
                 gateway.spec.gateway_class_name
             ),
         },
+        pods: None,
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crds::{DeletionPolicy, Storefront};
 
-use super::{BUILT_IN_CLASS, Data, Observed, referenced_secrets, version};
+use super::{BUILT_IN_CLASS, Data, Observed, made_secrets, referenced_secrets, version};
 use crate::{Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope};
 
 /// Room that the shop's stream reserves on the bus (1 GiB), with what JetStream needs around it.
@@ -16,6 +16,17 @@ pub struct Valid {
     pub(super) platform: Platform,
     pub(super) version: String,
     pub(super) seen: Observed,
+    pub(super) missing: Vec<Missing>,
+}
+
+/// A Secret of the user's that is not there, or not whole. Only the parts that are made of it stay as
+/// they are until it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name.
+    pub secret: String,
+    /// Field and remedy.
+    pub on: Waiting,
 }
 
 /// Where the shop's database server is.
@@ -65,21 +76,28 @@ impl Valid {
         self.storefront.spec.deletion_policy == DeletionPolicy::Retain
     }
 
+    /// Secrets of the user's that are waited for.
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
+    }
+
+    pub(super) fn lacks(&self, secret: &str) -> bool {
+        self.missing.iter().any(|missing| missing.secret == secret)
+    }
+
     pub(super) fn external_data(&self) -> Option<&Data> {
         let external = self.storefront.spec.database.external.as_ref()?;
         self.seen.referenced.get(&external.admin_secret_ref.name)
     }
 }
 
-/// Whether the shop can be made now.
+/// Whether the shop can be made. A Secret of the user's that is missing does not stop the parts that
+/// have no use for it: see [`Valid::missing`].
 pub fn validate(storefront: &Storefront, seen: Observed, platform: &Platform) -> Verdict<Valid> {
-    if let Err(why) = check_spec(storefront) {
-        return Verdict::Invalid(why);
+    match check_spec(storefront) {
+        Err(why) => Verdict::Invalid(why),
+        Ok(()) => Verdict::Ready(for_deletion(storefront, seen, platform)),
     }
-    if let Err(on) = check_secrets(storefront, &seen.referenced) {
-        return Verdict::Waiting(on);
-    }
-    Verdict::Ready(for_deletion(storefront, seen, platform))
 }
 
 /// The Storefront as it is, good or not: a deletion must end whatever else is wrong.
@@ -93,6 +111,7 @@ pub fn for_deletion(storefront: &Storefront, seen: Observed, platform: &Platform
         },
         platform: platform.clone(),
         version: version(storefront, platform),
+        missing: missing(storefront, &seen.referenced),
         storefront: storefront.clone(),
         seen,
     }
@@ -129,6 +148,18 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
             ),
         ));
     }
+    let made = made_secrets(storefront);
+    if let Some(taken) = referenced_secrets(storefront)
+        .iter()
+        .find(|name| made.contains(name))
+    {
+        return Err(Invalid::new(
+            "SecretNameTaken",
+            format!(
+                "spec: the Secret {taken} is one that the shop makes for itself; give yours another name"
+            ),
+        ));
+    }
     if spec.gateway.class_name != BUILT_IN_CLASS && !spec.gateway.rate_limits.is_empty() {
         return Err(Invalid::new(
             "RateLimitsUnsupported",
@@ -141,53 +172,58 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn check_secrets(
-    storefront: &Storefront,
-    referenced: &BTreeMap<String, Data>,
-) -> Result<(), Waiting> {
+/// The Secrets that the spec names and that cannot be used, in the order of [`referenced_secrets`].
+fn missing(storefront: &Storefront, referenced: &BTreeMap<String, Data>) -> Vec<Missing> {
+    referenced_secrets(storefront)
+        .into_iter()
+        .filter_map(|secret| {
+            let on = check_secret(storefront, &secret, referenced.get(&secret)).err()?;
+            Some(Missing { secret, on })
+        })
+        .collect()
+}
+
+fn check_secret(storefront: &Storefront, name: &str, data: Option<&Data>) -> Result<(), Waiting> {
     let spec = &storefront.spec;
-    for name in referenced_secrets(storefront) {
-        let is = |other: Option<&str>| other == Some(name.as_str());
-        let external = spec
-            .database
-            .external
-            .as_ref()
-            .map(|e| e.admin_secret_ref.name.as_str());
-        let tls = spec
-            .gateway
-            .tls
-            .as_ref()
-            .map(|t| t.secret_ref.name.as_str());
-        let (field, keys): (_, &[&str]) = if is(external) {
-            (
-                "spec.database.external.adminSecretRef",
-                &["host", "port", "username", "password"],
-            )
-        } else if is(tls) {
-            ("spec.gateway.tls.secretRef", &["tls.crt", "tls.key"])
-        } else {
-            (
-                "spec.notifications.email.smtp.secretRef",
-                &["username", "password"],
-            )
-        };
-        let Some(data) = referenced.get(&name) else {
-            return Err(Waiting::new(
-                "SecretMissing",
-                format!(
-                    "{field}: the Secret {name} does not exist; create it with {}",
-                    keys.join(", ")
-                ),
-            ));
-        };
-        if let Some(key) = keys.iter().find(|key| !data.contains_key(**key)) {
-            return Err(Waiting::new(
-                "SecretIncomplete",
-                format!("{field}: the Secret {name} has no key {key}; add it"),
-            ));
-        }
+    let external = spec
+        .database
+        .external
+        .as_ref()
+        .map(|e| e.admin_secret_ref.name.as_str());
+    let tls = spec
+        .gateway
+        .tls
+        .as_ref()
+        .map(|t| t.secret_ref.name.as_str());
+    let (field, keys): (_, &[&str]) = if external == Some(name) {
+        (
+            "spec.database.external.adminSecretRef",
+            &["host", "port", "username", "password"],
+        )
+    } else if tls == Some(name) {
+        ("spec.gateway.tls.secretRef", &["tls.crt", "tls.key"])
+    } else {
+        (
+            "spec.notifications.email.smtp.secretRef",
+            &["username", "password"],
+        )
+    };
+    let Some(data) = data else {
+        return Err(Waiting::new(
+            "SecretMissing",
+            format!(
+                "{field}: the Secret {name} does not exist; create it with {}",
+                keys.join(", ")
+            ),
+        ));
+    };
+    match keys.iter().find(|key| !data.contains_key(**key)) {
+        Some(key) => Err(Waiting::new(
+            "SecretIncomplete",
+            format!("{field}: the Secret {name} has no key {key}; add it"),
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whole mebibytes of a size such as `512Mi` or `2Gi`.

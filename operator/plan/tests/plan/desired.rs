@@ -126,7 +126,8 @@ fn a_migration_that_was_seen_to_end_does_not_run_again_when_its_job_is_cleaned_u
     let valid = valid_service(&service, &shop);
     let now = jiff::Timestamp::UNIX_EPOCH;
     let waiting = operator_plan::Waiting::new("Test", "nothing");
-    let outcome = operator_plan::Outcome::Waiting(&waiting);
+    let nothing = Objects::new();
+    let outcome = operator_plan::Outcome::Waiting(&waiting, &nothing);
     service.status = Some(service_deployment::status(
         &service,
         &outcome,
@@ -201,6 +202,36 @@ fn the_dump_before_a_drop() {
         .expect("one");
     let wanted = Wanted::of(&binding, false).expect("stored");
     assert_snapshot!(yaml(&backup(&binding, &wanted, &platform(), "1.0.0")));
+}
+
+#[test]
+fn a_secret_of_the_users_that_is_missing_leaves_what_is_made_of_it_as_it_is() {
+    let shop = shop("storefront-full.yaml");
+    let mode = |objects: &Objects<Planned>, name: &str| {
+        let item = objects.items.iter().find(|item| item.key.name == name);
+        item.map(|item| item.mode)
+    };
+    let all = storefront::desired(&valid_shop(&shop));
+    let mut seen = crate::fixtures::seen(&shop);
+    seen.referenced.clear();
+    let valid = storefront::validate(&shop, seen, &platform())
+        .ready()
+        .expect("valid");
+    let rest = storefront::desired(&valid);
+    let keys = |objects: &Objects<Planned>| {
+        let items = objects.items.iter();
+        items.map(|item| item.key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&all), keys(&rest), "nothing is pruned");
+    let left_alone = ["acme-smtp", "acme-database-clients"];
+    for item in &rest.items {
+        let name = item.key.name.as_str();
+        if left_alone.contains(&name) {
+            assert_eq!(item.mode, Mode::Keep, "{name}");
+        } else {
+            assert_eq!(Some(item.mode), mode(&all, name), "{name}");
+        }
+    }
 }
 
 #[test]

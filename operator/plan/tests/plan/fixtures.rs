@@ -83,6 +83,8 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         now: "2026-01-02T03:04:05Z".parse().expect("an instant"),
         own: BTreeMap::new(),
         referenced: referenced.collect(),
+        servers: Objects::new(),
+        jobs: BTreeMap::new(),
         fresh: fresh(),
     }
 }
@@ -137,6 +139,7 @@ pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deploym
         bindings,
         secrets,
         jobs: BTreeMap::new(),
+        rivals: Vec::new(),
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod desired;
 mod fixtures;
+mod proof;
 mod properties;
 mod restricted;
+mod rivals;
 mod status;
+mod trouble;

@@ -8,6 +8,7 @@ use operator_plan::{
 use serde_json::Value;
 
 use crate::fixtures::{children, example, platform, shop, stored, valid_service, valid_shop};
+use crate::proof::upgrade;
 
 fn every_plan() -> Vec<Objects<Planned>> {
     let mut plans = Vec::new();
@@ -47,6 +48,9 @@ fn every_plan() -> Vec<Objects<Planned>> {
         .pop()
         .expect("one");
     let wanted = database_binding::Wanted::of(&binding, false).expect("stored");
+    let (shop, world) = upgrade();
+    let upgrading = storefront::validate(&shop, world, &platform());
+    plans.push(storefront::desired(&upgrading.ready().expect("valid")));
     plans.push(database_binding::backup(
         &binding,
         &wanted,

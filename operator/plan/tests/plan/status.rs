@@ -47,6 +47,18 @@ fn look(shop: &Storefront, status: impl Fn(&Planned) -> Value) -> Objects<Applie
     applied(&storefront::desired(&valid_shop(shop)), status)
 }
 
+/// What a look finds that makes nothing: those of the plan that are read.
+fn found(
+    plan: &Objects<Planned>,
+    read: &Objects<Planned>,
+    status: impl Fn(&Planned) -> Value,
+) -> Objects<Applied> {
+    let mut objects = applied(plan, status);
+    objects.items.retain(|item| read.contains(&item.key));
+    assert_eq!(objects.items.len(), read.items.len());
+    objects
+}
+
 fn names(list: &[crds::Condition]) -> Vec<(&str, &str)> {
     list.iter()
         .map(|c| (c.type_.as_str(), c.status.as_str()))
@@ -129,7 +141,7 @@ fn an_old_verdict_about_a_child_does_not_count() {
 
 #[test]
 fn nothing_changes_in_a_status_while_nothing_changes_in_the_world() {
-    for how in 0..4 {
+    for how in 0..5 {
         let mut shop = shop("storefront.yaml");
         let valid = valid_shop(&shop);
         let waiting = Waiting::new("SecretMissing", "a Secret is missing");
@@ -141,8 +153,9 @@ fn nothing_changes_in_a_status_while_nothing_changes_in_the_world() {
         };
         let outcome = match how {
             0 | 1 => Outcome::Applied(&objects),
-            2 => Outcome::Waiting(&waiting),
-            _ => Outcome::Invalid(&invalid),
+            2 => Outcome::Waiting(&waiting, &objects),
+            3 => Outcome::Invalid(&invalid, &objects),
+            _ => Outcome::Paused(&objects),
         };
         let once = storefront::status(&shop, &outcome, Some(&valid), NOW);
         shop.status = Some(once.clone());
@@ -163,7 +176,8 @@ fn only_a_flip_moves_the_time_of_a_condition() {
         NOW,
     ));
     let waiting = Waiting::new("SecretMissing", "a Secret is missing");
-    let next = storefront::status(&shop, &Outcome::Waiting(&waiting), Some(&valid), later());
+    let outcome = Outcome::Waiting(&waiting, &bad);
+    let next = storefront::status(&shop, &outcome, Some(&valid), later());
     let ready = find(&next.conditions, "Ready").expect("Ready");
     assert_eq!(ready.reason, "SecretMissing");
     assert_eq!(ready.last_transition_time.0, NOW);
@@ -192,13 +206,125 @@ fn a_spec_that_only_its_author_can_mend_is_stalled_and_remembers_the_rest() {
     ));
     shop.metadata.generation = Some(2);
     let why = Invalid::new("QueueStorageTooSmall", "spec.queue.nats.storage: too small");
-    let status = storefront::status(&shop, &Outcome::Invalid(&why), None, NOW);
+    let nothing = Objects::new();
+    let outcome = Outcome::Invalid(&why, &nothing);
+    let status = storefront::status(&shop, &outcome, None, NOW);
     assert_eq!(status.observed_generation, Some(2));
     assert!(find(&status.conditions, "Stalled").is_some_and(crds::Condition::is_true));
     assert_eq!(
         find(&status.conditions, "DatabaseReady").and_then(|c| c.observed_generation),
         Some(1)
     );
+}
+
+#[test]
+fn a_shop_that_is_left_alone_still_says_how_its_parts_are() {
+    let mut shop = shop("storefront.yaml");
+    let left_alone = [
+        condition("Ready", "Unknown"),
+        condition("Available", "True"),
+    ];
+    let left_alone = left_alone.map(|mut condition| {
+        condition["reason"] = json!("Paused");
+        condition
+    });
+    let plan = storefront::desired(&valid_shop(&shop));
+    let objects = found(&plan, &storefront::children(&shop), |item| {
+        match item.key.kind.as_str() {
+            "ServiceDeployment" => json!({ "conditions": left_alone }),
+            _ if item.key.name == "demo-nats" => json!({ "observedGeneration": 1 }),
+            _ => well(item),
+        }
+    });
+    shop.status = Some(storefront::status(
+        &shop,
+        &Outcome::Paused(&objects),
+        None,
+        NOW,
+    ));
+    let status = shop.status.clone().expect("just told");
+    let ready = find(&status.conditions, "Ready").expect("Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("Unknown", "Paused")
+    );
+    assert_eq!(status.services.expect("counted").summary, "7/7");
+    let aspect = |type_| find(&status.conditions, type_).map(crds::Condition::is_true);
+    assert_eq!(aspect("QueueReady"), Some(false));
+    assert_eq!(aspect("DatabaseReady"), Some(true));
+    assert_eq!(status.blocked_by.expect("somebody").name, "demo-nats");
+    assert_eq!(storefront::unready(&shop, None, &objects).len(), 1);
+}
+
+#[test]
+fn a_missing_secret_decides_and_the_parts_are_still_told() {
+    let shop = shop("storefront-full.yaml");
+    let tls = "acme-tls";
+    let mut seen = crate::fixtures::seen(&shop);
+    seen.referenced.remove(tls).expect("it is in the example");
+    let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
+    let valid = valid.ready().expect("the rest can be made");
+    let objects = applied(&storefront::desired(&valid), well);
+    let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+    let ready = find(&status.conditions, "Ready").expect("Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "SecretMissing")
+    );
+    assert!(ready.message.contains(tls), "{}", ready.message);
+    assert!(find(&status.conditions, "ServicesReady").is_some_and(crds::Condition::is_true));
+    let blocker = status.blocked_by.expect("the Secret");
+    assert_eq!(
+        (blocker.kind.as_str(), blocker.name.as_str()),
+        ("Secret", tls)
+    );
+}
+
+#[test]
+fn a_shop_whose_server_is_not_known_has_no_database() {
+    let shop = shop("storefront-full.yaml");
+    let secret = storefront::referenced_secrets(&shop).remove(0);
+    let mut seen = crate::fixtures::seen(&shop);
+    seen.referenced.remove(&secret);
+    let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
+    let valid = valid.ready().expect("the rest can be made");
+    let objects = applied(&storefront::desired(&valid), well);
+    let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+    let database = find(&status.conditions, "DatabaseReady").expect("DatabaseReady");
+    assert_eq!(database.status, "False");
+    assert!(database.message.contains(&secret), "{}", database.message);
+}
+
+#[test]
+fn a_workload_that_waits_still_says_how_its_pods_are() {
+    let shop = shop("storefront.yaml");
+    let mut service = children(&shop).remove(0);
+    let plan = service_deployment::desired(&valid_service(&service, &shop));
+    let read = service_deployment::children(&service);
+    let objects = found(&plan, &read, well);
+    let waiting = Waiting::new("BindingNotReady", "DatabaseBinding demo-auth is not ready");
+    let outcome = Outcome::Waiting(&waiting, &objects);
+    let status = service_deployment::status(&service, &outcome, None, NOW);
+    assert_eq!(
+        names(&status.conditions),
+        [
+            ("Available", "True"),
+            ("BindingsReady", "False"),
+            ("Ready", "False"),
+            ("Reconciling", "True"),
+            ("RoutesAccepted", "True")
+        ]
+    );
+    assert_eq!((status.replicas, status.ready_replicas), (1, 1));
+    service.status = Some(status);
+    let gone = found(&plan, &read, |item| match item.key.kind.as_str() {
+        "Deployment" => json!({ "observedGeneration": 1 }),
+        _ => well(item),
+    });
+    let status = service_deployment::status(&service, &Outcome::Paused(&gone), None, later());
+    assert!(find(&status.conditions, "Available").is_some_and(|c| !c.is_true()));
+    assert_eq!(status.ready_replicas, 0);
+    assert_eq!(service_deployment::unready(&service, None, &gone).len(), 1);
 }
 
 #[test]

@@ -14,4 +14,4 @@ mod serve;
 mod store;
 
 pub use serve::{Fake, Fault, Request};
-pub use store::Id;
+pub use store::{Id, Refusal};

@@ -1,6 +1,6 @@
 //! Objects, their history, and what other controllers would do with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -26,6 +26,9 @@ impl Id {
     }
 }
 
+/// End of the images that no registry has.
+const MISSING: &str = ":missing";
+
 /// A refusal: status code and reason.
 pub type Refusal = (u16, &'static str);
 
@@ -47,6 +50,8 @@ pub struct Store {
     pub oldest: u64,
     pub version: u64,
     uids: u64,
+    /// Workloads whose pods are not ready.
+    sick: BTreeSet<Id>,
 }
 
 impl Store {
@@ -164,6 +169,16 @@ impl Store {
         Ok(answer)
     }
 
+    /// From now on the pods of a workload are not ready, or are again.
+    pub fn set_sick(&mut self, id: &Id, is_sick: bool) {
+        if is_sick {
+            self.sick.insert(id.clone());
+        } else {
+            self.sick.remove(id);
+        }
+        self.react(id);
+    }
+
     pub fn delete(&mut self, id: &Id, preconditions: &Value) -> Result<Value, Refusal> {
         let Some(object) = self.objects.get(id).cloned() else {
             return Err((404, "NotFound"));
@@ -253,7 +268,16 @@ impl Store {
             return;
         }
         let generation = meta["generation"].clone();
+        let image = &object["spec"]["template"]["spec"]["containers"][0]["image"];
+        let is_missing = image.as_str().is_some_and(|image| image.ends_with(MISSING));
+        if image.is_string() {
+            self.make_pod(id, &object, is_missing);
+        }
         let status = match id.resource.as_str() {
+            "jobs" if is_missing => json!({ "active": 1, "ready": 0 }),
+            "deployments" | "statefulsets" if is_missing || self.sick.contains(id) => {
+                json!({ "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1 })
+            }
             "deployments" | "statefulsets" => {
                 let count = object["spec"]["replicas"].as_i64().unwrap_or(1);
                 json!({ "observedGeneration": generation, "replicas": count, "readyReplicas": count,
@@ -274,6 +298,34 @@ impl Store {
         if object["status"] != status {
             drop(self.update(id, true, |object| object["status"] = status));
         }
+    }
+
+    /// A pod that cannot get its image stays; others are of no interest to anybody.
+    fn make_pod(&mut self, id: &Id, owner: &Value, is_missing: bool) {
+        let (kind, end, of) = match id.resource.as_str() {
+            "deployments" => ("ReplicaSet", "5d9c-x7k2p", format!("{}-5d9c", id.name)),
+            "statefulsets" => ("StatefulSet", "0", id.name.clone()),
+            _ => ("Job", "q4z8t", id.name.clone()),
+        };
+        let pod = Id::new("", "pods", &id.namespace, &format!("{}-{end}", id.name));
+        if !is_missing {
+            drop(self.delete(&pod, &Value::Null));
+            return;
+        }
+        let template = &owner["spec"]["template"];
+        let mut labels = template["metadata"]["labels"].clone();
+        if kind == "Job" {
+            labels["batch.kubernetes.io/job-name"] = id.name.clone().into();
+        }
+        let container = &template["spec"]["containers"][0]["name"];
+        let made = json!({ "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "labels": labels, "ownerReferences": [{ "apiVersion": "apps/v1",
+                "kind": kind, "name": of, "uid": owner["metadata"]["uid"], "controller": true }] },
+            "spec": template["spec"],
+            "status": { "phase": "Pending", "containerStatuses": [{ "name": container,
+                "ready": false, "restartCount": 0, "image": "", "imageID": "", "state": {
+                    "waiting": { "reason": "ErrImagePull", "message": "manifest unknown" } } }] } });
+        drop(self.create(&pod, made));
     }
 
     fn make_secret(&mut self, binding: &Value) {

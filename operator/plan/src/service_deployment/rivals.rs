@@ -1,0 +1,67 @@
+//! Two workloads of a shop that want one path. The older one has it, as among the routes of a Gateway;
+//! the other one has no route for it until the older one goes or lets go. Only the same path counts: one
+//! below another's is a case of its own, and the longer one wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{ServiceDeployment, Storefront};
+
+use super::validate::{check_routes, check_spec, is_the_shops_own};
+
+/// Paths that somebody else has, with his name.
+pub(super) type Taken = BTreeMap<String, String>;
+
+/// Whether two workloads want a path of the same shop.
+pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {
+    let (a, b) = (&one.metadata, &other.metadata);
+    a.namespace == b.namespace
+        && a.name != b.name
+        && one.spec.storefront_ref == other.spec.storefront_ref
+        && !paths(one).is_disjoint(&paths(other))
+}
+
+/// The paths of a workload that an older one has.
+pub(super) fn taken(
+    service: &ServiceDeployment,
+    rivals: &[ServiceDeployment],
+    shop: &Storefront,
+) -> Taken {
+    if is_the_shops_own(service, shop) {
+        return Taken::new();
+    }
+    let mut older: Vec<&ServiceDeployment> = rivals
+        .iter()
+        .filter(|rival| are_rivals(service, rival) && age(rival) < age(service))
+        // One that is going, or that has no routes because it is refused, takes nothing.
+        .filter(|rival| rival.metadata.deletion_timestamp.is_none())
+        .filter(|rival| check_spec(rival).is_ok() && check_routes(rival, shop).is_ok())
+        .collect();
+    older.sort_by(|a, b| age(a).cmp(&age(b)));
+    let mut taken = Taken::new();
+    for rival in older {
+        let theirs = paths(rival);
+        let routes = service.spec.routes.iter();
+        for route in routes.filter(|route| theirs.contains(plain(&route.path))) {
+            let name = rival.metadata.name.clone().unwrap_or_default();
+            taken.entry(route.path.clone()).or_insert(name);
+        }
+    }
+    taken
+}
+
+/// The first to be made, and of those made in one second the first by name.
+fn age(service: &ServiceDeployment) -> impl Ord + use<'_> {
+    let meta = &service.metadata;
+    let made = meta.creation_timestamp.as_ref().map(|time| time.0);
+    (made.is_none(), made, meta.name.as_deref())
+}
+
+fn paths(service: &ServiceDeployment) -> BTreeSet<&str> {
+    let routes = service.spec.routes.iter();
+    routes.map(|route| plain(&route.path)).collect()
+}
+
+/// A path with and without a slash at its end is the same one.
+fn plain(path: &str) -> &str {
+    path.trim_end_matches('/')
+}
