@@ -10,7 +10,6 @@ mod registry;
 mod serve;
 mod tasks;
 mod telemetry;
-pub mod trace;
 
 pub use crate::auth::{
     Caller, Claims, InternalCaller, InternalToken, MaybeCaller, Unverified, Verifier,
@@ -25,3 +24,4 @@ pub use crate::process::Process;
 pub use crate::registry::{HttpMetrics, Registry};
 pub use crate::serve::{ServeLimits, serve};
 pub use crate::tasks::Tasks;
+pub use traces as trace;

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::trace;
-
 /// An HTTP client that hands on the request id and the trace of the work in hand. Clones share
 /// connections.
 #[derive(Debug, Clone)]
@@ -29,10 +27,10 @@ impl Client {
     /// Starts a call.
     pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
         let mut call = self.inner.request(method, url);
-        if let Some(traceparent) = trace::current() {
+        if let Some(traceparent) = traces::current() {
             call = call.header("traceparent", traceparent);
         }
-        if let Some(id) = trace::request_id() {
+        if let Some(id) = traces::request_id() {
             call = call.header("x-request-id", &*id);
         }
         call

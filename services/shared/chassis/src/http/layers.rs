@@ -15,11 +15,11 @@ use futures::FutureExt;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use tokio::sync::Semaphore;
+use traces::{Context, TraceContext};
 use tracing::Instrument;
 
 use super::Problem;
 use crate::registry::HttpMetrics;
-use crate::trace::{self, Context, TraceContext};
 
 /// The id of a request, as an extension for handlers.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ async fn around_handler(
     );
     let active = ActiveRequest::new(&around.metrics);
     let work = guarded(&around, request, next);
-    let mut response = trace::scope(context.clone(), work)
+    let mut response = traces::scope(context.clone(), work)
         .instrument(span.clone())
         .await;
     drop(active);
