@@ -50,7 +50,7 @@ pub async fn settle<E: Effects>(
 /// Runs the work on an event as part of its trace.
 async fn traced<T>(event: &Event, work: impl Future<Output = T>) -> T {
     let span = tracing::info_span!("consume", event.ty = event.ty.as_str(), event.id = %event.id);
-    chassis::trace::continued(event.traceparent.as_deref(), work)
+    chassis::trace::continued("process", event.traceparent.as_deref(), work)
         .instrument(span)
         .await
 }
@@ -261,7 +261,7 @@ async fn replay<E: Effects>(
         return Ok(());
     }
     let effect = apply(conn, consumer, event);
-    chassis::trace::continued(event.traceparent.as_deref(), effect).await
+    chassis::trace::continued("process", event.traceparent.as_deref(), effect).await
 }
 
 /// An error and its causes on one line.
