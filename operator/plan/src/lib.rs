@@ -10,6 +10,7 @@ pub mod objects;
 mod pods;
 pub mod service_deployment;
 pub mod storefront;
+mod tracing;
 mod verdict;
 
 pub use objects::{Applied, Mode, ObjectKey, Objects, Planned};
