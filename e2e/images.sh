@@ -6,6 +6,6 @@ cd "$(dirname "$0")"
 . ./lib.sh
 AGAIN="Put that right, then: make images"
 step "packages and toolchains" "$AGAIN" ./packages.sh
-live "tools (Kubernetes, CoreDNS, NATS, mailpit, Prometheus, helm)" "$AGAIN" ./build-tools.sh
+live "tools (Kubernetes, CoreDNS, NATS, mailpit, Prometheus, collector, helm)" "$AGAIN" ./build-tools.sh
 step "services (release build)" "$AGAIN" ./services.sh
 live "images" "$AGAIN" ./images/build.sh
