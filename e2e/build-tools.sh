@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tools that come as Go modules into the cache: Kubernetes (one binary), the
-# cluster program, CoreDNS, NATS, mailpit, Prometheus and helm; and cargo-deny. Each is built only when its version or
+# cluster program, CoreDNS, NATS, mailpit, Prometheus, OpenTelemetry's collector and helm; and cargo-deny. Each is built only when its version or
 # our sources changed. With arguments: only the named ones.
 set -euo pipefail
 cd "$(dirname "$0")/cluster"
@@ -46,6 +46,15 @@ module() {
   GOBIN=$dir go install "${BUILD[@]}" -tags "${3-}" -ldflags "-s -w ${2-}" "$1"
   mv "$dir"/* "$NEXT" && rmdir "$dir"
 }
+# The collector is not a module but a program that its builder writes, out of the components named.
+otelcol() {
+  local dir; dir=$(mktemp -d "$BIN/.install.XXXXXX")
+  GOBIN=$dir go install "${BUILD[@]}" "go.opentelemetry.io/collector/cmd/builder@$OTELCOL_VERSION" &&
+    sed "s|@VERSION@|$OTELCOL_VERSION|; s|@STABLE_VERSION@|$OTELCOL_STABLE_VERSION|; s|@FOLDER@|$dir/made|" \
+      ../images/otelcol/builder.yaml > "$dir/builder.yaml" &&
+    GOFLAGS=-buildvcs=false "$dir/builder" --config "$dir/builder.yaml" &&
+    mv "$dir/made/otelcol" "$NEXT" && rm -rf "$dir"
+}
 # A debug build: it reads a lock file, and is compiled in a quarter of the time.
 deny() {
   local dir; dir=$(mktemp -d "$BIN/.install.XXXXXX")
@@ -72,6 +81,9 @@ if wanted prometheus; then
   # Debian builds its package without the discovery of Kubernetes; here it is the only one.
   build prometheus "$PROMETHEUS_VERSION" module "github.com/prometheus/prometheus/cmd/prometheus@$PROMETHEUS_VERSION" \
     "" remove_all_sd,enable_kubernetes_sd
+fi
+if wanted otelcol; then
+  build otelcol "$OTELCOL_VERSION $OTELCOL_STABLE_VERSION $(sha256sum < ../images/otelcol/builder.yaml)" otelcol
 fi
 if wanted helm; then build helm "$HELM_VERSION for $KUBERNETES" helm; fi
 if wanted cargo-deny; then build cargo-deny "$CARGO_DENY_VERSION $(rustc --version)" deny; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # deploy.sh CLUSTER: everything up to a running operator on the named cluster: packages,
-# tools, services, images, the cluster itself, Gateway API, mailpit, the chart. Each step
+# tools, services, images, the cluster itself, Gateway API, mailpit, Prometheus, a collector of traces, the chart. Each step
 # does only what is missing, so a second run takes seconds and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -22,6 +22,8 @@ gateway_api() {
 }
 
 mailpit() { sed "s|@MAILPIT_IMAGE@|$(image mailpit)|" manifests/mailpit.yaml | apply -; }
+
+collector() { sed "s|@OTELCOL_IMAGE@|$(image otelcol)|" manifests/otelcol.yaml | apply -; }
 
 # What the chart ships goes in as files, word for word.
 prometheus() {
@@ -64,4 +66,5 @@ live "images into the cluster" "$AGAIN" cluster load-image --name "$CLUSTER"
 step "Gateway API $GATEWAY_API_VERSION" "$AGAIN" gateway_api
 step "mailpit" "$AGAIN" mailpit
 step "Prometheus" "$AGAIN" prometheus
+step "OpenTelemetry collector" "$AGAIN" collector
 step "operator (Helm chart)" "Look: kubectl --kubeconfig $STATE/$CLUSTER/kubeconfig -n storefront-system describe pods" chart

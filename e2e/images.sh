@@ -6,8 +6,8 @@ cd "$(dirname "$0")"
 . ./lib.sh
 AGAIN="Put that right, then: make images"
 step "packages and toolchains" "$AGAIN" ./packages.sh
-live "tools (Kubernetes, CoreDNS, NATS, mailpit, Prometheus, helm)" "$AGAIN" \
-  ./build-tools.sh kubernetes cluster coredns nats-server mailpit prometheus helm
+live "tools (Kubernetes, CoreDNS, NATS, mailpit, Prometheus, collector, helm)" "$AGAIN" \
+  ./build-tools.sh kubernetes cluster coredns nats-server mailpit prometheus otelcol helm
 # From compiling until the binaries are in images: another checkout compiles at the same place.
 exec 8> "$CACHE/.services.lock"
 if ! flock --nonblock 8; then

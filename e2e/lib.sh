@@ -14,6 +14,8 @@ NATS_VERSION=v2.15.2
 MAILPIT_VERSION=v1.27.11
 HELM_VERSION=v3.22.0
 PROMETHEUS_VERSION=v0.316.0 # the Go module of Prometheus 3.16.0; the first without replace directives
+OTELCOL_VERSION=v0.165.0 # of the builder and the components
+OTELCOL_STABLE_VERSION=v1.71.0 # of the components that belong to it and have reached 1.0
 CARGO_DENY_VERSION=0.20.2
 GATEWAY_API_VERSION=v1.6.3
 

@@ -74,4 +74,5 @@ cat <<TEXT
     curl -s -H 'content-type: application/json' -d '{"username":"ada","email":"ada@example.org","password":"a long passphrase"}' ${URL}v1/users/register
     curl -s http://$(kube -n mail get service mailpit -o jsonpath='{.spec.clusterIP}'):8025/api/v1/messages    # the mail that arrived
     curl -s 'http://$(kube -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090/api/v1/query?query=shop_operator_storefront_ready'    # what Prometheus says
+    kubectl -n shops patch storefront demo --type merge -p '{"spec":{"observability":{"tracing":{"otlpEndpoint":"http://collector.tracing:4318"}}}}'; kubectl -n tracing logs -f deployment/collector    # its traces
 TEXT

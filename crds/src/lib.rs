@@ -9,6 +9,7 @@ pub mod condition;
 pub mod database_binding;
 pub mod gateway_policy;
 pub mod manifests;
+pub mod observability;
 pub mod service_deployment;
 pub mod storefront;
 
@@ -25,6 +26,7 @@ pub use gateway_policy::{
     ClaimToHeader, JwtMode, JwtPolicy, JwtPolicySpec, LimitKey, PolicyAncestor, PolicyParentRef,
     PolicyStatus, PolicyTargetRef, RateLimit, RateLimitPolicy, RateLimitPolicySpec,
 };
+pub use observability::{Observability, Tracing};
 pub use service_deployment::{
     AuthMode, Migrate, Probes, PullPolicy, Route, ServiceBinding, ServiceDeployment,
     ServiceDeploymentSpec, ServiceDeploymentStatus, Uses,

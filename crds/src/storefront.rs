@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Replicas, Resources};
+use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Observability, Replicas, Resources};
 
 /// One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -86,6 +86,9 @@ pub struct StorefrontSpec {
     /// Overrides for single services; all of them run without being named here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<ServiceOverrides>,
+    /// What the shop tells about itself beside metrics and logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observability: Option<Observability>,
     /// What happens to databases, keys and passwords when the Storefront is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 OUT=$CACHE/images
 REGISTRY=localhost/storefront
 RUST=(operator gateway auth user product order payment notification web)
-ALL=(pause coredns postgres nats redis mailpit prometheus "${RUST[@]}" reviews)
+ALL=(pause coredns postgres nats redis mailpit prometheus otelcol "${RUST[@]}" reviews)
 BINARIES=${CARGO_TARGET_DIR:-$CACHE/target}/x86_64-unknown-linux-musl/release
 
 # context NAME DIR: puts what the Containerfile copies into DIR.
@@ -21,7 +21,7 @@ context() {
   local name=$1 dir=$2
   case $name in
     pause) musl-gcc -static -Os -s -o "$dir/pause" pause/pause.c ;;
-    coredns | mailpit | prometheus) ln "$BIN/$name" "$dir/$name" 2>/dev/null || cp "$BIN/$name" "$dir/$name" ;;
+    coredns | mailpit | prometheus | otelcol) ln "$BIN/$name" "$dir/$name" 2>/dev/null || cp "$BIN/$name" "$dir/$name" ;;
     nats) cp "$BIN/nats-server" "$dir/nats-server" ;;
     postgres) postgres/rootfs.sh "$dir/rootfs" ;;
     reviews) (cd ../team-service && go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$dir/reviews" .) ;;
@@ -34,7 +34,7 @@ context() {
 inputs() {
   case $1 in
     pause) cat pause/* ;;
-    coredns | mailpit | prometheus) cat "$1/Containerfile" "$BIN/.$1.key" ;;
+    coredns | mailpit | prometheus | otelcol) cat "$1/Containerfile" "$BIN/.$1.key" ;;
     nats) cat nats/Containerfile "$BIN/.nats-server.key" ;;
     postgres) cat postgres/*; debian_version postgresql-15 ;;
     reviews) cat ../team-service/*; go version ;;
@@ -59,7 +59,7 @@ libraries_of() {
 
 containerfile() {
   case $1 in
-    pause | coredns | postgres | nats | redis | mailpit | prometheus) echo "$1/Containerfile" ;;
+    pause | coredns | postgres | nats | redis | mailpit | prometheus | otelcol) echo "$1/Containerfile" ;;
     reviews) echo "../team-service/Containerfile" ;;
     *) echo "services/Containerfile" ;;
   esac

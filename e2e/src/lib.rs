@@ -12,6 +12,7 @@ pub mod kubectl;
 pub mod mail;
 pub mod processes;
 pub mod shop;
+pub mod traces;
 pub mod wait;
 
 pub use kubectl::{Kubectl, Namespace};

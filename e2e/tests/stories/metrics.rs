@@ -1,5 +1,5 @@
 //! (g) A real Prometheus, given what the chart ships, finds every target up and every documented
-//! series present.
+//! series present. The shop of this story exports its traces, so that there is something to see of them.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use e2e::{Kubectl, eventually, shop};
 use serde_json::Value;
 
 use crate::support::{CATALOGUE, Stage};
+use crate::traces::{TRACED, the_order_is_one_trace};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/storefront/files");
 
@@ -45,8 +46,9 @@ impl Prometheus {
 
 #[test]
 fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Result<()> {
-    let stage = Stage::set("metrics")?;
+    let stage = Stage::set_with("metrics", TRACED)?;
     give_the_counters_something_to_count(&stage)?;
+    the_order_is_one_trace(&stage)?;
     let prometheus = Prometheus::of(&stage.kubectl)?;
 
     let namespace = stage.namespace.name();

@@ -10,6 +10,7 @@ pub mod objects;
 mod pods;
 pub mod service_deployment;
 pub mod storefront;
+mod tracing;
 pub mod trouble;
 mod verdict;
 

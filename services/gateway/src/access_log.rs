@@ -48,6 +48,9 @@ pub struct Line<'a> {
     pub client: std::net::IpAddr,
     /// Request id.
     pub request_id: &'a str,
+    /// Trace, where traces are exported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// `sub` of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use traces::TracingConfig;
+
 /// The edge: serves one Gateway of the Kubernetes Gateway API.
 #[derive(Debug, clap::Parser)]
 #[command(name = "gateway", version)]
@@ -29,6 +31,9 @@ pub struct Config {
     /// Seconds from SIGTERM to exit.
     #[arg(long, env = "DRAIN_SECS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_secs: u64,
+    /// Where spans go.
+    #[command(flatten)]
+    pub tracing: TracingConfig,
     /// What a request may cost at most.
     #[command(flatten)]
     pub limits: Limits,

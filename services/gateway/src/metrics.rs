@@ -132,6 +132,11 @@ impl Metrics {
         self.registry.render()
     }
 
+    /// The registry, for series that are not this room's own.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// The histogram of one kind of request. Workers keep it at hand.
     pub fn duration(&self, method: &str, route: &str, status: &str) -> Histogram {
         let key = (method.to_owned(), route.to_owned(), status.to_owned());

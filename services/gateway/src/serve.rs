@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{ServeLimits, serve as serve_admin};
+use chassis::{ServeLimits, Spans, serve as serve_admin};
 use gateway::config::Config;
 use gateway::{Gateway, LogSink, control};
 use gateway_routes::ObjectName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +21,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         admin_listen,
         log,
         drain_secs,
+        tracing,
         limits,
     } = config;
     let filter = EnvFilter::try_new(log).context("reading the log filter")?;
@@ -42,6 +44,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
     })?;
     let shared = gateway.shared();
+    let spans = Spans::start("gateway", &tracing, shared.metrics.registry())?;
     let client = kube::Client::try_default()
         .await
         .context("reaching the API server")?;
@@ -71,7 +74,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
+        let deadline = Instant::now() + drain;
         let drained = gateway.drain().await;
+        spans.finish(deadline).await;
         stop_admin.cancel();
         drained
     };

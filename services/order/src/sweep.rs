@@ -63,7 +63,8 @@ pub async fn resume_some(app: &AppState) -> Result<usize, StoreError> {
 
 async fn resume_one(app: &AppState, checkout: Checkout) {
     let (id, traceparent) = (checkout.id, checkout.traceparent.clone());
-    let driven = chassis::trace::continued(traceparent.as_deref(), drive(app, checkout)).await;
+    let drive = drive(app, checkout);
+    let driven = chassis::trace::continued("checkout resumed", traceparent.as_deref(), drive).await;
     match driven {
         Ok(_) => {}
         Err(DriveError::Store(StoreError::Stale(_))) => {

@@ -21,6 +21,7 @@ use crate::{
     pods::{self, PLATFORM_UID, env},
     service_deployment::GATEWAY_LABEL,
     storefront::METRICS_PORT,
+    tracing::Collector,
 };
 
 const APP: &str = "gateway";
@@ -108,19 +109,22 @@ fn role_binding(valid: &Valid) -> RoleBinding {
     }
 }
 
-/// In: clients, and Prometheus. Out: names, the API server, and whatever the routes name in this namespace.
+/// In: clients, and Prometheus. Out: names, the API server, whatever the routes name in this namespace, and
+/// the collector of spans.
 fn network_policy(valid: &Valid) -> NetworkPolicy {
     let ports: Vec<i32> = valid.ports.values().copied().collect();
+    let known = [
+        network::dns(),
+        allow_to(Vec::new(), network::tcp(&[443, 6443])),
+        allow_to(vec![network::neighbours()], Vec::new()),
+    ];
+    let spans = valid.collector.as_ref().map(Collector::egress);
     let flows = Flows {
         ingress: Some(vec![
             allow_from(Vec::new(), network::tcp(&ports)),
             allow_from(vec![network::prometheus()], network::tcp(&[METRICS_PORT])),
         ]),
-        egress: Some(vec![
-            network::dns(),
-            allow_to(Vec::new(), network::tcp(&[443, 6443])),
-            allow_to(vec![network::neighbours()], Vec::new()),
-        ]),
+        egress: Some(known.into_iter().chain(spans).collect()),
     };
     network::policy(meta(valid), pods::label_selector(selector(valid)), flows)
 }
@@ -196,17 +200,21 @@ fn pod(valid: &Valid) -> PodSpec {
         .ports
         .iter()
         .map(|(outside, inside)| port(port_name(*outside), *inside));
+    let mut env = vec![
+        env("DRAIN_SECS", "20"),
+        env("GATEWAY_NAME", valid.gateway()),
+        env("GATEWAY_NAMESPACE", &valid.scope.namespace),
+        env("LOG", "info"),
+    ];
+    if let Some(collector) = &valid.collector {
+        env.extend(collector.environment(&valid.name(), &valid.scope.namespace));
+    }
     let container = Container {
         name: APP.to_owned(),
         image: Some(valid.image.clone()),
         image_pull_policy: Some(valid.pull_policy.clone()),
         args: Some(vec!["serve".into()]),
-        env: Some(vec![
-            env("DRAIN_SECS", "20"),
-            env("GATEWAY_NAME", valid.gateway()),
-            env("GATEWAY_NAMESPACE", &valid.scope.namespace),
-            env("LOG", "info"),
-        ]),
+        env: Some(env),
         ports: Some(
             listeners
                 .chain([port("metrics".into(), METRICS_PORT)])

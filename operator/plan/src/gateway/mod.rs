@@ -12,7 +12,7 @@ pub use data_plane::desired;
 
 use crate::{
     Invalid, Platform, Verdict, names, objects::owner_of, pods::Scope,
-    storefront::VERSION_ANNOTATION,
+    storefront::VERSION_ANNOTATION, tracing::Collector,
 };
 
 /// Added to a privileged port to get the container's: 80 is served on 10080.
@@ -30,6 +30,7 @@ pub struct Valid {
     annotations: BTreeMap<String, String>,
     image: String,
     pull_policy: String,
+    collector: Option<Collector>,
 }
 
 impl Valid {
@@ -89,12 +90,12 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
             "spec.listeners: name at least one listener",
         ));
     }
-    let release = gateway
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|map| map.get(VERSION_ANNOTATION));
-    let release = release.unwrap_or(&platform.version);
+    let said = gateway.metadata.annotations.clone().unwrap_or_default();
+    let release = said.get(VERSION_ANNOTATION).unwrap_or(&platform.version);
+    let collector = match Collector::read(&said) {
+        Ok(collector) => collector,
+        Err(why) => return Verdict::Invalid(why),
+    };
     let infrastructure = gateway.spec.infrastructure.clone().unwrap_or_default();
     Verdict::Ready(Valid {
         scope: Scope {
@@ -108,6 +109,7 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
         annotations: infrastructure.annotations.unwrap_or_default(),
         image: platform.image("gateway", release),
         pull_policy: platform.pull_policy.clone(),
+        collector,
     })
 }
 

@@ -14,6 +14,7 @@ use crate::{
         BUILT_IN_CLASS,
         flows::{BUS_CLIENT, CACHE_CLIENT, DATABASE_CLIENT},
     },
+    tracing::Collector,
 };
 
 /// Standard label of what is made for a Gateway.
@@ -69,6 +70,7 @@ pub(super) fn policy(valid: &Valid) -> NetworkPolicy {
     if !spec.egress_ports.is_empty() {
         egress.push(allow_to(Vec::new(), network::tcp(&spec.egress_ports)));
     }
+    egress.extend(Collector::of(&valid.storefront).map(|collector| collector.egress()));
     let pods = label_selector(selector(valid.app(), valid.name()));
     let flows = Flows {
         ingress: Some(ingress),

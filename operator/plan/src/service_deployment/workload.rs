@@ -16,6 +16,7 @@ use crate::{
     names,
     pods::{self, env, mount},
     storefront::{SERVICE_PORT, url},
+    tracing::Collector,
 };
 
 /// Seconds that a pod goes on serving after it was told to end, so that nobody still sends to it.
@@ -58,6 +59,10 @@ pub(super) fn serving_pod(valid: &Valid) -> PodSpec {
             }),
             ..Lifecycle::default()
         }),
+        env: Some(environment(
+            valid,
+            Collector::of(&valid.storefront).as_ref(),
+        )),
         ..container(valid, valid.app())
     };
     PodSpec {
@@ -103,7 +108,7 @@ fn container(valid: &Valid, name: &str) -> Container {
         image: Some(spec.image.clone()),
         image_pull_policy: Some(pull.unwrap_or_else(|| valid.platform.pull_policy.clone())),
         command: (!spec.command.is_empty()).then(|| spec.command.clone()),
-        env: Some(environment(valid)),
+        env: Some(environment(valid, None)),
         resources: Some(pods::with_overrides(
             pods::resources("25m", "48Mi", "256Mi"),
             spec.resources.as_ref(),
@@ -124,7 +129,7 @@ fn port(name: &str, number: i32) -> ContainerPort {
 }
 
 /// What every workload is told; the user's own variables win.
-fn environment(valid: &Valid) -> Vec<EnvVar> {
+fn environment(valid: &Valid, collector: Option<&Collector>) -> Vec<EnvVar> {
     let spec = &valid.service.spec;
     let shop = valid.shop();
     let at = |service: &str| format!("http://{shop}-{service}:{SERVICE_PORT}");
@@ -160,14 +165,12 @@ fn environment(valid: &Valid) -> Vec<EnvVar> {
         let key = format!("{}_URL", app.to_uppercase().replace('-', "_"));
         vars.insert(key, format!("http://{callee}:{SERVICE_PORT}"));
     }
-    vars.extend(
-        spec.env
-            .iter()
-            .map(|var| (var.name.clone(), var.value.clone())),
-    );
-    vars.into_iter()
-        .map(|(key, value)| env(&key, value))
-        .collect()
+    let spans = collector.map(|to| to.environment(valid.name(), &valid.scope.namespace));
+    let own = spec.env.iter().map(|var| env(&var.name, &*var.value));
+    let all = vars.into_iter().map(|(key, value)| env(&key, value));
+    let all = all.chain(spans.into_iter().flatten()).chain(own);
+    let all: BTreeMap<String, EnvVar> = all.map(|var| (var.name.clone(), var)).collect();
+    all.into_values().collect()
 }
 
 fn volumes(valid: &Valid) -> Vec<Volume> {

@@ -9,7 +9,7 @@ use gateway_routes::api::{
 };
 
 use super::Valid;
-use crate::{Objects, Planned};
+use crate::{Objects, Planned, tracing::Collector};
 
 /// Annotation of a Gateway with the release that its data plane runs.
 pub(crate) const VERSION_ANNOTATION: &str = "storefront.dev/version";
@@ -63,10 +63,11 @@ fn gateway(valid: &Valid) -> Gateway {
         },
     );
     gateway.metadata = valid.scope.meta(valid.name(), "gateway", valid.name());
-    gateway.metadata.annotations = Some(BTreeMap::from([(
-        VERSION_ANNOTATION.to_owned(),
-        valid.version.clone(),
-    )]));
+    let mut annotations = BTreeMap::from([(VERSION_ANNOTATION.to_owned(), valid.version.clone())]);
+    if let Some(collector) = Collector::of(&valid.storefront) {
+        annotations.extend(collector.annotations());
+    }
+    gateway.metadata.annotations = Some(annotations);
     gateway
 }
 

@@ -195,6 +195,23 @@ fn the_data_plane_of_the_demo_shop() {
 }
 
 #[test]
+fn a_gateway_that_hands_on_what_is_no_collector_says_so() {
+    let planned = storefront::desired(&valid_shop(&shop("storefront-full.yaml")));
+    let item = planned.items.into_iter().find(|i| i.key.kind == "Gateway");
+    let mut gateway: Gateway = serde_json::from_value(item.expect("one").body).expect("a Gateway");
+    let annotations = gateway.metadata.annotations.as_mut().expect("annotations");
+    annotations.insert(
+        "storefront.dev/otlp-endpoint".into(),
+        "collector:4318".into(),
+    );
+    let operator_plan::Verdict::Invalid(why) = gateway::validate(&gateway, &platform()) else {
+        panic!("accepted");
+    };
+    assert_eq!(why.reason, "TracingInvalid");
+    assert!(why.message.contains("must be a URL"), "{}", why.message);
+}
+
+#[test]
 fn the_dump_before_a_drop() {
     use operator_plan::database_binding::{Wanted, backup};
     let binding = example::<crds::DatabaseBinding>("external-database.yaml")

@@ -5,13 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
+use traces::http::{Asked, answered, routed, serve};
+use traces::{Span, TraceContext};
 
 use super::body::Upload;
+use super::head::Head;
 use crate::access_log::Line;
 use crate::clock::rfc3339_now;
 use crate::policy::jwt::Identity;
-use crate::worker::Worker;
+use crate::worker::{Worker, known_method};
 
 /// The client went away before there was an answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -30,6 +33,7 @@ pub struct Exchange {
     bytes_out: u64,
     upstream_us: Option<u64>,
     upstream: Option<SocketAddr>,
+    span: Option<Span>,
     /// The HTTPRoute.
     pub route: Option<Arc<str>>,
     /// The caller.
@@ -54,16 +58,33 @@ impl Exchange {
             bytes_out: 0,
             upstream_us: None,
             upstream: None,
+            span: None,
             route: None,
             identity: None,
             upload: None,
         }
     }
 
-    /// What was asked for.
-    pub fn asks_for(&mut self, host: &str, path: &str) {
-        host.clone_into(&mut self.host);
-        path.clone_into(&mut self.path);
+    /// What was asked for. Where spans are exported, one begins: below the client's if it has one.
+    pub fn asks_for(&mut self, head: &Head, is_tls: bool, traceparent: Option<&HeaderValue>) {
+        head.host.clone_into(&mut self.host);
+        head.path.clone_into(&mut self.path);
+        if !traces::is_on() {
+            return;
+        }
+        let parent = traceparent.and_then(|value| value.to_str().ok());
+        let asked = Asked {
+            method: known_method(&self.method),
+            scheme: if is_tls { "https" } else { "http" },
+            authority: &head.authority,
+            path: &head.path,
+        };
+        self.span = Some(serve(parent.and_then(TraceContext::parse), asked));
+    }
+
+    /// What backends are to take for their parent; nothing where no spans are exported.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.span.as_ref().map(Span::context)
     }
 
     /// The id of the request.
@@ -103,6 +124,13 @@ impl Drop for Exchange {
         let worker = &self.worker;
         worker.metrics().active.dec();
         worker.observe(&self.method, self.route.as_ref(), self.status, elapsed);
+        if let Some(record) = self.span.as_mut().and_then(Span::record) {
+            let route = self.route.as_deref().unwrap_or_default();
+            routed(record, known_method(&self.method), route);
+            if self.status != CLIENT_CLOSED_REQUEST {
+                answered(record, self.status);
+            }
+        }
         if !worker.log.is_on() {
             return;
         }
@@ -121,6 +149,7 @@ impl Drop for Exchange {
             upstream: self.upstream,
             client: self.client,
             request_id: &self.request_id,
+            trace_id: self.trace().map(TraceContext::trace_id),
             user: self
                 .identity
                 .as_ref()

@@ -116,6 +116,10 @@ fn rewrite(
     if let Ok(id) = HeaderValue::try_from(exchange.request_id()) {
         map.insert(headers::REQUEST_ID, id);
     }
+    let trace = exchange.trace().map(|trace| trace.to_string());
+    if let Some(Ok(trace)) = trace.map(HeaderValue::try_from) {
+        map.insert(headers::TRACEPARENT, trace);
+    }
     let new = rule.filters.rewrite.as_ref();
     let host = match new.and_then(|rewrite| rewrite.hostname.clone()) {
         Some(host) => Some(host),

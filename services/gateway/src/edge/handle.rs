@@ -113,7 +113,8 @@ async fn answer(
 ) -> Result<forward::Reply, Problem> {
     let worker = &connection.worker;
     let head = head::check(&request, worker.limits().max_head_bytes)?;
-    exchange.asks_for(&head.host, &head.path);
+    let traceparent = request.headers().get(headers::TRACEPARENT);
+    exchange.asks_for(&head, connection.is_tls, traceparent);
     let published = worker.published();
     let routed = route(connection, &published, head, &request)?;
     let rule = routed.rule.clone();

@@ -277,7 +277,7 @@ impl Worker {
 }
 
 /// Methods are whatever clients make up: series are not.
-fn known_method(method: &Method) -> &'static str {
+pub(crate) fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -113,7 +113,8 @@ async fn run(app: AppState, checkout: Checkout) -> Result<Response, Problem> {
     let trace = chassis::trace::current();
     let tasks = app.tasks.clone();
     let driving = async move {
-        chassis::trace::continued(trace.as_deref(), drive::drive(&app, checkout)).await
+        let drive = drive::drive(&app, checkout);
+        chassis::trace::continued("checkout", trace.as_deref(), drive).await
     };
     let driven = tasks.spawn("checkout", driving).await;
     match driven.map_err(|error| Problem::internal(&error))?? {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use traces::TracingConfig;
+
 /// Sockets, log and drain of one process; `#[command(flatten)]` it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProcessConfig {
@@ -18,6 +20,9 @@ pub struct ProcessConfig {
     /// Seconds from SIGTERM to exit.
     #[arg(long, env = "DRAIN_SECS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_secs: u64,
+    /// Where spans go. Boxed: a process has few settings that many never use.
+    #[command(flatten)]
+    pub tracing: Box<TracingConfig>,
 }
 
 /// Where bindings (servicebinding.io) are mounted.

@@ -8,9 +8,9 @@ pub mod precondition;
 mod process;
 mod registry;
 mod serve;
+mod spans;
 mod tasks;
 mod telemetry;
-pub mod trace;
 
 pub use crate::auth::{
     Caller, Claims, InternalCaller, InternalToken, MaybeCaller, Unverified, Verifier,
@@ -18,10 +18,12 @@ pub use crate::auth::{
 pub use crate::binding::{Binding, BindingError, Secret, binding};
 pub use crate::config::{BindingConfig, ProcessConfig, TokenConfig};
 pub use crate::http::{
-    Client, FieldError, HttpLimits, Json, Path, Problem, Query, RequestId, http_client, layers,
-    openapi_route,
+    Call, Client, FieldError, HttpLimits, Json, Path, Problem, Query, RequestId, http_client,
+    layers, openapi_route,
 };
 pub use crate::process::Process;
 pub use crate::registry::{HttpMetrics, Registry};
 pub use crate::serve::{ServeLimits, serve};
+pub use crate::spans::Spans;
 pub use crate::tasks::Tasks;
+pub use traces as trace;

@@ -18,12 +18,14 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ProcessConfig;
 use crate::http::{HttpLimits, layers};
 use crate::registry::{HttpMetrics, Registry};
 use crate::serve::{ServeLimits, serve};
+use crate::spans::Spans;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
@@ -45,14 +47,16 @@ pub struct Process {
     checks: Vec<(&'static str, Check)>,
     tasks: Tasks,
     failed: CancellationToken,
+    spans: Spans,
 }
 
 impl Process {
-    /// Starts logging and metrics.
+    /// Starts logging, metrics, and the recording of spans where they have somewhere to go.
     pub fn new(name: &'static str, config: &ProcessConfig) -> anyhow::Result<Self> {
         telemetry::init(&config.log).context("reading the log filter")?;
         let registry = Registry::new()?;
         let metrics = HttpMetrics::new(&registry)?;
+        let spans = Spans::start(name, &config.tracing, &registry)?;
         Ok(Self {
             name,
             config: config.clone(),
@@ -63,6 +67,7 @@ impl Process {
             checks: Vec::new(),
             tasks: Tasks::new(),
             failed: CancellationToken::new(),
+            spans,
         })
     }
 
@@ -164,6 +169,7 @@ impl Process {
             () = self.failed.cancelled() => true,
         };
         tracing::info!(process = self.name, "draining");
+        let deadline = Instant::now() + drain;
         draining.store(true, Ordering::Relaxed);
         tokio::time::sleep(lame_duck).await;
         stop_api.cancel();
@@ -175,6 +181,7 @@ impl Process {
         {
             tracing::warn!("some tasks did not end in time");
         }
+        self.spans.finish(deadline).await;
         stop_admin.cancel();
         servers.stop().await;
         anyhow::ensure!(!failed, "a task of {} ended", self.name);

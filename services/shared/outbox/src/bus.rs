@@ -41,6 +41,11 @@ pub async fn connect(
     options.connect(uri).await.on_bus("connect to the bus")
 }
 
+/// The subject of a type of event.
+pub(crate) fn subject(ty: &str) -> String {
+    format!("shop.{ty}")
+}
+
 pub(crate) fn context(client: &Client) -> Context {
     let mut context = jetstream::new(client.clone());
     context.set_timeout(ANSWER);

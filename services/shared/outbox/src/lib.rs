@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod pool;
 mod relay;
 mod schema;
+mod spans;
 
 pub use append::{Row, append};
 pub use consumer::{

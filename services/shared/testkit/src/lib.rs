@@ -5,6 +5,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod collector;
 mod db;
 mod eventually;
 mod http;
@@ -12,6 +13,7 @@ mod servers;
 mod still;
 mod tokens;
 
+pub use crate::collector::{Collector, Mood, SeenSpan};
 pub use crate::db::{TestDb, db};
 pub use crate::eventually::{eventually, eventually_within};
 pub use crate::http::{Answer, Call, delete, get, post, put, request};

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
+use serde::Serialize;
+use traces::http::{Asked, answered, ask};
 
-use crate::trace;
+use super::layers::method_label;
 
 /// An HTTP client that hands on the request id and the trace of the work in hand. Clones share
 /// connections.
@@ -27,29 +29,86 @@ pub fn http_client(timeout: Duration) -> Result<Client, reqwest::Error> {
 
 impl Client {
     /// Starts a call.
-    pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
-        let mut call = self.inner.request(method, url);
-        if let Some(traceparent) = trace::current() {
-            call = call.header("traceparent", traceparent);
+    pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> Call {
+        Call {
+            inner: self.inner.request(method, url),
         }
-        if let Some(id) = trace::request_id() {
-            call = call.header("x-request-id", &*id);
-        }
-        call
     }
 
     /// Starts a GET.
-    pub fn get(&self, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
+    pub fn get(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::GET, url)
     }
 
     /// Starts a POST.
-    pub fn post(&self, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
+    pub fn post(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::POST, url)
     }
 
     /// Starts a PUT.
-    pub fn put(&self, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
+    pub fn put(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::PUT, url)
+    }
+}
+
+/// A call in the making.
+#[derive(Debug)]
+#[must_use = "a call is made when it is sent"]
+pub struct Call {
+    inner: reqwest::RequestBuilder,
+}
+
+impl Call {
+    /// Says who asks.
+    pub fn bearer_auth(self, token: &str) -> Self {
+        let inner = self.inner.bearer_auth(token);
+        Self { inner }
+    }
+
+    /// Gives it a JSON body.
+    pub fn json<T: Serialize + ?Sized>(self, body: &T) -> Self {
+        let inner = self.inner.json(body);
+        Self { inner }
+    }
+
+    /// Makes the call: a span of its own where spans are recorded, until the answer's head is there.
+    pub async fn send(self) -> Result<reqwest::Response, reqwest::Error> {
+        let (client, request) = self.inner.build_split();
+        let mut request = request?;
+        let url = request.url();
+        let mut span = ask(Asked {
+            method: method_label(request.method()),
+            scheme: if url.scheme() == "https" {
+                "https"
+            } else {
+                "http"
+            },
+            authority: url.authority(),
+            path: url.path(),
+        });
+        let trace = span.as_ref().map(|span| span.context().to_string());
+        let known = [
+            ("traceparent", trace.or_else(traces::current)),
+            (
+                "x-request-id",
+                traces::request_id().map(|id| id.to_string()),
+            ),
+        ];
+        for (name, value) in known {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                let name = HeaderName::from_static(name);
+                request.headers_mut().insert(name, value);
+            }
+        }
+        let answer = client.execute(request).await;
+        if let Some(record) = span.as_mut().and_then(traces::Span::record) {
+            match &answer {
+                Ok(answer) => answered(record, answer.status().as_u16()),
+                Err(error) if error.is_timeout() => record.fail("timeout"),
+                Err(error) if error.is_connect() => record.fail("unreachable"),
+                Err(_) => record.fail("broken"),
+            }
+        }
+        answer
     }
 }

@@ -12,14 +12,15 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::FutureExt;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use tokio::sync::Semaphore;
+use traces::http::{Asked, answered, routed, serve};
+use traces::{Context, Span, TraceContext};
 use tracing::Instrument;
 
 use super::Problem;
 use crate::registry::HttpMetrics;
-use crate::trace::{self, Context, TraceContext};
 
 /// The id of a request, as an extension for handlers.
 #[derive(Debug, Clone)]
@@ -101,8 +102,9 @@ async fn around_handler(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let context = context_of(request.headers());
     let method = method_label(request.method());
+    let mut span = begin(method, &request);
+    let context = context_of(&span, request.headers());
     let version = request.version();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("", MatchedPath::as_str);
@@ -110,7 +112,7 @@ async fn around_handler(
         .extensions_mut()
         .insert(RequestId(Arc::clone(&context.request_id)));
 
-    let span = tracing::info_span!(
+    let logged = tracing::info_span!(
         "request",
         http.method = method,
         http.route = route,
@@ -120,8 +122,8 @@ async fn around_handler(
     );
     let active = ActiveRequest::new(&around.metrics);
     let work = guarded(&around, request, next);
-    let mut response = trace::scope(context.clone(), work)
-        .instrument(span.clone())
+    let mut response = traces::scope(context.clone(), work)
+        .instrument(logged.clone())
         .await;
     drop(active);
 
@@ -132,7 +134,11 @@ async fn around_handler(
         .duration
         .with_label_values(&[method, route, status.as_str()])
         .observe(elapsed.as_secs_f64());
-    span.in_scope(|| {
+    if let Some(record) = span.record() {
+        routed(record, method, route);
+        answered(record, status.as_u16());
+    }
+    logged.in_scope(|| {
         let millis = elapsed.as_secs_f64() * 1_000.0;
         tracing::info!(target: "access", status = status.as_u16(), millis, "served");
     });
@@ -182,20 +188,33 @@ impl Drop for ActiveRequest<'_> {
     }
 }
 
-fn context_of(headers: &HeaderMap) -> Context {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let trace = text("traceparent")
-        .and_then(TraceContext::parse)
-        .map_or_else(TraceContext::root, TraceContext::child);
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn begin(method: &'static str, request: &Request) -> Span {
+    let headers = request.headers();
+    let parent = text(headers, "traceparent").and_then(TraceContext::parse);
+    let asked = Asked {
+        method,
+        scheme: "http",
+        authority: text(headers, HOST.as_str()).unwrap_or_default(),
+        path: request.uri().path(),
+    };
+    serve(parent, asked)
+}
+
+fn context_of(span: &Span, headers: &HeaderMap) -> Context {
+    let trace = span.context();
     let legal = |id: &&str| (1..=MAX_REQUEST_ID).contains(&id.len());
-    let request_id = text(REQUEST_ID.as_str())
+    let request_id = text(headers, REQUEST_ID.as_str())
         .filter(legal)
         .map_or_else(|| trace.trace_id().into(), Arc::from);
     Context { trace, request_id }
 }
 
 /// The methods that OpenTelemetry names; the rest must not become labels.
-fn method_label(method: &Method) -> &'static str {
+pub(super) fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -24,6 +24,7 @@ async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
         admin_listen: here(),
         log: "off".into(),
         drain_secs: 4,
+        tracing: Box::default(),
     };
     let (healthy, end) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let (seen, ended) = (Arc::clone(&healthy), Arc::clone(&end));

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::dead::{self, Death};
 use super::{Consumer, EffectError, Effects};
 use crate::error::OutboxError;
+use crate::spans;
 
 /// An effect that takes longer has failed.
 const EFFECT: Duration = Duration::from_secs(20);
@@ -42,17 +43,29 @@ pub async fn settle<E: Effects>(
     permits: &Semaphore,
     event: &Event,
 ) -> Ending {
-    let ending = traced(event, retry(consumer, permits, event)).await;
+    let work = retry(consumer, permits, event);
+    let failure = |ending: &Ending| (*ending == Ending::Dead).then_some("dead_letter");
+    let ending = traced(consumer, event, work, failure).await;
     count(consumer, event, ending.label());
     ending
 }
 
 /// Runs the work on an event as part of its trace.
-async fn traced<T>(event: &Event, work: impl Future<Output = T>) -> T {
-    let span = tracing::info_span!("consume", event.ty = event.ty.as_str(), event.id = %event.id);
-    chassis::trace::continued(event.traceparent.as_deref(), work)
-        .instrument(span)
-        .await
+async fn traced<E: Effects, T>(
+    consumer: &Consumer<E>,
+    event: &Event,
+    work: impl Future<Output = T>,
+    failure: impl FnOnce(&T) -> Option<&'static str>,
+) -> T {
+    let logged = tracing::info_span!("consume", event.ty = event.ty.as_str(), event.id = %event.id);
+    let mut span = spans::processing(consumer.effects.consumer(), event);
+    let done = span.around(work).instrument(logged).await;
+    spans::ended(&mut span, failure(&done));
+    done
+}
+
+fn failure(effect: &Result<(), EffectError>) -> Option<&'static str> {
+    effect.as_ref().err().map(EffectError::label)
 }
 
 /// Applies events of different aggregates in one transaction: all of them, or none.
@@ -159,7 +172,7 @@ async fn all<E: Effects>(
         // One alone is traced already.
         match events {
             [_] => effect.await?,
-            _ => traced(event, effect).await?,
+            _ => traced(consumer, event, effect, failure).await?,
         }
     }
     tx.commit().await?;
@@ -261,7 +274,7 @@ async fn replay<E: Effects>(
         return Ok(());
     }
     let effect = apply(conn, consumer, event);
-    chassis::trace::continued(event.traceparent.as_deref(), effect).await
+    traced(consumer, event, effect, failure).await
 }
 
 /// An error and its causes on one line.

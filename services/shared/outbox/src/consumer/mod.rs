@@ -45,6 +45,15 @@ impl EffectError {
     pub fn poison(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Poison(error.into())
     }
+
+    /// The kind in one word.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Transient(_) => "transient",
+            Self::Poison(_) => "poison",
+        }
+    }
 }
 
 impl From<sqlx::Error> for EffectError {

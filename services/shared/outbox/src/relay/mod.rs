@@ -24,6 +24,7 @@ use crate::leader::{for_ever, lead, timed};
 use crate::metrics::Metrics;
 use crate::schema::Schema;
 use receipts::Receipt;
+pub(crate) use rows::Pending;
 
 /// Batches published before receipts have their turn.
 const BATCHES: u32 = 8;

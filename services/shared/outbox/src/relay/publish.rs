@@ -10,8 +10,9 @@ use futures::stream;
 use uuid::Uuid;
 
 use super::rows::Pending;
-use crate::bus::STREAM;
+use crate::bus::{STREAM, subject};
 use crate::error::{DoingOnBus, OutboxError};
+use crate::spans;
 
 /// A row that the stream has acknowledged.
 #[derive(Debug)]
@@ -77,6 +78,15 @@ async fn publish_chain(context: &Context, chain: Vec<Pending>) -> Outcome {
 }
 
 async fn publish_row(context: &Context, row: Pending) -> Result<Mark, OutboxError> {
+    let mut span = spans::sending(&row);
+    let mark = send(context, row).await;
+    if let Some(span) = &mut span {
+        spans::ended(span, mark.as_ref().err().map(|_| "bus"));
+    }
+    mark
+}
+
+async fn send(context: &Context, row: Pending) -> Result<Mark, OutboxError> {
     let mut message = PublishMessage::build()
         .payload(row.body.into())
         .expected_stream(STREAM)
@@ -86,7 +96,7 @@ async fn publish_row(context: &Context, row: Pending) -> Result<Mark, OutboxErro
         message = message.header("traceparent", traceparent.as_str());
     }
     let ack = context
-        .send_publish(format!("shop.{}", row.ty), message)
+        .send_publish(subject(&row.ty), message)
         .await
         .on_bus("publish")?
         .await

@@ -9,4 +9,5 @@ mod faults;
 mod idempotency;
 mod migrations;
 mod pool;
+mod traces;
 mod world;

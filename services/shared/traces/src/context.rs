@@ -15,6 +15,9 @@ pub struct TraceContext {
     flags: u8,
 }
 
+/// The flag of a `traceparent` that says that its sender may have recorded its span.
+const SAMPLED: u8 = 1;
+
 fn hex<const N: usize>(text: &str) -> Option<&str> {
     let legal = text.len() == N && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     legal.then_some(text)
@@ -56,7 +59,7 @@ impl TraceContext {
         Self {
             trace_id: fold(trace) | 1,
             span_id: low_64(fold(span)) | 1,
-            flags: 1,
+            flags: SAMPLED,
         }
     }
 
@@ -67,6 +70,35 @@ impl TraceContext {
             span_id: Self::root().span_id,
             ..self
         }
+    }
+
+    /// Whether the spans of this trace are exported. Decided where the trace begins; every other
+    /// process follows.
+    pub fn is_sampled(self) -> bool {
+        self.flags & SAMPLED == SAMPLED
+    }
+
+    /// The same with that decision.
+    #[must_use]
+    pub(crate) fn sampled(self, yes: bool) -> Self {
+        let flags = if yes {
+            self.flags | SAMPLED
+        } else {
+            self.flags & !SAMPLED
+        };
+        Self { flags, ..self }
+    }
+
+    pub(crate) fn trace(self) -> u128 {
+        self.trace_id
+    }
+
+    pub(crate) fn span(self) -> u64 {
+        self.span_id
+    }
+
+    pub(crate) fn flags(self) -> u8 {
+        self.flags
     }
 
     /// The trace id, as logs show it.
@@ -108,9 +140,14 @@ tokio::task_local! {
     static CONTEXT: Context;
 }
 
+/// Where the work in hand stands.
+pub(crate) fn here() -> Option<TraceContext> {
+    CONTEXT.try_with(|context| context.trace).ok()
+}
+
 /// The `traceparent` of the work in hand, for outbox rows and calls to peers.
 pub fn current() -> Option<String> {
-    CONTEXT.try_with(|context| context.trace.to_string()).ok()
+    here().map(|trace| trace.to_string())
 }
 
 /// The id of the request in hand.
@@ -124,18 +161,4 @@ pub fn request_id() -> Option<Arc<str>> {
 /// Runs a future as part of a context.
 pub fn scope<F: Future>(context: Context, work: F) -> TaskLocalFuture<Context, F> {
     CONTEXT.scope(context, work)
-}
-
-/// Runs a future as the next span of a recorded `traceparent`, or of a new trace.
-pub fn continued<F: Future>(traceparent: Option<&str>, work: F) -> TaskLocalFuture<Context, F> {
-    let trace = traceparent
-        .and_then(TraceContext::parse)
-        .map_or_else(TraceContext::root, TraceContext::child);
-    scope(
-        Context {
-            trace,
-            request_id: "".into(),
-        },
-        work,
-    )
 }

@@ -1,0 +1,107 @@
+//! What is said of HTTP, under OpenTelemetry's names. No query and no header but the host: they may hold
+//! secrets.
+
+use crate::TraceContext;
+use crate::span::{Kind, Record, Span};
+
+/// The side that answers left before it had answered, or was told to.
+const CANCELLED: &str = "cancelled";
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// A method that is known, or `_OTHER`.
+    pub method: &'static str,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// Host, with a port or without.
+    pub authority: &'a str,
+    /// Path without query.
+    pub path: &'a str,
+}
+
+/// Begins to answer. Dropped without [`answered`], it says that it was cancelled.
+pub fn serve(parent: Option<TraceContext>, asked: Asked<'_>) -> Span {
+    let mut span = Span::begin(Kind::Server, asked.method, parent);
+    if let Some(record) = span.record() {
+        describe(record, asked);
+        record.set("url.scheme", asked.scheme);
+        record.set("url.path", asked.path.to_owned());
+    }
+    span
+}
+
+/// Begins to ask a peer, on behalf of the work in hand; none where nothing is recorded.
+pub fn ask(asked: Asked<'_>) -> Option<Span> {
+    let mut span = Span::inside(Kind::Client, asked.method)?;
+    if let Some(record) = span.record() {
+        describe(record, asked);
+        let Asked {
+            scheme,
+            authority,
+            path,
+            ..
+        } = asked;
+        record.set("url.full", format!("{scheme}://{authority}{path}"));
+    }
+    Some(span)
+}
+
+fn describe(record: &mut Record, asked: Asked<'_>) {
+    record.fail(CANCELLED);
+    record.set("http.request.method", asked.method);
+    let (host, port) = split(asked.authority);
+    if !host.is_empty() {
+        record.set("server.address", host.to_owned());
+    }
+    if let Some(port) = port {
+        record.set("server.port", port);
+    }
+}
+
+/// Host and port; an IPv6 address keeps its brackets off.
+fn split(authority: &str) -> (&str, Option<u16>) {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+        _ => (authority, None),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+/// Which route it is: a template, never a path.
+pub fn routed(record: &mut Record, method: &'static str, route: &str) {
+    if !route.is_empty() {
+        record.name(format!("{method} {route}"));
+        record.set("http.route", route.to_owned());
+    }
+}
+
+/// There is an answer. Of the side that answers, an error is what is its own fault; of the side that asks,
+/// everything that is not what it wanted.
+pub fn answered(record: &mut Record, status: u16) {
+    record.set("http.response.status_code", status);
+    let from = if record.kind == Kind::Client {
+        400
+    } else {
+        500
+    };
+    if status >= from {
+        record.fail(status.to_string());
+    } else {
+        record.succeed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        assert_eq!(split("shop.example"), ("shop.example", None));
+        assert_eq!(split("demo-order:8080"), ("demo-order", Some(8080)));
+        assert_eq!(split("[::1]:80"), ("::1", Some(80)));
+        assert_eq!(split("[::1]"), ("::1", None));
+        assert_eq!(split(""), ("", None));
+    }
+}
