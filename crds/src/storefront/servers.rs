@@ -1,0 +1,113 @@
+//! What a shop stands on: its database server, its event bus, its cache.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::LocalRef;
+
+/// Where the databases live: exactly one of the fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.embedded) != has(self.external)")
+    .message("spec.database: give exactly one of embedded or external"))]
+pub struct Database {
+    /// A PostgreSQL that the operator runs for this shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<EmbeddedPostgres>,
+    /// A PostgreSQL elsewhere (RDS, Aurora, Cloud SQL, your own).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalPostgres>,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            embedded: Some(EmbeddedPostgres::default()),
+            external: None,
+        }
+    }
+}
+
+/// One PostgreSQL instance with a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+    .message("spec.database.embedded.storageClassName is immutable: a volume does not change its class"))]
+pub struct EmbeddedPostgres {
+    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim (its class must allow that).
+    #[serde(default = "five_gibibytes")]
+    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.database.embedded.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-postgres-0"))]
+    pub storage: String,
+    /// StorageClass of the volume. Absent: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+fn five_gibibytes() -> String {
+    "5Gi".into()
+}
+
+impl Default for EmbeddedPostgres {
+    fn default() -> Self {
+        Self {
+            storage: five_gibibytes(),
+            storage_class_name: None,
+        }
+    }
+}
+
+/// A PostgreSQL that somebody else runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalPostgres {
+    /// A Secret in the same namespace with `host`, `port`, `username`, `password` of a role that may create roles and databases.
+    pub admin_secret_ref: LocalRef,
+}
+
+/// The event bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Queue {
+    /// A NATS JetStream server that the operator runs for this shop.
+    #[serde(default)]
+    pub nats: Nats,
+}
+
+/// One NATS server with a volume; every acknowledged message has been written through to disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Nats {
+    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
+    #[serde(default = "two_gibibytes")]
+    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.queue.nats.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-nats-0"))]
+    pub storage: String,
+}
+
+fn two_gibibytes() -> String {
+    "2Gi".into()
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            storage: two_gibibytes(),
+        }
+    }
+}
+
+/// The cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cache {
+    /// A Redis that the operator runs for this shop; it holds nothing that cannot be lost.
+    #[serde(default)]
+    pub redis: Redis,
+}
+
+/// One Redis of 64 MiB without a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Redis {}
