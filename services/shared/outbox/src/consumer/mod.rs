@@ -4,6 +4,7 @@ mod apply;
 mod dead;
 mod lanes;
 mod pull;
+mod returns;
 mod session;
 
 use std::sync::atomic::AtomicBool;
