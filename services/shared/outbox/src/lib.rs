@@ -13,6 +13,7 @@ mod relay;
 mod schema;
 
 pub use append::{Row, append};
+pub use bus::Bus;
 pub use consumer::{
     Consumer, ConsumerOptions, DeadLetter, EffectError, Effects, dead_letters, replay_dead_letter,
 };

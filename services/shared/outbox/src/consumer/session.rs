@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::pull::{HAND_BACK, Loan, pull};
 use super::returns::Returns;
 use super::{Consumer, Effects, apply, dead};
-use crate::bus::{self, ACK_WAIT, StreamState, ensure_consumer, ensure_stream, state_of};
+use crate::bus::{ACK_WAIT, StreamState, ensure_consumer, ensure_stream, state_of};
 use crate::error::{Doing, DoingOnBus, OutboxError};
 use crate::leader::{connected, lead, timed};
 
@@ -32,8 +32,7 @@ pub async fn run<E: Effects>(
     if !connected(&consumer.bus, shutdown).await {
         return Ok(());
     }
-    let context = bus::context(&consumer.bus);
-    let stream = ensure_stream(&context).await?;
+    let stream = ensure_stream(&consumer.bus).await?;
     let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);
     let durable = durable(name, &stream).await?;
     let loans = loans(consumer, &stream).await?;
@@ -54,7 +53,13 @@ pub async fn run<E: Effects>(
         result
     };
     let (watched, pulled) = tokio::join!(watching, pulling);
-    watched.and(pulled)
+    let ended = watched.and(pulled);
+    // What is handed back goes to whoever leads the consumer. A bus that does not answer may be
+    // without one, and then nobody took it: what was on loan comes back when its time is over.
+    if ended.as_ref().is_err_and(OutboxError::is_of_the_bus) {
+        consumer.handed_back.store(false, Ordering::Relaxed);
+    }
+    ended
 }
 
 /// Makes or updates the durable consumer. One that has seen more than the stream holds belongs to a

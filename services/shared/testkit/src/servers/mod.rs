@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-pub use nats::{Nats, nats};
+pub use nats::{Nats, nats, nats_cluster};
 pub use redis::{Redis, redis};
 
 use crate::eventually_within;
