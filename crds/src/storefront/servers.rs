@@ -70,20 +70,33 @@ pub struct ExternalPostgres {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queue {
-    /// A NATS JetStream server that the operator runs for this shop.
+    /// NATS JetStream, run by the operator for this shop.
     #[serde(default)]
     pub nats: Nats,
 }
 
-/// One NATS server with a volume; every acknowledged message has been written through to disk.
+/// One NATS server or three, each with a volume; every acknowledged message has been written through to disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Nats {
-    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
+    /// Servers. With 3 they are a Raft cluster: each message is on three volumes and acknowledged when
+    /// two have it, so that events flow on while one server is away. Immutable.
+    #[serde(default = "one_server")]
+    #[schemars(range(min = 1, max = 3))]
+    #[x_kube(
+        validation = Rule::new("self == 1 || self == 3").message("spec.queue.nats.replicas: give 1 or 3; two servers have no majority without each other"),
+        validation = Rule::new("self == oldSelf").message("spec.queue.nats.replicas is immutable: a server that ran alone does not bring its stream into a cluster; make another Storefront and restore into it")
+    )]
+    pub replicas: i32,
+    /// Size of each server's volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
     #[serde(default = "two_gibibytes")]
     #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.queue.nats.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-nats-0"))]
     pub storage: String,
+}
+
+fn one_server() -> i32 {
+    1
 }
 
 fn two_gibibytes() -> String {
@@ -93,6 +106,7 @@ fn two_gibibytes() -> String {
 impl Default for Nats {
     fn default() -> Self {
         Self {
+            replicas: one_server(),
             storage: two_gibibytes(),
         }
     }

@@ -2,7 +2,10 @@
 
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyPeer};
 
-use super::{METRICS_PORT, Server as Location, Valid};
+use super::{
+    METRICS_PORT, Server as Location, Valid,
+    bus_cluster::{ROUTES, ROUTES_PORT},
+};
 use crate::{
     Objects, Planned,
     network::{self, Flows, allow_from, allow_to, one},
@@ -37,6 +40,9 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
             let rule = allow_to(Vec::new(), network::tcp(&[external_port(valid)]));
             objects.apply(&clients(valid, "database", DATABASE_CLIENT, rule));
         }
+    }
+    if valid.bus_is_cluster() {
+        objects.apply(&bus_servers(valid));
     }
     for (part, number, client) in [("nats", 4222, BUS_CLIENT), ("redis", 6379, CACHE_CLIENT)] {
         let extra = None;
@@ -77,6 +83,18 @@ fn basics(valid: &Valid) -> NetworkPolicy {
         egress: Some(vec![network::dns()]),
     };
     network::policy(meta(valid, "basics"), shop, flows)
+}
+
+/// The bus's servers among themselves, and nobody else, on the port of their routes.
+fn bus_servers(valid: &Valid) -> NetworkPolicy {
+    let servers = selector("nats", &valid.child("nats"));
+    let peers = || vec![network::pods(servers.clone())];
+    let port = || network::tcp(&[ROUTES_PORT]);
+    let flows = Flows {
+        ingress: Some(vec![allow_from(peers(), port())]),
+        egress: Some(vec![allow_to(peers(), port())]),
+    };
+    network::policy(meta(valid, ROUTES), label_selector(servers.clone()), flows)
 }
 
 /// A server of the shop, and the label of the pods that may reach it.

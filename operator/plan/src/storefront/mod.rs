@@ -1,5 +1,6 @@
 //! Storefront: one shop, its platform parts and its services.
 
+mod bus_cluster;
 mod catalogue;
 mod data_services;
 mod desired;
@@ -60,6 +61,9 @@ pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     .collect();
     if storefront.spec.database.external.is_none() {
         names.push(format!("{name}-postgres-admin"));
+    }
+    if storefront.spec.queue.nats.replicas > 1 {
+        names.push(format!("{name}-{}", bus_cluster::ROUTES));
     }
     names
 }

@@ -222,12 +222,25 @@ fn stateful(objects: &Objects<Applied>, name: &str) -> Part {
         .as_ref()
         .and_then(|s| s.ready_replicas)
         .unwrap_or(0);
+    let wanted = set.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    // Raft: a majority keeps the bus going, so this is a warning above it and an outage below.
+    let (meaning, look) = match (wanted > 1, pods > wanted / 2) {
+        (false, _) => ("", format!("describe pod {name}-0")),
+        (true, most) => (
+            if most {
+                ": a majority, so events flow"
+            } else {
+                ": no majority, so events wait"
+            },
+            format!("get pods -l app.kubernetes.io/instance={name}"),
+        ),
+    };
     Part {
         kind: "StatefulSet",
         name: name.to_owned(),
-        ready: current && pods >= 1,
+        ready: current && pods >= wanted,
         since: None,
-        message: format!("{pods} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
+        message: format!("{pods} of {wanted} pods are ready{meaning}; see `kubectl {look}`"),
     }
 }
 

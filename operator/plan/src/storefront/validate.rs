@@ -51,6 +51,16 @@ impl Valid {
         }
     }
 
+    /// How many servers its event bus has.
+    pub(super) fn bus_servers(&self) -> i32 {
+        self.storefront.spec.queue.nats.replicas
+    }
+
+    /// Whether they are a cluster.
+    pub(super) fn bus_is_cluster(&self) -> bool {
+        self.bus_servers() > 1
+    }
+
     /// A name made from the shop's.
     pub(super) fn child(&self, part: &str) -> String {
         format!("{}-{part}", self.name())

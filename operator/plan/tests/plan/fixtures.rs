@@ -64,6 +64,7 @@ pub fn fresh() -> Fresh {
         internal_token: "internal-token".into(),
         postgres_password: "postgres-password".into(),
         nats_password: "nats-password".into(),
+        nats_routes_password: "nats-routes-password".into(),
         redis_password: "redis-password".into(),
         signing_key: SigningKey {
             kid: "key-1".into(),

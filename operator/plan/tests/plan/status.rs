@@ -109,6 +109,32 @@ fn a_shop_names_the_child_that_it_waits_for_and_since_when() {
 }
 
 #[test]
+fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
+    let shop = shop("storefront-full.yaml");
+    let valid = valid_shop(&shop);
+    let with = |pods: i32| {
+        let objects = look(&shop, |item| match item.key.name.as_str() {
+            "acme-nats" if item.key.kind == "StatefulSet" => {
+                json!({ "replicas": 3, "readyReplicas": pods, "observedGeneration": 1 })
+            }
+            _ => well(item),
+        });
+        let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+        let queue = find(&status.conditions, "QueueReady").expect("QueueReady");
+        (queue.status.clone(), queue.message.clone())
+    };
+    assert_eq!(with(3).0, "True");
+    for (pods, meaning) in [
+        (2, "2 of 3 pods are ready: a majority, so events flow"),
+        (1, "1 of 3 pods are ready: no majority, so events wait"),
+    ] {
+        let (status, message) = with(pods);
+        assert_eq!(status, "False");
+        assert!(message.contains(meaning), "{message}");
+    }
+}
+
+#[test]
 fn an_old_verdict_about_a_child_does_not_count() {
     let shop = shop("storefront.yaml");
     let mut objects = look(&shop, well);
