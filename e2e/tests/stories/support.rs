@@ -27,9 +27,15 @@ pub struct Stage {
 impl Stage {
     /// Applies a Storefront named `shop` and waits until it is Ready.
     pub fn set(story: &str) -> anyhow::Result<Self> {
+        Self::set_with(story, "")
+    }
+
+    /// The same with more lines in its spec.
+    pub fn set_with(story: &str, spec: &str) -> anyhow::Result<Self> {
         let kubectl = Kubectl::from_env()?;
         let namespace = Namespace::restricted(&kubectl, story)?;
-        kubectl.apply(namespace.name(), &storefront(story, "Delete"))?;
+        let manifest = storefront(story, "Delete") + spec;
+        kubectl.apply(namespace.name(), &manifest)?;
         kubectl.wait_for(namespace.name(), "storefront/shop", "Ready", READY)?;
         let shop = open(&kubectl, namespace.name())?;
         Ok(Self {
