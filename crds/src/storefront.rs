@@ -139,13 +139,52 @@ impl Default for GatewaySpec {
     }
 }
 
-/// Where the certificate is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// Where the certificate comes from: exactly one of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.secretRef) ? 1 : 0) + (has(self.issuerRef) ? 1 : 0) + (has(self.selfSigned) ? 1 : 0) == 1")
+    .message("spec.gateway.tls: give exactly one of secretRef, issuerRef or selfSigned"))]
 pub struct GatewayTls {
     /// A Secret of type `kubernetes.io/tls` in the same namespace.
-    pub secret_ref: LocalRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
+    /// An issuer of cert-manager, which must run with its Gateway API support on. It makes the Secret
+    /// `<name>-tls` and renews it; until then the shop answers over HTTP only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ref: Option<IssuerRef>,
+    /// A certificate of the operator's own making in the Secret `<name>-tls`, for a year at a time.
+    /// Clients trust it by that Secret's `ca.crt`, which is another one after each renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_signed: Option<SelfSigned>,
 }
+
+/// An issuer of cert-manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.group) || self.kind == 'Issuer' || self.kind == 'ClusterIssuer'")
+    .message("spec.gateway.tls.issuerRef.kind: Issuer or ClusterIssuer; any other kind needs its group"))]
+pub struct IssuerRef {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// `Issuer` (in the same namespace), `ClusterIssuer`, or a kind of `group`.
+    #[serde(default = "issuer_kind")]
+    #[schemars(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$"))]
+    pub kind: String,
+    /// API group of an issuer that is not cert-manager's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub group: Option<String>,
+}
+
+fn issuer_kind() -> String {
+    "Issuer".into()
+}
+
+/// A certificate of the operator's own making.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SelfSigned {}
 
 /// A limit that the shop's gateway keeps; the fields mean what they mean in a RateLimitPolicy.
 pub type ShopRateLimit = crate::RateLimit;

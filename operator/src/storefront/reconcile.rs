@@ -12,7 +12,7 @@ use super::{FINALIZER, teardown};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 
-/// Time between two looks for a Secret of the user's, which is not watched.
+/// Time between two looks for a Secret of the user's or of an issuer's, which is not watched.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Brings one shop closer to what it says.
@@ -42,6 +42,9 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
     let new = status(shop, &Story::Applied(&applied), Some(&valid), ctx.now());
     ctx.report_status(shop, &new).await?;
     ctx.metrics.outcome("Storefront", "applied");
+    if valid.awaits_certificate() {
+        return Ok(Outcome::Requeue(SOON));
+    }
     Ok(Outcome::AwaitChange)
 }
 

@@ -2,6 +2,7 @@
 
 mod bus_cluster;
 mod catalogue;
+pub mod certificate;
 mod data_services;
 mod desired;
 mod edge;
@@ -18,6 +19,7 @@ use crds::Storefront;
 use kube::core::ApiResource;
 
 pub use catalogue::{SERVICES, ServiceName, platform_path};
+pub use certificate::{Certificate, Minted};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};
@@ -44,9 +46,12 @@ pub struct Observed {
     pub referenced: BTreeMap<String, Data>,
     /// New random material; used only where `own` has none.
     pub fresh: Fresh,
+    /// A certificate that takes the place of the one in `own`, where that is due.
+    pub minted: Option<Minted>,
 }
 
-/// Names of the shop's own Secrets that hold something that must not change by itself.
+/// Names of the shop's own Secrets that hold something that must not change by itself; also of the
+/// one that an issuer fills.
 pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
     let mut names: Vec<String> = [
@@ -65,6 +70,7 @@ pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     if storefront.spec.queue.nats.replicas > 1 {
         names.push(format!("{name}-{}", bus_cluster::ROUTES));
     }
+    names.extend(certificate::own_secret(storefront));
     names
 }
 
@@ -76,7 +82,8 @@ pub fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
         .external
         .as_ref()
         .map(|e| e.admin_secret_ref.name.clone());
-    let tls = spec.gateway.tls.as_ref().map(|t| t.secret_ref.name.clone());
+    let tls = spec.gateway.tls.as_ref();
+    let tls = tls.and_then(|t| t.secret_ref.as_ref().map(|r| r.name.clone()));
     let smtp = spec
         .notifications
         .email

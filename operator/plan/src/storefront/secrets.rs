@@ -51,6 +51,10 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
         redis_binding(valid, &redis),
     );
 
+    if let Some(data) = valid.certificate() {
+        objects.apply(&derived(valid, "tls", "kubernetes.io/tls", data));
+    }
+
     // Made out of the ones above, so there is nothing in them that could be lost.
     let config = nats_config(valid, &nats, &routes);
     let config = text([("nats.conf", config.as_str())]);

@@ -112,7 +112,14 @@ fn look(
         .iter()
         .map(|s| service(objects, &format!("{name}-{s}")))
         .collect();
-    let gateway = gateway(objects, name);
+    let mut gateway = gateway(objects, name);
+    let mut unprogrammed = "GatewayNotProgrammed";
+    if let Some(message) = valid.and_then(Valid::awaited_certificate) {
+        gateway.ready = false;
+        gateway.since = Some(since(known, "GatewayProgrammed", now));
+        gateway.message = message;
+        unprogrammed = "CertificatePending";
+    }
 
     let (counts, services_aspect) = count(&services);
     let aspects = vec![
@@ -120,7 +127,7 @@ fn look(
         aspect("QueueReady", "QueueNotReady", &queue),
         aspect("CacheReady", "CacheNotReady", &cache),
         services_aspect,
-        aspect("GatewayProgrammed", "GatewayNotProgrammed", &gateway),
+        aspect("GatewayProgrammed", unprogrammed, &gateway),
     ];
     let blocker = [&database, &queue, &cache]
         .into_iter()

@@ -167,7 +167,8 @@ fn check_secrets(
             .gateway
             .tls
             .as_ref()
-            .map(|t| t.secret_ref.name.as_str());
+            .and_then(|t| t.secret_ref.as_ref())
+            .map(|r| r.name.as_str());
         let (field, keys): (_, &[&str]) = if is(external) {
             (
                 "spec.database.external.adminSecretRef",

@@ -135,6 +135,33 @@ fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
 }
 
 #[test]
+fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
+    let shop = shop("storefront-issuer.yaml");
+    let with = |valid: &storefront::Valid| {
+        let objects = applied(&storefront::desired(valid), well);
+        let outcome = Outcome::Applied(&objects);
+        let status = storefront::status(&shop, &outcome, Some(valid), NOW);
+        let gateway = find(&status.conditions, "GatewayProgrammed").expect("there");
+        (gateway.reason.clone(), gateway.message.clone())
+    };
+    let waiting = valid_shop(&shop);
+    let (reason, message) = with(&waiting);
+    assert_eq!(reason, "CertificatePending");
+    assert!(
+        message.contains("from ClusterIssuer letsencrypt: the Secret public-tls does not exist"),
+        "{message}"
+    );
+    assert!(waiting.awaits_certificate());
+    let mut seen = crate::fixtures::seen(&shop);
+    let certificate = [("tls.crt".to_owned(), b"a certificate".to_vec())];
+    seen.own.insert("public-tls".into(), certificate.into());
+    let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
+    let valid = valid.ready().expect("valid");
+    assert_eq!(with(&valid).0, "Ready");
+    assert!(!valid.awaits_certificate());
+}
+
+#[test]
 fn an_old_verdict_about_a_child_does_not_count() {
     let shop = shop("storefront.yaml");
     let mut objects = look(&shop, well);
