@@ -27,13 +27,14 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "auth")
         .context("reading the database's address")?;
     let bus = Bus::bound(&read("bus")?, "auth").await?;
+    let cache = read("cache")?;
     let metrics = Metrics::new(process.registry())?;
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         hasher: Hasher::new(std::thread::available_parallelism()?.get(), metrics.clone()),
-        tallies: LoginTallies::connect(read("cache")?.require("uri")?, metrics.clone())
+        tallies: LoginTallies::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone())
             .context("reading the cache's address")?,
         issuer: Arc::new(Issuer {
             keyring: auth::read_keyring(&read("signing-keys")?)?,

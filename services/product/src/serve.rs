@@ -26,12 +26,13 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "product")
         .context("reading the database's address")?;
     let bus = Bus::bound(&read("bus")?, "product").await?;
+    let cache = read("cache")?;
     let metrics = Metrics::new(process.registry())?;
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        cards: Cards::connect(read("cache")?.require("uri")?, metrics.clone())
+        cards: Cards::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone())
             .context("reading the cache's address")?,
         verifier: Verifier::new(&tokens, http_client(PEER_TIMEOUT)?),
         internal: InternalToken::new(read("internal")?.require("token")?),

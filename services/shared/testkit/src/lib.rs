@@ -15,6 +15,6 @@ mod tokens;
 pub use crate::db::{TestDb, db};
 pub use crate::eventually::{eventually, eventually_within};
 pub use crate::http::{Answer, Call, delete, get, post, put, request};
-pub use crate::servers::{Nats, Redis, free_port, nats, nats_cluster, redis};
+pub use crate::servers::{Nats, Redis, free_port, nats, nats_cluster, redis, redis_tls};
 pub use crate::still::{FixedClock, SeededEntropy};
 pub use crate::tokens::TestTokens;

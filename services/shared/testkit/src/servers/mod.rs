@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 pub use nats::{Nats, nats, nats_cluster};
-pub use redis::{Redis, redis};
+pub use redis::{Redis, redis, redis_tls};
 
 use crate::eventually_within;
 
