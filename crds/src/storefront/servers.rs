@@ -112,16 +112,40 @@ impl Default for Nats {
     }
 }
 
-/// The cache.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// Where the cache is: exactly one of the fields. It holds nothing that cannot be lost, so a shop may
+/// change from one to the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.redis) != has(self.external)")
+    .message("spec.cache: give exactly one of redis or external"))]
 pub struct Cache {
-    /// A Redis that the operator runs for this shop; it holds nothing that cannot be lost.
-    #[serde(default)]
-    pub redis: Redis,
+    /// A Redis that the operator runs for this shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
+    /// A Redis elsewhere (ElastiCache, MemoryStore, your own).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalRedis>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            redis: Some(Redis::default()),
+            external: None,
+        }
+    }
 }
 
 /// One Redis of 64 MiB without a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Redis {}
+
+/// A Redis that somebody else runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalRedis {
+    /// A Secret in the same namespace with `uri` (`redis://` or, over TLS, `rediss://`), and `ca.crt` where the server's
+    /// certificate is not from a public authority. One server or an address that behaves like one, not a Redis Cluster.
+    pub secret_ref: LocalRef,
+}

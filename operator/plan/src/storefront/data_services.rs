@@ -61,8 +61,10 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
         bus_cluster::grow(valid, &mut bus);
     }
     objects.apply(&bus);
-    objects.apply(&service(valid, "redis", &[("redis", 6379, "redis")]));
-    objects.apply(&redis(valid));
+    if valid.external_cache().is_none() {
+        objects.apply(&service(valid, "redis", &[("redis", 6379, "redis")]));
+        objects.apply(&redis(valid));
+    }
 }
 
 /// The configuration of the bus: an acknowledged message is on disk, whatever happens to the power.

@@ -5,6 +5,7 @@ use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyEgressRule, N
 use super::{
     METRICS_PORT, Server as Location, Valid,
     bus_cluster::{ROUTES, ROUTES_PORT},
+    cache,
 };
 use crate::{
     Objects, Planned,
@@ -44,7 +45,13 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     if valid.bus_is_cluster() {
         objects.apply(&bus_servers(valid));
     }
-    for (part, number, client) in [("nats", 4222, BUS_CLIENT), ("redis", 6379, CACHE_CLIENT)] {
+    let bus = ("nats", 4222, BUS_CLIENT);
+    let redis = ("redis", 6379, CACHE_CLIENT);
+    let external = valid.external_cache();
+    for (part, number, client) in [Some(bus), external.is_none().then_some(redis)]
+        .into_iter()
+        .flatten()
+    {
         let extra = None;
         server(
             valid,
@@ -56,6 +63,10 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
                 extra,
             },
         );
+    }
+    if let Some(address) = external.and_then(|(_, data)| cache::address(data?)) {
+        let rule = allow_to(Vec::new(), network::tcp(&[i32::from(address.port)]));
+        objects.apply(&clients(valid, "cache", CACHE_CLIENT, rule));
     }
 }
 

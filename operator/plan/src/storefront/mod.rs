@@ -1,6 +1,7 @@
 //! Storefront: one shop, its platform parts and its services.
 
 mod bus_cluster;
+mod cache;
 mod catalogue;
 pub mod certificate;
 mod data_services;
@@ -74,24 +75,51 @@ pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     names
 }
 
+/// A Secret of the user's that the spec refers to.
+struct Reference<'a> {
+    field: &'static str,
+    name: &'a str,
+    /// What must be in it.
+    keys: &'static [&'static str],
+}
+
+/// The field that names the Secret of a cache.
+const CACHE: &str = "spec.cache.external.secretRef";
+
+fn references(storefront: &Storefront) -> Vec<Reference<'_>> {
+    let spec = &storefront.spec;
+    let database = spec.database.external.as_ref();
+    let cache = spec.cache.external.as_ref();
+    let tls = spec.gateway.tls.as_ref();
+    let found = [
+        (
+            "spec.database.external.adminSecretRef",
+            database.map(|it| &it.admin_secret_ref),
+            &["host", "port", "username", "password"][..],
+        ),
+        (
+            "spec.gateway.tls.secretRef",
+            tls.and_then(|it| it.secret_ref.as_ref()),
+            &["tls.crt", "tls.key"],
+        ),
+        (
+            "spec.notifications.email.smtp.secretRef",
+            spec.notifications.email.smtp.secret_ref.as_ref(),
+            &["username", "password"],
+        ),
+        (CACHE, cache.map(|it| &it.secret_ref), &["uri"]),
+    ];
+    let named = found.into_iter().filter_map(|(field, secret, keys)| {
+        let name = secret?.name.as_str();
+        Some(Reference { field, name, keys })
+    });
+    named.collect()
+}
+
 /// Names of the user's Secrets that the spec refers to.
 pub fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
-    let spec = &storefront.spec;
-    let external = spec
-        .database
-        .external
-        .as_ref()
-        .map(|e| e.admin_secret_ref.name.clone());
-    let tls = spec.gateway.tls.as_ref();
-    let tls = tls.and_then(|t| t.secret_ref.as_ref().map(|r| r.name.clone()));
-    let smtp = spec
-        .notifications
-        .email
-        .smtp
-        .secret_ref
-        .as_ref()
-        .map(|r| r.name.clone());
-    [external, tls, smtp].into_iter().flatten().collect()
+    let named = references(storefront).into_iter();
+    named.map(|reference| reference.name.to_owned()).collect()
 }
 
 /// The scheme and first host of the shop, as clients write it.

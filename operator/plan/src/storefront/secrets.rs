@@ -12,6 +12,7 @@ use crate::{Mode, Objects, Planned, pods};
 
 const OPAQUE: &str = "Opaque";
 const POSTGRESQL: &str = "servicebinding.io/postgresql";
+const REDIS: &str = "servicebinding.io/redis";
 
 /// Plans every Secret, in front of whatever mounts it.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
@@ -44,12 +45,11 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     if valid.bus_is_cluster() {
         keep(ROUTES, OPAQUE, text([("password", routes.as_str())]));
     }
+    let external_cache = valid.external_cache_binding();
     let redis = kept(own("redis-auth"), "password", &fresh.redis_password);
-    keep(
-        "redis-auth",
-        "servicebinding.io/redis",
-        redis_binding(valid, &redis),
-    );
+    if external_cache.is_none() {
+        keep("redis-auth", REDIS, redis_binding(valid, &redis));
+    }
 
     if let Some(data) = valid.certificate() {
         objects.apply(&derived(valid, "tls", "kubernetes.io/tls", data));
@@ -59,9 +59,13 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let config = nats_config(valid, &nats, &routes);
     let config = text([("nats.conf", config.as_str())]);
     objects.apply(&derived(valid, "nats-config", OPAQUE, config));
-    let config = redis_config(&redis);
-    let config = text([("redis.conf", config.as_str())]);
-    objects.apply(&derived(valid, "redis-config", OPAQUE, config));
+    if let Some(binding) = external_cache {
+        objects.apply(&derived(valid, "redis-auth", REDIS, binding));
+    } else {
+        let config = redis_config(&redis);
+        let config = text([("redis.conf", config.as_str())]);
+        objects.apply(&derived(valid, "redis-config", OPAQUE, config));
+    }
     objects.apply(&derived(
         valid,
         "smtp",

@@ -68,6 +68,9 @@ pub fn status(
     status
 }
 
+/// What is said of a part that is not ours to run.
+const OWNERS: &str = "the shop uses its owner's server";
+
 struct Look {
     aspects: Vec<Aspect>,
     services: ServiceCounts,
@@ -96,12 +99,21 @@ fn look(
             name: admin_secret,
             ready: true,
             since: None,
-            message: "the shop uses a server of its owner's".into(),
+            message: OWNERS.into(),
         },
         _ => stateful(objects, &format!("{name}-postgres")),
     };
     let mut queue = stateful(objects, &format!("{name}-nats"));
-    let cache = cache(objects, &format!("{name}-redis"));
+    let cache = match valid.and_then(Valid::external_cache) {
+        Some((secret, _)) => Part {
+            kind: "Secret",
+            name: secret.to_owned(),
+            ready: true,
+            since: None,
+            message: OWNERS.into(),
+        },
+        None => cache(objects, &format!("{name}-redis")),
+    };
     // A StatefulSet does not tell since when; our own condition remembers it.
     for (part, type_) in [(&mut database, "DatabaseReady"), (&mut queue, "QueueReady")] {
         if !part.ready && part.since.is_none() {
@@ -172,7 +184,10 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
 }
 
 fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
-    if part.ready {
+    if part.ready && part.message == OWNERS {
+        let text = format!("{OWNERS}, which the Secret {} names", part.name);
+        Aspect::yes(type_, "External", text)
+    } else if part.ready {
         Aspect::yes(
             type_,
             "Ready",

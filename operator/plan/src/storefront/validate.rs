@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crds::{DeletionPolicy, Storefront};
 
-use super::{BUILT_IN_CLASS, Data, Observed, referenced_secrets, version};
+use super::{BUILT_IN_CLASS, CACHE, Data, Observed, Reference, cache, references, version};
 use crate::{Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope};
 
 /// Room that the shop's stream reserves on the bus (1 GiB), with what JetStream needs around it.
@@ -123,6 +123,12 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
             "spec.hostnames: name at least one host",
         ));
     }
+    if spec.cache.redis.is_some() == spec.cache.external.is_some() {
+        return Err(Invalid::new(
+            "CacheAmbiguous",
+            "spec.cache: give exactly one of redis or external",
+        ));
+    }
     if spec.database.embedded.is_some() == spec.database.external.is_some() {
         return Err(Invalid::new(
             "DatabaseAmbiguous",
@@ -155,34 +161,8 @@ fn check_secrets(
     storefront: &Storefront,
     referenced: &BTreeMap<String, Data>,
 ) -> Result<(), Waiting> {
-    let spec = &storefront.spec;
-    for name in referenced_secrets(storefront) {
-        let is = |other: Option<&str>| other == Some(name.as_str());
-        let external = spec
-            .database
-            .external
-            .as_ref()
-            .map(|e| e.admin_secret_ref.name.as_str());
-        let tls = spec
-            .gateway
-            .tls
-            .as_ref()
-            .and_then(|t| t.secret_ref.as_ref())
-            .map(|r| r.name.as_str());
-        let (field, keys): (_, &[&str]) = if is(external) {
-            (
-                "spec.database.external.adminSecretRef",
-                &["host", "port", "username", "password"],
-            )
-        } else if is(tls) {
-            ("spec.gateway.tls.secretRef", &["tls.crt", "tls.key"])
-        } else {
-            (
-                "spec.notifications.email.smtp.secretRef",
-                &["username", "password"],
-            )
-        };
-        let Some(data) = referenced.get(&name) else {
+    for Reference { field, name, keys } in references(storefront) {
+        let Some(data) = referenced.get(name) else {
             return Err(Waiting::new(
                 "SecretMissing",
                 format!(
@@ -195,6 +175,14 @@ fn check_secrets(
             return Err(Waiting::new(
                 "SecretIncomplete",
                 format!("{field}: the Secret {name} has no key {key}; add it"),
+            ));
+        }
+        if field == CACHE && cache::address(data).is_none() {
+            return Err(Waiting::new(
+                "SecretUnreadable",
+                format!(
+                    "{field}: the uri in the Secret {name} must be redis://<host> or rediss://<host>, with a port where it is not 6379"
+                ),
             ));
         }
     }

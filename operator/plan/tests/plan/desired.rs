@@ -56,6 +56,15 @@ fn a_shop_whose_certificate_an_issuer_makes() {
     assert_snapshot!(yaml(&edge_of(&storefront::desired(&valid_shop(&shop)))));
 }
 
+#[test]
+fn a_shop_whose_cache_somebody_else_runs() {
+    let shop = shop("storefront-external-cache.yaml");
+    let mut objects = storefront::desired(&valid_shop(&shop));
+    let of_it = |name: &str| name.contains("redis") || name.contains("cache-clients");
+    objects.items.retain(|item| of_it(&item.key.name));
+    assert_snapshot!(yaml(&objects));
+}
+
 /// What of a shop is about its certificate.
 fn edge_of(objects: &Objects<Planned>) -> Objects<Planned> {
     let items = objects.items.iter();

@@ -76,7 +76,11 @@ pub fn fresh() -> Fresh {
 /// What a Storefront sees when every Secret that it refers to is there and none of its own is.
 pub fn seen(shop: &Storefront) -> storefront::Observed {
     let keys = ["host", "port", "username", "password", "tls.crt", "tls.key"];
-    let secret: Data = keys.map(|key| (key.to_owned(), b"6432".to_vec())).into();
+    let mut secret: Data = keys.map(|key| (key.to_owned(), b"6432".to_vec())).into();
+    secret.insert(
+        "uri".into(),
+        b"rediss://:secret@cache.example:6390".to_vec(),
+    );
     let referenced = storefront::referenced_secrets(shop)
         .into_iter()
         .map(|name| (name, secret.clone()));

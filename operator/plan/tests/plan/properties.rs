@@ -157,13 +157,32 @@ fn an_invalid_shop_is_told_field_and_remedy() {
 
 #[test]
 fn a_missing_secret_is_waited_for_by_name() {
-    let shop = shop("storefront-full.yaml");
-    for name in storefront::referenced_secrets(&shop) {
-        let mut world = seen(&shop);
-        world.referenced.remove(&name);
-        let Verdict::Waiting(on) = storefront::validate(&shop, world, &platform()) else {
-            panic!("{name} is not missed");
-        };
-        assert!(on.message.contains(&name), "{}", on.message);
+    for file in ["storefront-full.yaml", "storefront-external-cache.yaml"] {
+        let shop = shop(file);
+        for name in storefront::referenced_secrets(&shop) {
+            let mut world = seen(&shop);
+            world.referenced.remove(&name);
+            let Verdict::Waiting(on) = storefront::validate(&shop, world, &platform()) else {
+                panic!("{name} is not missed");
+            };
+            assert!(on.message.contains(&name), "{}", on.message);
+        }
     }
+}
+
+#[test]
+fn an_address_of_a_cache_that_no_service_could_read_is_waited_for_and_not_repeated() {
+    let shop = shop("storefront-external-cache.yaml");
+    let mut world = seen(&shop);
+    let secret = world.referenced.get_mut("acme-elasticache").expect("there");
+    secret.insert("uri".into(), b"https://:secret@cache.example".to_vec());
+    let Verdict::Waiting(on) = storefront::validate(&shop, world, &platform()) else {
+        panic!("it is taken");
+    };
+    assert_eq!(on.reason, "SecretUnreadable");
+    assert!(
+        on.message
+            .starts_with("spec.cache.external.secretRef: the uri")
+    );
+    assert!(!on.message.contains(":secret@"), "{}", on.message);
 }

@@ -15,6 +15,7 @@ fn every_plan() -> Vec<Objects<Planned>> {
         "storefront.yaml",
         "storefront-full.yaml",
         "storefront-foreign-gateway.yaml",
+        "storefront-external-cache.yaml",
     ] {
         let shop = shop(file);
         let planned = storefront::desired(&valid_shop(&shop));

@@ -162,6 +162,23 @@ fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
 }
 
 #[test]
+fn a_cache_of_the_owners_is_not_waited_for_and_named() {
+    let shop = shop("storefront-external-cache.yaml");
+    let objects = look(&shop, well);
+    let outcome = Outcome::Applied(&objects);
+    let status = storefront::status(&shop, &outcome, Some(&valid_shop(&shop)), NOW);
+    let cache = find(&status.conditions, "CacheReady").expect("CacheReady");
+    assert_eq!(
+        (cache.status.as_str(), cache.reason.as_str()),
+        ("True", "External")
+    );
+    assert_eq!(
+        cache.message,
+        "the shop uses its owner's server, which the Secret acme-elasticache names"
+    );
+}
+
+#[test]
 fn an_old_verdict_about_a_child_does_not_count() {
     let shop = shop("storefront.yaml");
     let mut objects = look(&shop, well);
