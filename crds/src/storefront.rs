@@ -80,6 +80,9 @@ pub struct StorefrontSpec {
     /// The cache.
     #[serde(default)]
     pub cache: Cache,
+    /// The search for products.
+    #[serde(default)]
+    pub search: Search,
     /// Ways to pay.
     #[serde(default = "default_payments")]
     #[schemars(length(min = 1, max = 4))]
