@@ -1,11 +1,15 @@
 //! `Storefront`: one online shop.
 
+mod servers;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Observability, Replicas, Resources};
+
+pub use servers::*;
 
 /// One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -76,6 +80,9 @@ pub struct StorefrontSpec {
     /// The cache.
     #[serde(default)]
     pub cache: Cache,
+    /// The search for products.
+    #[serde(default)]
+    pub search: Search,
     /// Ways to pay.
     #[serde(default = "default_payments")]
     #[schemars(length(min = 1, max = 4))]
@@ -138,123 +145,55 @@ impl Default for GatewaySpec {
     }
 }
 
-/// Where the certificate is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// Where the certificate comes from: exactly one of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.secretRef) ? 1 : 0) + (has(self.issuerRef) ? 1 : 0) + (has(self.selfSigned) ? 1 : 0) == 1")
+    .message("spec.gateway.tls: give exactly one of secretRef, issuerRef or selfSigned"))]
 pub struct GatewayTls {
     /// A Secret of type `kubernetes.io/tls` in the same namespace.
-    pub secret_ref: LocalRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
+    /// An issuer of cert-manager, which must run with its Gateway API support on. It makes the Secret
+    /// `<name>-tls` and renews it; until then the shop answers over HTTP only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ref: Option<IssuerRef>,
+    /// A certificate of the operator's own making in the Secret `<name>-tls`, for a year at a time.
+    /// Clients trust it by that Secret's `ca.crt`, which is another one after each renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_signed: Option<SelfSigned>,
 }
+
+/// An issuer of cert-manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.group) || self.kind == 'Issuer' || self.kind == 'ClusterIssuer'")
+    .message("spec.gateway.tls.issuerRef.kind: Issuer or ClusterIssuer; any other kind needs its group"))]
+pub struct IssuerRef {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// `Issuer` (in the same namespace), `ClusterIssuer`, or a kind of `group`.
+    #[serde(default = "issuer_kind")]
+    #[schemars(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$"))]
+    pub kind: String,
+    /// API group of an issuer that is not cert-manager's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub group: Option<String>,
+}
+
+fn issuer_kind() -> String {
+    "Issuer".into()
+}
+
+/// A certificate of the operator's own making.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SelfSigned {}
 
 /// A limit that the shop's gateway keeps; the fields mean what they mean in a RateLimitPolicy.
 pub type ShopRateLimit = crate::RateLimit;
-
-/// Where the databases live: exactly one of the fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.embedded) != has(self.external)")
-    .message("spec.database: give exactly one of embedded or external"))]
-pub struct Database {
-    /// A PostgreSQL that the operator runs for this shop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub embedded: Option<EmbeddedPostgres>,
-    /// A PostgreSQL elsewhere (RDS, Aurora, Cloud SQL, your own).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external: Option<ExternalPostgres>,
-}
-
-impl Default for Database {
-    fn default() -> Self {
-        Self {
-            embedded: Some(EmbeddedPostgres::default()),
-            external: None,
-        }
-    }
-}
-
-/// One PostgreSQL instance with a volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
-    .message("spec.database.embedded.storageClassName is immutable: a volume does not change its class"))]
-pub struct EmbeddedPostgres {
-    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim (its class must allow that).
-    #[serde(default = "five_gibibytes")]
-    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.database.embedded.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-postgres-0"))]
-    pub storage: String,
-    /// StorageClass of the volume. Absent: the cluster's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub storage_class_name: Option<String>,
-}
-
-fn five_gibibytes() -> String {
-    "5Gi".into()
-}
-
-impl Default for EmbeddedPostgres {
-    fn default() -> Self {
-        Self {
-            storage: five_gibibytes(),
-            storage_class_name: None,
-        }
-    }
-}
-
-/// A PostgreSQL that somebody else runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ExternalPostgres {
-    /// A Secret in the same namespace with `host`, `port`, `username`, `password` of a role that may create roles and databases.
-    pub admin_secret_ref: LocalRef,
-}
-
-/// The event bus.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Queue {
-    /// A NATS JetStream server that the operator runs for this shop.
-    #[serde(default)]
-    pub nats: Nats,
-}
-
-/// One NATS server with a volume; every acknowledged message has been written through to disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Nats {
-    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
-    #[serde(default = "two_gibibytes")]
-    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.queue.nats.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-nats-0"))]
-    pub storage: String,
-}
-
-fn two_gibibytes() -> String {
-    "2Gi".into()
-}
-
-impl Default for Nats {
-    fn default() -> Self {
-        Self {
-            storage: two_gibibytes(),
-        }
-    }
-}
-
-/// The cache.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Cache {
-    /// A Redis that the operator runs for this shop; it holds nothing that cannot be lost.
-    #[serde(default)]
-    pub redis: Redis,
-}
-
-/// One Redis of 64 MiB without a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Redis {}
 
 /// A way to pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]

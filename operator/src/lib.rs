@@ -5,6 +5,7 @@ pub mod admin;
 pub mod apply;
 pub mod backoff;
 pub mod bindings;
+pub mod certificate;
 pub mod config;
 pub mod context;
 pub mod controller;

@@ -20,6 +20,7 @@ pub fn fresh() -> Result<Fresh, Error> {
         internal_token: password()?,
         postgres_password: password()?,
         nats_password: password()?,
+        nats_routes_password: password()?,
         redis_password: password()?,
         signing_key: signing_key()?,
     })

@@ -172,6 +172,11 @@ fn a_shop_does_not_change_its_servers_or_volumes() {
             "storage is immutable",
         ),
         (
+            "/spec/queue/nats/replicas",
+            json!(3),
+            "replicas is immutable",
+        ),
+        (
             "/spec/queue/nats/storage",
             json!("9Gi"),
             "storage is immutable",

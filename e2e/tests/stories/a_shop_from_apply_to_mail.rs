@@ -1,17 +1,18 @@
-//! (a) From `kubectl apply` to an order whose mail arrived.
+//! (a) From `kubectl apply` to an order whose mail arrived, on a bus of three servers that loses one.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use e2e::eventually;
 use e2e::mail::Inbox;
+use e2e::shop::Shopper;
 use serde_json::{Value, json};
 
-use crate::support::{CATALOGUE, Stage};
+use crate::support::{CATALOGUE, READY, Stage};
 
 #[test]
 fn a_shopper_registers_logs_in_buys_and_gets_a_mail() -> anyhow::Result<()> {
-    let stage = Stage::set("apply")?;
+    let stage = Stage::set_with("apply", "  queue: { nats: { replicas: 3 } }\n")?;
     let shop = &stage.shop;
 
     let imported = shop.import(&stage.administrator()?, CATALOGUE)?;
@@ -83,7 +84,44 @@ fn a_shopper_registers_logs_in_buys_and_gets_a_mail() -> anyhow::Result<()> {
             "no mail about {number} in {mails:?}"
         );
         Ok(())
-    })
+    })?;
+    orders_go_through_while_the_bus_loses_a_server(&stage, &ada, &product)
+}
+
+/// Whichever server leads, the bus has a majority left.
+fn orders_go_through_while_the_bus_loses_a_server(
+    stage: &Stage,
+    ada: &Shopper,
+    product: &str,
+) -> anyhow::Result<()> {
+    let shop = &stage.shop;
+    let mut placed = Vec::new();
+    for number in 0..6 {
+        if number == 2 {
+            stage.run(&["delete", "pod/shop-nats-0", "--wait=false"])?;
+        }
+        let key = format!("busy-{number}");
+        let order = shop.order(ada, &key, &[product])?.expect(201)?;
+        placed.push(
+            order["id"]
+                .as_str()
+                .context("an order without id")?
+                .to_owned(),
+        );
+    }
+    for id in placed {
+        eventually("the order is paid", Duration::from_secs(60), || {
+            let order = shop
+                .get(&format!("/v1/orders/{id}"), Some(&ada.token))?
+                .expect(200)?;
+            ensure!(order["status"] == "paid", "{order}");
+            Ok(())
+        })?;
+    }
+    let namespace = stage.namespace.name();
+    stage
+        .kubectl
+        .wait_for(namespace, "storefront/shop", "Ready", READY)
 }
 
 #[test]

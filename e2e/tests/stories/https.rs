@@ -1,5 +1,5 @@
-//! (j) A shop answers over HTTPS with the certificate of a Secret, and a renewed one is served without
-//! a restart.
+//! (j) A shop answers over HTTPS with a certificate of its own making, then with that of a Secret, and a
+//! renewed one is served without a restart.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,11 +19,8 @@ fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()>
     let name = namespace.name();
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder)?;
-    let first = certificate(&folder, "first")?;
-    kubectl.apply(name, &secret(&kubectl, &first)?)?;
-    let manifest =
-        storefront("https", "Delete") + "  gateway: { tls: { secretRef: { name: shop-tls } } }\n";
-    kubectl.apply(name, &manifest)?;
+    let with = |tls| storefront("https", "Delete") + "  gateway: { tls: { " + tls + " } }\n";
+    kubectl.apply(name, &with("selfSigned: {}"))?;
     kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
 
     let shop = kubectl.get(&["-n", name, "storefront", "shop"])?;
@@ -36,7 +33,19 @@ fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()>
     let address = gateway["status"]["addresses"][0]["value"]
         .as_str()
         .context("the Gateway has no address")?;
+    let own = folder.join("own").display().to_string();
+    std::fs::write(
+        format!("{own}.crt"),
+        kubectl.secret(name, "shop-tls", "ca.crt")?,
+    )?;
     eventually("the shop answers", Duration::from_secs(15), || {
+        ask(address, &own)
+    })?;
+
+    let first = certificate(&folder, "first")?;
+    kubectl.apply(name, &secret(&kubectl, &first)?)?;
+    kubectl.apply(name, &with("secretRef: { name: given-tls }"))?;
+    eventually("the given certificate", Duration::from_secs(30), || {
         ask(address, &first)
     })?;
 
@@ -91,7 +100,7 @@ fn secret(kubectl: &Kubectl, base: &str) -> anyhow::Result<String> {
         "create",
         "secret",
         "tls",
-        "shop-tls",
+        "given-tls",
         &format!("--cert={base}.crt"),
         &format!("--key={base}.key"),
         "--dry-run=client",

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use crds::Storefront;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
+use operator_plan::storefront::certificate::{is_due, own_secret};
 use operator_plan::storefront::{Observed, referenced_secrets, secret_names, servers};
 
+use crate::certificate;
 use crate::context::{Context, Data};
 use crate::error::Error;
 use crate::material;
@@ -24,13 +26,21 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
             jobs.insert(child.key.name, job);
         }
     }
+    let now = ctx.now();
+    let own = secrets(ctx, &namespace, secret_names(shop)).await?;
+    let known = own_secret(shop)
+        .and_then(|name| own.get(&name))
+        .and_then(certificate::read);
+    let mint = || certificate::mint(&shop.spec.hostnames, now);
+    let minted = is_due(shop, known.as_ref(), now).then(mint);
     Ok(Observed {
-        now: ctx.now(),
+        now,
         servers: ctx.apply(&servers(shop)).await?,
         jobs,
-        own: secrets(ctx, &namespace, secret_names(shop)).await?,
         referenced: secrets(ctx, &namespace, referenced_secrets(shop)).await?,
         fresh: material::fresh()?,
+        minted: minted.transpose()?,
+        own,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::pods::next_look;
 
-/// Time between two looks for a Secret of the user's, which is not watched.
+/// Time between two looks for a Secret of the user's or of an issuer's, which is not watched.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Brings one shop closer to what it says.
@@ -50,11 +50,12 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
     let new = status(shop, &Story::Applied(&applied), Some(&valid), now);
     ctx.report_status(shop, &new).await?;
     let next = next_look(&whose, &new.conditions, now);
-    if valid.missing().is_empty() {
-        ctx.metrics.outcome("Storefront", "applied");
+    let complete = valid.missing().is_empty();
+    let outcome = if complete { "applied" } else { "waiting" };
+    ctx.metrics.outcome("Storefront", outcome);
+    if complete && !valid.awaits_certificate() {
         Ok(next)
     } else {
-        ctx.metrics.outcome("Storefront", "waiting");
         Ok(next.sooner(Outcome::Requeue(SOON)))
     }
 }

@@ -5,6 +5,8 @@
     reason = "a story that cannot be told has failed"
 )]
 
+mod caches;
+mod certificates;
 mod fake;
 mod faults;
 mod leading;

@@ -8,7 +8,7 @@ use auth::admin::FirstAdmin;
 use auth::config::ServeConfig;
 use auth::{AppState, Hasher, Issuer, LoginTallies, Metrics, SCHEMA};
 use chassis::{InternalToken, Process, binding};
-use outbox::Relay;
+use outbox::{Bus, Relay};
 use vocabulary::{SystemClock, SystemEntropy};
 
 /// Connections to the database; a hash takes longer than a statement, so few are busy at once.
@@ -26,16 +26,15 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "auth")
         .context("reading the database's address")?;
-    let bus = read("bus")?;
-    let login = bus.get("username").zip(bus.get("password"));
-    let bus = outbox::bus::connect(bus.require("uri")?, login, "auth").await?;
+    let bus = Bus::bound(&read("bus")?, "auth").await?;
+    let cache = read("cache")?;
     let metrics = Metrics::new(process.registry())?;
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         hasher: Hasher::new(std::thread::available_parallelism()?.get(), metrics.clone()),
-        tallies: LoginTallies::connect(read("cache")?.require("uri")?, metrics.clone())
+        tallies: LoginTallies::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone())
             .context("reading the cache's address")?,
         issuer: Arc::new(Issuer {
             keyring: auth::read_keyring(&read("signing-keys")?)?,

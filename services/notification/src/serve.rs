@@ -8,7 +8,7 @@ use chassis::{Process, Verifier, binding, http_client};
 use notification::config::ServeConfig;
 use notification::domain::letter::Shop;
 use notification::{AppState, Listener, Metrics, Postman, SCHEMA, Sender};
-use outbox::Consumer;
+use outbox::{Bus, Consumer};
 use vocabulary::{SystemClock, SystemEntropy};
 
 const CONNECTIONS: u32 = 10;
@@ -33,9 +33,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         "notification",
     )
     .context("reading the database's address")?;
-    let bus = read("bus")?;
-    let login = bus.get("username").zip(bus.get("password"));
-    let bus = outbox::bus::connect(bus.require("uri")?, login, "notification").await?;
+    let bus = Bus::bound(&read("bus")?, "notification").await?;
     let shop = Arc::new(Shop {
         name: shop_name,
         url: shop_url,

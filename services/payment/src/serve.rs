@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, Verifier, binding, http_client};
-use outbox::{Consumer, Relay};
+use outbox::{Bus, Consumer, Relay};
 use payment::config::ServeConfig;
 use payment::{AppState, Listener, Metrics, SCHEMA};
 use vocabulary::{SystemClock, SystemEntropy};
@@ -25,9 +25,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "payment")
         .context("reading the database's address")?;
-    let bus = read("bus")?;
-    let login = bus.get("username").zip(bus.get("password"));
-    let bus = outbox::bus::connect(bus.require("uri")?, login, "payment").await?;
+    let bus = Bus::bound(&read("bus")?, "payment").await?;
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),

@@ -31,9 +31,9 @@ pub struct Cards {
 }
 
 impl Cards {
-    /// Connects in the background, and again for ever.
-    pub fn connect(uri: &str, metrics: Metrics) -> Result<Self, Error> {
-        let cache = Cache::connect(uri, MANNERS)?;
+    /// Connects in the background, and again for ever; see [`Cache::connect`] for the authorities.
+    pub fn connect(uri: &str, authorities: Option<&str>, metrics: Metrics) -> Result<Self, Error> {
+        let cache = Cache::connect(uri, authorities, MANNERS)?;
         Ok(Self { cache, metrics })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, Verifier, binding, http_client};
-use outbox::Consumer;
+use outbox::{Bus, Consumer};
 use product::config::ServeConfig;
 use product::{AppState, Cards, Listener, Metrics, SCHEMA};
 use vocabulary::{SystemClock, SystemEntropy};
@@ -25,15 +25,14 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "product")
         .context("reading the database's address")?;
-    let bus = read("bus")?;
-    let login = bus.get("username").zip(bus.get("password"));
-    let bus = outbox::bus::connect(bus.require("uri")?, login, "product").await?;
+    let bus = Bus::bound(&read("bus")?, "product").await?;
+    let cache = read("cache")?;
     let metrics = Metrics::new(process.registry())?;
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        cards: Cards::connect(read("cache")?.require("uri")?, metrics.clone())
+        cards: Cards::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone())
             .context("reading the cache's address")?,
         verifier: Verifier::new(&tokens, http_client(PEER_TIMEOUT)?),
         internal: InternalToken::new(read("internal")?.require("token")?),

@@ -1,4 +1,5 @@
-//! The parts that the operator runs for a shop: PostgreSQL, NATS and Redis, one pod each.
+//! The parts that the operator runs for a shop: PostgreSQL, NATS and Redis. One pod each; of NATS three
+//! where the shop asks for a cluster.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use k8s_openapi::{
     },
 };
 
-use super::{Valid, proof, validate::mebibytes};
+use super::{Valid, bus_cluster, proof, validate::mebibytes};
 use crate::{
     Objects, Planned, hash,
     pods::{self, PLATFORM_UID, mount},
@@ -55,17 +56,31 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let volume = claim("data", &valid.storefront.spec.queue.nats.storage, None);
     let ports = [("nats", 4222, "nats"), ("monitor", 8222, "monitor")];
     objects.apply(&service(valid, "nats", &ports));
-    objects.apply(&stateful_set(valid, "nats", nats_pod(valid), volume));
-    objects.apply(&service(valid, "redis", &[("redis", 6379, "redis")]));
-    objects.apply(&redis(valid));
+    let mut bus = stateful_set(valid, "nats", nats_pod(valid), volume);
+    if valid.bus_is_cluster() {
+        bus_cluster::plan(valid, objects);
+        bus_cluster::grow(valid, &mut bus);
+    }
+    objects.apply(&bus);
+    if valid.external_cache().is_none() {
+        objects.apply(&service(valid, "redis", &[("redis", 6379, "redis")]));
+        objects.apply(&redis(valid));
+    }
 }
 
 /// The configuration of the bus: an acknowledged message is on disk, whatever happens to the power.
-pub(super) fn nats_config(name: &str, storage: &str, password: &str) -> String {
+/// `password` is the shop's, `among` that of the servers where there are several.
+pub(super) fn nats_config(valid: &Valid, password: &str, among: &str) -> String {
     // A tenth stays free for the file system and for JetStream's own bookkeeping.
+    let storage = &valid.storefront.spec.queue.nats.storage;
     let file_mib = mebibytes(storage).unwrap_or(0) / 10 * 9;
+    let (name, cluster) = if valid.bus_is_cluster() {
+        ("$POD_NAME".to_owned(), bus_cluster::config(valid, among))
+    } else {
+        (format!("\"{}\"", valid.child("nats")), String::new())
+    };
     format!(
-        r#"server_name: "{name}"
+        r#"server_name: {name}
 listen: "0.0.0.0:4222"
 http: "0.0.0.0:8222"
 max_payload: 1MB
@@ -78,7 +93,7 @@ jetstream {{
 authorization {{
   users: [ {{ user: "{BUS_USER}", password: "{password}" }} ]
 }}
-"#
+{cluster}"#
     )
 }
 
@@ -295,9 +310,8 @@ fn nats_pod(valid: &Valid) -> (PodSpec, String) {
     };
     let volumes = vec![pods::secret_volume("config", &valid.child("nats-config"))];
     let security = pods::pod_security(Some(PLATFORM_UID), PLATFORM_UID);
-    // The password itself is not hashed: it never changes by our hand.
-    let storage = &valid.storefront.spec.queue.nats.storage;
-    let config = nats_config(&valid.child("nats"), storage, "");
+    // The passwords themselves are not hashed: they never change by our hand.
+    let config = nats_config(valid, "", "");
     (pods::pod(container, volumes, security, 30), config)
 }
 

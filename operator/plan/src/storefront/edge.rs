@@ -1,14 +1,12 @@
 //! The shop's Gateway and its limits.
 
-use std::collections::BTreeMap;
-
 use crds::{PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
 use gateway_routes::api::{
     AllowedRoutes, GROUP, Gateway, GatewaySpec, Listener, ListenerTls, RouteNamespaces,
     SecretObjectReference,
 };
 
-use super::Valid;
+use super::{Valid, certificate};
 use crate::{Objects, Planned, tracing::Collector};
 
 /// Annotation of a Gateway with the release that its data plane runs.
@@ -42,15 +40,9 @@ fn gateway(valid: &Valid) -> Gateway {
     for (index, host) in spec.hostnames.iter().enumerate() {
         listeners.push(listener("http", index, 80, host, None));
     }
-    if let Some(tls) = &spec.gateway.tls {
+    if let Some(secret) = certificate::secret(&valid.storefront) {
         for (index, host) in spec.hostnames.iter().enumerate() {
-            listeners.push(listener(
-                "https",
-                index,
-                443,
-                host,
-                Some(&tls.secret_ref.name),
-            ));
+            listeners.push(listener("https", index, 443, host, Some(&secret)));
         }
     }
     let mut gateway = Gateway::new(
@@ -63,7 +55,8 @@ fn gateway(valid: &Valid) -> Gateway {
         },
     );
     gateway.metadata = valid.scope.meta(valid.name(), "gateway", valid.name());
-    let mut annotations = BTreeMap::from([(VERSION_ANNOTATION.to_owned(), valid.version.clone())]);
+    let mut annotations = certificate::annotations(&valid.storefront);
+    annotations.insert(VERSION_ANNOTATION.to_owned(), valid.version.clone());
     if let Some(collector) = Collector::of(&valid.storefront) {
         annotations.extend(collector.annotations());
     }

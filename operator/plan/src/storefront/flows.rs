@@ -2,7 +2,11 @@
 
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyPeer};
 
-use super::{METRICS_PORT, Server as Location, Valid};
+use super::{
+    METRICS_PORT, Server as Location, Valid,
+    bus_cluster::{ROUTES, ROUTES_PORT},
+    cache,
+};
 use crate::{
     Objects, Planned,
     network::{self, Flows, allow_from, allow_to, one},
@@ -43,7 +47,16 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
             objects.apply(&clients(valid, "database", DATABASE_CLIENT, rule));
         }
     }
-    for (part, number, client) in [("nats", 4222, BUS_CLIENT), ("redis", 6379, CACHE_CLIENT)] {
+    if valid.bus_is_cluster() {
+        objects.apply(&bus_servers(valid));
+    }
+    let bus = ("nats", 4222, BUS_CLIENT);
+    let redis = ("redis", 6379, CACHE_CLIENT);
+    let external = valid.external_cache();
+    for (part, number, client) in [Some(bus), external.is_none().then_some(redis)]
+        .into_iter()
+        .flatten()
+    {
         let extra = None;
         server(
             valid,
@@ -55,6 +68,16 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
                 extra,
             },
         );
+    }
+    if let Some((_, data)) = external {
+        if let Some(address) = data.and_then(cache::address) {
+            let rule = allow_to(Vec::new(), network::tcp(&[i32::from(address.port)]));
+            objects.apply(&clients(valid, "cache", CACHE_CLIENT, rule));
+        } else {
+            // Which port to open is not known.
+            let name = valid.child("cache-clients");
+            objects.keep::<NetworkPolicy>(&valid.scope.namespace, &name);
+        }
     }
 }
 
@@ -82,6 +105,18 @@ fn basics(valid: &Valid) -> NetworkPolicy {
         egress: Some(vec![network::dns()]),
     };
     network::policy(meta(valid, "basics"), shop, flows)
+}
+
+/// The bus's servers among themselves, and nobody else, on the port of their routes.
+fn bus_servers(valid: &Valid) -> NetworkPolicy {
+    let servers = selector("nats", &valid.child("nats"));
+    let peers = || vec![network::pods(servers.clone())];
+    let port = || network::tcp(&[ROUTES_PORT]);
+    let flows = Flows {
+        ingress: Some(vec![allow_from(peers(), port())]),
+        egress: Some(vec![allow_to(peers(), port())]),
+    };
+    network::policy(meta(valid, ROUTES), label_selector(servers.clone()), flows)
 }
 
 /// A server of the shop, and the label of the pods that may reach it.

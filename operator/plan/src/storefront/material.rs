@@ -13,6 +13,8 @@ pub struct Fresh {
     pub postgres_password: String,
     /// Password of the shop on its event bus.
     pub nats_password: String,
+    /// Password of the bus's servers among themselves.
+    pub nats_routes_password: String,
     /// Password of the cache.
     pub redis_password: String,
     /// A key to sign tokens with.

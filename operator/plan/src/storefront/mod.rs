@@ -1,6 +1,9 @@
 //! Storefront: one shop, its platform parts and its services.
 
+mod bus_cluster;
+mod cache;
 mod catalogue;
+pub mod certificate;
 mod data_services;
 mod desired;
 mod edge;
@@ -23,6 +26,7 @@ use kube::core::ApiResource;
 use crate::{Applied, Objects};
 
 pub use catalogue::{SERVICES, ServiceName, platform_path};
+pub use certificate::{Certificate, Minted};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
 pub use material::{Fresh, SigningKey};
@@ -56,9 +60,12 @@ pub struct Observed {
     pub jobs: BTreeMap<String, Job>,
     /// New random material; used only where `own` has none.
     pub fresh: Fresh,
+    /// A certificate that takes the place of the one in `own`, where that is due.
+    pub minted: Option<Minted>,
 }
 
-/// Names of the shop's own Secrets that hold something that must not change by itself.
+/// Names of the shop's own Secrets that hold something that must not change by itself; also of the
+/// one that an issuer fills.
 pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
     let mut names: Vec<String> = [
@@ -74,6 +81,10 @@ pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     if storefront.spec.database.external.is_none() {
         names.push(format!("{name}-postgres-admin"));
     }
+    if storefront.spec.queue.nats.replicas > 1 {
+        names.push(format!("{name}-{}", bus_cluster::ROUTES));
+    }
+    names.extend(certificate::own_secret(storefront));
     names
 }
 
@@ -86,23 +97,51 @@ fn made_secrets(storefront: &Storefront) -> Vec<String> {
     names
 }
 
+/// A Secret of the user's that the spec refers to.
+struct Reference<'a> {
+    field: &'static str,
+    name: &'a str,
+    /// What must be in it.
+    keys: &'static [&'static str],
+}
+
+/// The field that names the Secret of a cache.
+const CACHE: &str = "spec.cache.external.secretRef";
+
+fn references(storefront: &Storefront) -> Vec<Reference<'_>> {
+    let spec = &storefront.spec;
+    let database = spec.database.external.as_ref();
+    let cache = spec.cache.external.as_ref();
+    let tls = spec.gateway.tls.as_ref();
+    let found = [
+        (
+            "spec.database.external.adminSecretRef",
+            database.map(|it| &it.admin_secret_ref),
+            &["host", "port", "username", "password"][..],
+        ),
+        (
+            "spec.gateway.tls.secretRef",
+            tls.and_then(|it| it.secret_ref.as_ref()),
+            &["tls.crt", "tls.key"],
+        ),
+        (
+            "spec.notifications.email.smtp.secretRef",
+            spec.notifications.email.smtp.secret_ref.as_ref(),
+            &["username", "password"],
+        ),
+        (CACHE, cache.map(|it| &it.secret_ref), &["uri"]),
+    ];
+    let named = found.into_iter().filter_map(|(field, secret, keys)| {
+        let name = secret?.name.as_str();
+        Some(Reference { field, name, keys })
+    });
+    named.collect()
+}
+
 /// Names of the user's Secrets that the spec refers to.
 pub fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
-    let spec = &storefront.spec;
-    let external = spec
-        .database
-        .external
-        .as_ref()
-        .map(|e| e.admin_secret_ref.name.clone());
-    let tls = spec.gateway.tls.as_ref().map(|t| t.secret_ref.name.clone());
-    let smtp = spec
-        .notifications
-        .email
-        .smtp
-        .secret_ref
-        .as_ref()
-        .map(|r| r.name.clone());
-    [external, tls, smtp].into_iter().flatten().collect()
+    let named = references(storefront).into_iter();
+    named.map(|reference| reference.name.to_owned()).collect()
 }
 
 /// The scheme and first host of the shop, as clients write it.

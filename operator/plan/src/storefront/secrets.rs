@@ -4,6 +4,7 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 
 use super::{
     Data, Valid,
+    bus_cluster::ROUTES,
     data_services::{BUS_USER, nats_config, redis_config},
     material::kept,
     signing_keys::{ROTATE, signing_keys},
@@ -12,6 +13,7 @@ use crate::{Mode, Objects, Planned, pods};
 
 const OPAQUE: &str = "Opaque";
 const POSTGRESQL: &str = "servicebinding.io/postgresql";
+const REDIS: &str = "servicebinding.io/redis";
 
 /// Plans every Secret, in front of whatever mounts it.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
@@ -47,21 +49,35 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
         "servicebinding.io/nats",
         nats_binding(valid, &nats),
     );
+    let routes = kept(own(ROUTES), "password", &fresh.nats_routes_password);
+    if valid.bus_is_cluster() {
+        keep(ROUTES, OPAQUE, text([("password", routes.as_str())]));
+    }
+    let external_cache = valid.external_cache_binding();
     let redis = kept(own("redis-auth"), "password", &fresh.redis_password);
-    keep(
-        "redis-auth",
-        "servicebinding.io/redis",
-        redis_binding(valid, &redis),
-    );
+    if external_cache.is_none() {
+        keep("redis-auth", REDIS, redis_binding(valid, &redis));
+    }
+
+    if let Some(data) = valid.certificate() {
+        objects.apply(&derived(valid, "tls", "kubernetes.io/tls", data));
+    }
 
     // Made out of the ones above, so there is nothing in them that could be lost.
-    let storage = &valid.storefront.spec.queue.nats.storage;
-    let config = nats_config(&valid.child("nats"), storage, &nats);
+    let config = nats_config(valid, &nats, &routes);
     let config = text([("nats.conf", config.as_str())]);
     objects.apply(&derived(valid, "nats-config", OPAQUE, config));
-    let config = redis_config(&redis);
-    let config = text([("redis.conf", config.as_str())]);
-    objects.apply(&derived(valid, "redis-config", OPAQUE, config));
+    let is_lacking = |(secret, _): (&str, _)| valid.lacks(secret);
+    if valid.external_cache().is_some_and(is_lacking) {
+        // A cache that may still be there is better than none.
+        objects.keep::<Secret>(&valid.scope.namespace, &valid.child("redis-auth"));
+    } else if let Some(binding) = external_cache {
+        objects.apply(&derived(valid, "redis-auth", REDIS, binding));
+    } else {
+        let config = redis_config(&redis);
+        let config = text([("redis.conf", config.as_str())]);
+        objects.apply(&derived(valid, "redis-config", OPAQUE, config));
+    }
     let login = valid
         .storefront
         .spec
@@ -150,7 +166,7 @@ fn postgres_admin(valid: &Valid, password: &str) -> Data {
 fn nats_binding(valid: &Valid, password: &str) -> Data {
     let host = valid.child("nats");
     let uri = format!("nats://{host}:4222");
-    text([
+    let mut data = text([
         ("type", "nats"),
         ("provider", "storefront"),
         ("host", host.as_str()),
@@ -158,7 +174,13 @@ fn nats_binding(valid: &Valid, password: &str) -> Data {
         ("uri", uri.as_str()),
         ("username", BUS_USER),
         ("password", password),
-    ])
+    ]);
+    // Said only where it is another number than one: a Secret that changes restarts its users.
+    if valid.bus_is_cluster() {
+        let replicas = valid.bus_servers().to_string().into_bytes();
+        data.insert("replicas".into(), replicas);
+    }
+    data
 }
 
 fn redis_binding(valid: &Valid, password: &str) -> Data {

@@ -47,16 +47,24 @@ pub fn status(
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     if let Some(objects) = outcome.seen() {
         let database = match &storefront.spec.database.external {
-            Some(external) => foreign(&external.admin_secret_ref.name, valid, known),
+            Some(external) => {
+                let secret = &external.admin_secret_ref.name;
+                foreign("DatabaseReady", secret, valid, known)
+            }
             None => stateful(objects, name_of(storefront), "postgres"),
         };
+        let cache = match &storefront.spec.cache.external {
+            Some(external) => foreign("CacheReady", &external.secret_ref.name, valid, known),
+            None => cache(objects, name_of(storefront)),
+        };
         let proof = valid.and_then(|valid| proving(valid, objects));
-        let look = look(
-            (database, proof),
-            (name_of(storefront), objects),
-            known,
-            now,
-        );
+        let servers = Servers {
+            database,
+            cache,
+            proof,
+            certificate: valid.and_then(Valid::awaited_certificate),
+        };
+        let look = look(servers, (name_of(storefront), objects), known, now);
         status.blocked_by = missing.map(lacking).or(look.blocker);
         status.services = Some(look.services);
         (seen, all) = (look.aspects, look.summary);
@@ -156,6 +164,9 @@ fn proving(valid: &Valid, objects: &Objects<Applied>) -> Option<(&'static str, P
     Some((reason, part))
 }
 
+/// What is said of a part that is not ours to run.
+const OWNERS: &str = "the shop uses its owner's server";
+
 struct Look {
     aspects: Vec<Aspect>,
     summary: Vec<Aspect>,
@@ -178,12 +189,11 @@ fn name_of(storefront: &Storefront) -> &str {
     storefront.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// A database server of somebody else's: all that is known of it is the Secret that says where it is.
-fn foreign(secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
+/// A server of somebody else's: all that is known of it is the Secret that says where it is.
+fn foreign(type_: &str, secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
     let mut missing = valid.into_iter().flat_map(Valid::missing);
     let missing = missing.find(|missing| missing.secret == secret);
-    let before =
-        conditions::find(known, "DatabaseReady").filter(|c| valid.is_none() && !c.is_true());
+    let before = conditions::find(known, type_).filter(|c| valid.is_none() && !c.is_true());
     let message = missing.map(|missing| missing.on.message.clone());
     let message = message.or(before.map(|c| c.message.clone()));
     Part {
@@ -191,19 +201,34 @@ fn foreign(secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
         name: secret.to_owned(),
         ready: message.is_none(),
         since: None,
-        message: message.unwrap_or_default(),
+        message: message.unwrap_or_else(|| OWNERS.into()),
         pods: None,
     }
 }
 
+/// What is told apart by the spec, and not by the objects alone.
+struct Servers {
+    database: Part,
+    cache: Part,
+    /// The server that keeps its image, and why.
+    proof: Option<(&'static str, Part)>,
+    /// What is said while the shop's certificate is awaited.
+    certificate: Option<String>,
+}
+
 fn look(
-    (mut database, proof): (Part, Option<(&'static str, Part)>),
+    servers: Servers,
     (name, objects): (&str, &Objects<Applied>),
     known: &[Condition],
     now: Timestamp,
 ) -> Look {
+    let Servers {
+        mut database,
+        cache,
+        proof,
+        certificate,
+    } = servers;
     let mut queue = stateful(objects, name, "nats");
-    let cache = cache(objects, name);
     // A StatefulSet does not tell since when; our own condition remembers it.
     for (part, type_) in [(&mut database, "DatabaseReady"), (&mut queue, "QueueReady")] {
         if !part.ready && part.since.is_none() {
@@ -214,7 +239,14 @@ fn look(
         .iter()
         .map(|s| service(objects, &format!("{name}-{s}")))
         .collect();
-    let gateway = gateway(objects, name);
+    let mut gateway = gateway(objects, name);
+    let mut unprogrammed = "GatewayNotProgrammed";
+    if let Some(message) = certificate {
+        gateway.ready = false;
+        gateway.since = Some(since(known, "GatewayProgrammed", now));
+        gateway.message = message;
+        unprogrammed = "CertificatePending";
+    }
 
     let (counts, services_aspect) = count(&services);
     let mut aspects = vec![
@@ -230,7 +262,7 @@ fn look(
     all.extend(stays);
     let rest = [
         services_aspect,
-        aspect("GatewayProgrammed", "GatewayNotProgrammed", &gateway),
+        aspect("GatewayProgrammed", unprogrammed, &gateway),
     ];
     all.extend(rest.clone());
     aspects.extend(rest);
@@ -279,7 +311,10 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
 }
 
 fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
-    if part.ready {
+    if part.ready && part.message == OWNERS {
+        let text = format!("{OWNERS}, which the Secret {} names", part.name);
+        Aspect::yes(type_, "External", text)
+    } else if part.ready {
         Aspect::yes(
             type_,
             "Ready",
@@ -332,12 +367,21 @@ fn stateful(objects: &Objects<Applied>, shop: &str, part: &str) -> Part {
     let status = set.status.unwrap_or_default();
     let current = status.observed_generation == set.metadata.generation;
     let count = status.ready_replicas.unwrap_or(0);
+    let wanted = set.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let ready = current && count >= wanted;
     let pods = PodsOf::set(&name, pods::selector(part, &name));
-    let message = trouble(objects, &pods).map_or_else(
-        || format!("{count} of 1 pods are ready; see `kubectl describe pod {name}-0`"),
-        |trouble| trouble.message,
+    let mut message = format!(
+        "{count} of {wanted} pods are ready{}",
+        meaning(count, wanted)
     );
-    let ready = current && count >= 1;
+    match trouble(objects, &pods) {
+        Some(trouble) if wanted > 1 => message = format!("{message}. {}", trouble.message),
+        Some(trouble) => message = trouble.message,
+        None if wanted > 1 => {
+            message += &format!("; see `kubectl get pods -l app.kubernetes.io/instance={name}`");
+        }
+        None => message += &format!("; see `kubectl describe pod {name}-0`"),
+    }
     Part {
         kind: "StatefulSet",
         name,
@@ -345,6 +389,15 @@ fn stateful(objects: &Objects<Applied>, shop: &str, part: &str) -> Part {
         since: None,
         message,
         pods: (!ready).then_some(pods),
+    }
+}
+
+/// Raft: a majority keeps the bus going, so this is a warning above it and an outage below.
+fn meaning(ready: i32, wanted: i32) -> &'static str {
+    match (wanted > 1, ready > wanted / 2) {
+        (false, _) => "",
+        (true, true) => ": a majority, so events flow",
+        (true, false) => ": no majority, so events wait",
     }
 }
 

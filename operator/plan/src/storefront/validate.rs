@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use crds::{DeletionPolicy, Storefront};
 
-use super::{BUILT_IN_CLASS, Data, Observed, made_secrets, referenced_secrets, version};
+use super::{
+    BUILT_IN_CLASS, CACHE, Data, Observed, Reference, cache, made_secrets, referenced_secrets,
+    references, version,
+};
 use crate::{Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope};
 
 /// Room that the shop's stream reserves on the bus (1 GiB), with what JetStream needs around it.
@@ -60,6 +63,16 @@ impl Valid {
             },
             None => Server::Embedded,
         }
+    }
+
+    /// How many servers its event bus has.
+    pub(super) fn bus_servers(&self) -> i32 {
+        self.storefront.spec.queue.nats.replicas
+    }
+
+    /// Whether they are a cluster.
+    pub(super) fn bus_is_cluster(&self) -> bool {
+        self.bus_servers() > 1
     }
 
     /// A name made from the shop's.
@@ -132,6 +145,12 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
             "spec.hostnames: name at least one host",
         ));
     }
+    if spec.cache.redis.is_some() == spec.cache.external.is_some() {
+        return Err(Invalid::new(
+            "CacheAmbiguous",
+            "spec.cache: give exactly one of redis or external",
+        ));
+    }
     if spec.database.embedded.is_some() == spec.database.external.is_some() {
         return Err(Invalid::new(
             "DatabaseAmbiguous",
@@ -174,40 +193,18 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
 
 /// The Secrets that the spec names and that cannot be used, in the order of [`referenced_secrets`].
 fn missing(storefront: &Storefront, referenced: &BTreeMap<String, Data>) -> Vec<Missing> {
-    referenced_secrets(storefront)
+    references(storefront)
         .into_iter()
-        .filter_map(|secret| {
-            let on = check_secret(storefront, &secret, referenced.get(&secret)).err()?;
+        .filter_map(|reference| {
+            let on = check_secret(&reference, referenced.get(reference.name)).err()?;
+            let secret = reference.name.to_owned();
             Some(Missing { secret, on })
         })
         .collect()
 }
 
-fn check_secret(storefront: &Storefront, name: &str, data: Option<&Data>) -> Result<(), Waiting> {
-    let spec = &storefront.spec;
-    let external = spec
-        .database
-        .external
-        .as_ref()
-        .map(|e| e.admin_secret_ref.name.as_str());
-    let tls = spec
-        .gateway
-        .tls
-        .as_ref()
-        .map(|t| t.secret_ref.name.as_str());
-    let (field, keys): (_, &[&str]) = if external == Some(name) {
-        (
-            "spec.database.external.adminSecretRef",
-            &["host", "port", "username", "password"],
-        )
-    } else if tls == Some(name) {
-        ("spec.gateway.tls.secretRef", &["tls.crt", "tls.key"])
-    } else {
-        (
-            "spec.notifications.email.smtp.secretRef",
-            &["username", "password"],
-        )
-    };
+fn check_secret(reference: &Reference<'_>, data: Option<&Data>) -> Result<(), Waiting> {
+    let Reference { field, name, keys } = *reference;
     let Some(data) = data else {
         return Err(Waiting::new(
             "SecretMissing",
@@ -217,13 +214,21 @@ fn check_secret(storefront: &Storefront, name: &str, data: Option<&Data>) -> Res
             ),
         ));
     };
-    match keys.iter().find(|key| !data.contains_key(**key)) {
-        Some(key) => Err(Waiting::new(
+    if let Some(key) = keys.iter().find(|key| !data.contains_key(**key)) {
+        return Err(Waiting::new(
             "SecretIncomplete",
             format!("{field}: the Secret {name} has no key {key}; add it"),
-        )),
-        None => Ok(()),
+        ));
     }
+    if field == CACHE && cache::address(data).is_none() {
+        return Err(Waiting::new(
+            "SecretUnreadable",
+            format!(
+                "{field}: the uri in the Secret {name} must be redis://<host> or rediss://<host>, with a port where it is not 6379"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Whole mebibytes of a size such as `512Mi` or `2Gi`.

@@ -45,6 +45,36 @@ fn a_shop_behind_a_foreign_gateway() {
 }
 
 #[test]
+fn a_shop_with_a_certificate_of_its_own_making() {
+    let shop = shop("storefront-self-signed.yaml");
+    assert_snapshot!(yaml(&edge_of(&storefront::desired(&valid_shop(&shop)))));
+}
+
+#[test]
+fn a_shop_whose_certificate_an_issuer_makes() {
+    let shop = shop("storefront-issuer.yaml");
+    assert_snapshot!(yaml(&edge_of(&storefront::desired(&valid_shop(&shop)))));
+}
+
+#[test]
+fn a_shop_whose_cache_somebody_else_runs() {
+    let shop = shop("storefront-external-cache.yaml");
+    let mut objects = storefront::desired(&valid_shop(&shop));
+    let of_it = |name: &str| name.contains("redis") || name.contains("cache-clients");
+    objects.items.retain(|item| of_it(&item.key.name));
+    assert_snapshot!(yaml(&objects));
+}
+
+/// What of a shop is about its certificate.
+fn edge_of(objects: &Objects<Planned>) -> Objects<Planned> {
+    let items = objects.items.iter();
+    items
+        .filter(|item| item.key.kind == "Gateway" || item.key.name.ends_with("-tls"))
+        .cloned()
+        .collect()
+}
+
+#[test]
 fn the_services_of_the_demo_shop() {
     let shop = shop("storefront.yaml");
     for service in children(&shop) {

@@ -11,7 +11,7 @@ use kube::core::{Resource, ResourceExt};
 use operator_plan::{
     Applied, Objects, Planned, Platform,
     service_deployment::{self, Migration},
-    storefront::{self, Data, Fresh, SigningKey},
+    storefront::{self, Data, Fresh, Minted, SigningKey},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -64,6 +64,7 @@ pub fn fresh() -> Fresh {
         internal_token: "internal-token".into(),
         postgres_password: "postgres-password".into(),
         nats_password: "nats-password".into(),
+        nats_routes_password: "nats-routes-password".into(),
         redis_password: "redis-password".into(),
         signing_key: SigningKey {
             kid: "key-1".into(),
@@ -75,7 +76,11 @@ pub fn fresh() -> Fresh {
 /// What a Storefront sees when every Secret that it refers to is there and none of its own is.
 pub fn seen(shop: &Storefront) -> storefront::Observed {
     let keys = ["host", "port", "username", "password", "tls.crt", "tls.key"];
-    let secret: Data = keys.map(|key| (key.to_owned(), b"6432".to_vec())).into();
+    let mut secret: Data = keys.map(|key| (key.to_owned(), b"6432".to_vec())).into();
+    secret.insert(
+        "uri".into(),
+        b"rediss://:secret@cache.example:6390".to_vec(),
+    );
     let referenced = storefront::referenced_secrets(shop)
         .into_iter()
         .map(|name| (name, secret.clone()));
@@ -86,6 +91,13 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         servers: Objects::new(),
         jobs: BTreeMap::new(),
         fresh: fresh(),
+        minted: storefront::certificate::is_due(shop, None, Timestamp::UNIX_EPOCH).then(|| {
+            Minted {
+                certificate: "a certificate".into(),
+                key: "its key".into(),
+                authority: "who signed it".into(),
+            }
+        }),
     }
 }
 

@@ -185,21 +185,43 @@ fn an_invalid_shop_is_told_field_and_remedy() {
 
 #[test]
 fn a_missing_secret_is_waited_for_by_name() {
-    let shop = shop("storefront-full.yaml");
-    for name in storefront::referenced_secrets(&shop) {
-        let mut world = seen(&shop);
-        world.referenced.remove(&name);
-        let valid = storefront::validate(&shop, world, &platform());
-        let valid = valid.ready().expect("the rest can be made");
-        let [missing] = valid.missing() else {
-            panic!("{name} is not missed");
-        };
-        assert_eq!(missing.on.reason, "SecretMissing");
-        assert!(missing.on.message.contains(&name), "{}", missing.on.message);
-        let mut world = seen(&shop);
-        world.referenced.insert(name.clone(), BTreeMap::new());
-        let valid = storefront::validate(&shop, world, &platform());
-        let valid = valid.ready().expect("the rest can be made");
-        assert_eq!(valid.missing()[0].on.reason, "SecretIncomplete");
+    for file in ["storefront-full.yaml", "storefront-external-cache.yaml"] {
+        let shop = shop(file);
+        for name in storefront::referenced_secrets(&shop) {
+            let mut world = seen(&shop);
+            world.referenced.remove(&name);
+            let valid = storefront::validate(&shop, world, &platform());
+            let valid = valid.ready().expect("the rest can be made");
+            let [missing] = valid.missing() else {
+                panic!("{name} is not missed");
+            };
+            assert_eq!(missing.on.reason, "SecretMissing");
+            assert!(missing.on.message.contains(&name), "{}", missing.on.message);
+            let mut world = seen(&shop);
+            world.referenced.insert(name.clone(), BTreeMap::new());
+            let valid = storefront::validate(&shop, world, &platform());
+            let valid = valid.ready().expect("the rest can be made");
+            assert_eq!(valid.missing()[0].on.reason, "SecretIncomplete");
+        }
     }
+}
+
+#[test]
+fn an_address_of_a_cache_that_no_service_could_read_is_waited_for_and_not_repeated() {
+    let shop = shop("storefront-external-cache.yaml");
+    let mut world = seen(&shop);
+    let secret = world.referenced.get_mut("acme-elasticache").expect("there");
+    secret.insert("uri".into(), b"https://:secret@cache.example".to_vec());
+    let valid = storefront::validate(&shop, world, &platform());
+    let valid = valid.ready().expect("the rest can be made");
+    let [missing] = valid.missing() else {
+        panic!("it is taken");
+    };
+    let on = &missing.on;
+    assert_eq!(on.reason, "SecretUnreadable");
+    assert!(
+        on.message
+            .starts_with("spec.cache.external.secretRef: the uri")
+    );
+    assert!(!on.message.contains(":secret@"), "{}", on.message);
 }

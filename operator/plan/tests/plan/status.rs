@@ -121,6 +121,76 @@ fn a_shop_names_the_child_that_it_waits_for_and_since_when() {
 }
 
 #[test]
+fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
+    let shop = shop("storefront-full.yaml");
+    let valid = valid_shop(&shop);
+    let with = |pods: i32| {
+        let objects = look(&shop, |item| match item.key.name.as_str() {
+            "acme-nats" if item.key.kind == "StatefulSet" => {
+                json!({ "replicas": 3, "readyReplicas": pods, "observedGeneration": 1 })
+            }
+            _ => well(item),
+        });
+        let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+        let queue = find(&status.conditions, "QueueReady").expect("QueueReady");
+        (queue.status.clone(), queue.message.clone())
+    };
+    assert_eq!(with(3).0, "True");
+    for (pods, meaning) in [
+        (2, "2 of 3 pods are ready: a majority, so events flow"),
+        (1, "1 of 3 pods are ready: no majority, so events wait"),
+    ] {
+        let (status, message) = with(pods);
+        assert_eq!(status, "False");
+        assert!(message.contains(meaning), "{message}");
+    }
+}
+
+#[test]
+fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
+    let shop = shop("storefront-issuer.yaml");
+    let with = |valid: &storefront::Valid| {
+        let objects = applied(&storefront::desired(valid), well);
+        let outcome = Outcome::Applied(&objects);
+        let status = storefront::status(&shop, &outcome, Some(valid), NOW);
+        let gateway = find(&status.conditions, "GatewayProgrammed").expect("there");
+        (gateway.reason.clone(), gateway.message.clone())
+    };
+    let waiting = valid_shop(&shop);
+    let (reason, message) = with(&waiting);
+    assert_eq!(reason, "CertificatePending");
+    assert!(
+        message.contains("from ClusterIssuer letsencrypt: the Secret public-tls does not exist"),
+        "{message}"
+    );
+    assert!(waiting.awaits_certificate());
+    let mut seen = crate::fixtures::seen(&shop);
+    let certificate = [("tls.crt".to_owned(), b"a certificate".to_vec())];
+    seen.own.insert("public-tls".into(), certificate.into());
+    let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
+    let valid = valid.ready().expect("valid");
+    assert_eq!(with(&valid).0, "Ready");
+    assert!(!valid.awaits_certificate());
+}
+
+#[test]
+fn a_cache_of_the_owners_is_not_waited_for_and_named() {
+    let shop = shop("storefront-external-cache.yaml");
+    let objects = look(&shop, well);
+    let outcome = Outcome::Applied(&objects);
+    let status = storefront::status(&shop, &outcome, Some(&valid_shop(&shop)), NOW);
+    let cache = find(&status.conditions, "CacheReady").expect("CacheReady");
+    assert_eq!(
+        (cache.status.as_str(), cache.reason.as_str()),
+        ("True", "External")
+    );
+    assert_eq!(
+        cache.message,
+        "the shop uses its owner's server, which the Secret acme-elasticache names"
+    );
+}
+
+#[test]
 fn an_old_verdict_about_a_child_does_not_count() {
     let shop = shop("storefront.yaml");
     let mut objects = look(&shop, well);

@@ -52,7 +52,7 @@ pub async fn with_redis(redis: &str) -> TestApp {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::default()),
         hasher: Hasher::new(2, metrics.clone()),
-        tallies: LoginTallies::connect(redis, metrics.clone()).unwrap(),
+        tallies: LoginTallies::connect(redis, None, metrics.clone()).unwrap(),
         issuer: Arc::new(Issuer {
             keyring: auth::read_keyring(&binding).unwrap(),
             name: ISSUER.to_owned(),

@@ -33,7 +33,7 @@ pub async fn room() -> Room {
         entropy: Arc::new(SeededEntropy::new(7)),
         verifier: tokens.verifier(),
         internal: InternalToken::new(INTERNAL),
-        cards: Cards::connect(&redis.url(), metrics.clone()).unwrap(),
+        cards: Cards::connect(&redis.url(), None, metrics.clone()).unwrap(),
         metrics,
     };
     let router = product::router(app.clone());

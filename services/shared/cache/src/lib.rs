@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod tls;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,9 +47,19 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Connects in the background, and again for ever. An error is a `uri` that is none.
-    pub fn connect(uri: &str, manners: Manners) -> Result<Self, Error> {
-        let mut config = Config::from_url(uri)?;
+    /// Connects in the background, and again for ever. `rediss://` is TLS, with a server that the public
+    /// authorities know, or only those in `authorities` (PEM) where there are some. An error is a `uri`
+    /// that is none, or authorities that cannot be read.
+    pub fn connect(uri: &str, authorities: Option<&str>, manners: Manners) -> Result<Self, Error> {
+        let mut config = match uri.strip_prefix("rediss://") {
+            Some(rest) => Config {
+                tls: Some(tls::trusting(authorities)?.into()),
+                // Read as the plain scheme is: the client would look for the system's authorities, and
+                // an image of ours has none.
+                ..Config::from_url(&format!("redis://{rest}"))?
+            },
+            None => Config::from_url(uri)?,
+        };
         config.fail_fast = false;
         let mut builder = Builder::from_config(config);
         builder.set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2));

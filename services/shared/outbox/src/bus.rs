@@ -1,5 +1,6 @@
 //! The bus: one JetStream stream, made by whoever comes first.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
@@ -7,6 +8,7 @@ use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{self, Stream};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
+use chassis::Binding;
 use chrono::{DateTime, Utc};
 use events::EventType;
 
@@ -18,12 +20,46 @@ pub const STREAM: &str = "SHOP";
 /// Answers of the bus that take longer have failed.
 pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 
-/// A client that connects in the background and reconnects for ever.
+/// A shop's bus: the connection to it, and on how many of its servers the stream is kept.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: Client,
+    replicas: usize,
+}
+
+impl Deref for Bus {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Bus {
+    /// Connects to what a binding names: `uri`, `username` and `password` where there is a login, and
+    /// `replicas` where the stream is on several servers.
+    pub async fn bound(binding: &Binding, name: &str) -> Result<Self, OutboxError> {
+        let login = binding.get("username").zip(binding.get("password"));
+        let replicas = binding.get("replicas").unwrap_or("1");
+        let replicas = replicas.trim().parse().map_err(|_| OutboxError::Replicas)?;
+        let bus = connect(binding.require("uri")?, login, name).await?;
+        Ok(bus.replicated(replicas))
+    }
+
+    /// The same, with the stream on so many servers.
+    #[must_use]
+    pub fn replicated(self, replicas: usize) -> Self {
+        Self { replicas, ..self }
+    }
+}
+
+/// A client that connects in the background and reconnects for ever. `uri` may be several, with
+/// commas between them: servers of one cluster.
 pub async fn connect(
     uri: &str,
     credentials: Option<(&str, &str)>,
     name: &str,
-) -> Result<Client, OutboxError> {
+) -> Result<Bus, OutboxError> {
     let mut options = ConnectOptions::new()
         .name(name)
         .retry_on_initial_connect()
@@ -38,7 +74,15 @@ pub async fn connect(
     if let Some((user, password)) = credentials {
         options = options.user_and_password(user.to_owned(), password.to_owned());
     }
-    options.connect(uri).await.on_bus("connect to the bus")
+    let servers: Vec<&str> = uri.split(',').map(str::trim).collect();
+    let client = options
+        .connect(servers)
+        .await
+        .on_bus("connect to the bus")?;
+    Ok(Bus {
+        client,
+        replicas: 1,
+    })
 }
 
 /// The subject of a type of event.
@@ -57,7 +101,10 @@ pub(crate) fn context(client: &Client) -> Context {
 /// Interest retention: a message goes when every consumer has acknowledged it, so the stream stays
 /// small. It need not be more than a pipe, because the outbox keeps each event until its receipts
 /// are back. `max_age` frees what a consumer that is gone for good would hold for ever.
-pub(crate) async fn ensure_stream(context: &Context) -> Result<Stream, OutboxError> {
+///
+/// Where the bus has several servers the stream is on all of them: an acknowledged message is with a
+/// majority. Its consumers have as many replicas as it has.
+pub(crate) async fn ensure_stream(bus: &Bus) -> Result<Stream, OutboxError> {
     let config = stream::Config {
         name: STREAM.to_owned(),
         subjects: vec!["shop.>".to_owned()],
@@ -67,10 +114,10 @@ pub(crate) async fn ensure_stream(context: &Context) -> Result<Stream, OutboxErr
         max_bytes: 1 << 30,
         max_age: Duration::from_secs(3 * 24 * 3600),
         duplicate_window: Duration::from_secs(120),
-        num_replicas: 1,
+        num_replicas: bus.replicas,
         ..stream::Config::default()
     };
-    context
+    context(bus)
         .get_or_create_stream(config)
         .await
         .on_bus("ensure the stream")

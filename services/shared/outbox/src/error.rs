@@ -27,12 +27,32 @@ pub enum OutboxError {
         #[source]
         source: async_nats::Error,
     },
+    /// The binding of the bus is not whole.
+    #[error(transparent)]
+    Binding(#[from] chassis::BindingError),
+    /// The binding of the bus names no number of replicas.
+    #[error("the bus's binding: replicas is not a number")]
+    Replicas,
     /// The stream is another one than before, or an older state of it.
     #[error("the stream was replaced")]
     Replaced,
     /// An answer did not come in time.
     #[error("{0} took too long")]
     TimedOut(&'static str),
+}
+
+impl OutboxError {
+    /// Whether the bus may be in trouble.
+    pub(crate) fn is_of_the_bus(&self) -> bool {
+        match self {
+            Self::Bus { .. } | Self::Replaced | Self::TimedOut(_) => true,
+            Self::Query { .. }
+            | Self::Payload(_)
+            | Self::TooLarge(_)
+            | Self::Binding(_)
+            | Self::Replicas => false,
+        }
+    }
 }
 
 /// Why a database is not ready.

@@ -14,6 +14,7 @@ mod schema;
 mod spans;
 
 pub use append::{Row, append};
+pub use bus::Bus;
 pub use consumer::{
     Consumer, ConsumerOptions, DeadLetter, EffectError, Effects, dead_letters, replay_dead_letter,
 };

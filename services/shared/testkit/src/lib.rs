@@ -17,6 +17,6 @@ pub use crate::collector::{Collector, Mood, SeenSpan};
 pub use crate::db::{TestDb, db};
 pub use crate::eventually::{eventually, eventually_within};
 pub use crate::http::{Answer, Call, delete, get, post, put, request};
-pub use crate::servers::{Nats, Redis, free_port, nats, redis};
+pub use crate::servers::{Nats, Redis, free_port, nats, nats_cluster, redis, redis_tls};
 pub use crate::still::{FixedClock, SeededEntropy};
 pub use crate::tokens::TestTokens;

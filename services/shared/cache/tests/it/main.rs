@@ -33,7 +33,7 @@ async fn get(cache: &Cache) -> Option<Option<String>> {
 }
 
 async fn connected(redis: &testkit::Redis) -> Cache {
-    let cache = Cache::connect(&redis.url(), manners()).expect("a Redis URI");
+    let cache = Cache::connect(&redis.url(), None, manners()).expect("a Redis URI");
     testkit::eventually("Redis is asked", || async { put(&cache).await }).await;
     cache
 }
@@ -78,5 +78,51 @@ async fn a_redis_that_is_away_costs_a_bounded_wait_and_then_nothing() {
 
 #[test]
 fn what_is_no_uri_is_refused() {
-    assert!(Cache::connect("not a uri", manners()).is_err());
+    assert!(Cache::connect("not a uri", None, manners()).is_err());
+}
+
+#[tokio::test]
+async fn over_tls_only_a_server_that_is_vouched_for_is_asked() {
+    let (redis, authority) = testkit::redis_tls().await;
+    assert!(redis.url().starts_with("rediss://"));
+    let trusting = Cache::connect(&redis.url(), Some(&authority), manners()).expect("connected");
+    testkit::eventually("Redis is asked", || async { put(&trusting).await }).await;
+    assert_eq!(get(&trusting).await, Some(Some("value".to_owned())));
+
+    let (_, other) = testkit::redis_tls().await;
+    for authorities in [None, Some(other.as_str())] {
+        let cautious = Cache::connect(&redis.url(), authorities, manners()).expect("a Redis URI");
+        for _ in 0..20 {
+            assert_eq!(get(&cautious).await, None);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_plain_text_is_not_asked_over_tls() {
+    let redis = testkit::redis().await;
+    let uri = redis.url().replace("redis://", "rediss://");
+    let cache = Cache::connect(&uri, None, manners()).expect("a Redis URI");
+    for _ in 0..20 {
+        assert_eq!(put(&cache).await, None);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let plain = Cache::connect(&redis.url(), None, manners()).expect("a Redis URI");
+    testkit::eventually("Redis is asked", || async { get(&plain).await }).await;
+    assert_eq!(get(&plain).await, Some(None), "nothing got through");
+}
+
+#[tokio::test]
+async fn authorities_that_cannot_be_read_are_refused() {
+    for pem in [
+        "",
+        "nonsense",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        assert!(
+            Cache::connect("rediss://localhost", Some(pem), manners()).is_err(),
+            "{pem}"
+        );
+    }
 }

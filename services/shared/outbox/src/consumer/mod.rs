@@ -4,12 +4,12 @@ mod apply;
 mod dead;
 mod lanes;
 mod pull;
+mod returns;
 mod session;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use async_nats::Client;
 use events::{Event, EventType};
 use sqlx::PgConnection;
 use sqlx::postgres::PgPool;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use dead::{DeadLetter, dead_letters, replay_dead_letter};
 
+use crate::bus::Bus;
 use crate::leader::for_ever;
 use crate::metrics::Metrics;
 use crate::schema::Schema;
@@ -163,7 +164,7 @@ impl Default for ConsumerOptions {
 /// would apply one aggregate's events out of order.
 pub struct Consumer<E> {
     pool: PgPool,
-    bus: Client,
+    bus: Bus,
     schema: Schema,
     effects: E,
     metrics: Metrics,
@@ -174,7 +175,7 @@ pub struct Consumer<E> {
 
 impl<E: Effects> Consumer<E> {
     /// A consumer with its inbox in `schema`.
-    pub fn new(pool: PgPool, bus: Client, schema: Schema, effects: E, metrics: Metrics) -> Self {
+    pub fn new(pool: PgPool, bus: Bus, schema: Schema, effects: E, metrics: Metrics) -> Self {
         Self {
             pool,
             bus,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{self, Ending};
 use super::lanes::Lanes;
+use super::returns::Returns;
 use super::{Consumer, Effects};
 use crate::error::{DoingOnBus, OutboxError};
 use crate::relay::receipts::{self, Heard};
@@ -31,7 +32,7 @@ const LAST_EFFECTS: Duration = Duration::from_secs(4);
 pub const HAND_BACK: Duration = Duration::from_millis(300);
 
 /// A message and the event in it.
-struct Loan {
+pub struct Loan {
     message: Message,
     event: Event,
 }
@@ -49,17 +50,11 @@ struct Worked {
 pub async fn pull<E: Effects>(
     consumer: &Consumer<E>,
     durable: &PullConsumer,
+    mut returns: Returns<Loan>,
     ending: &CancellationToken,
 ) -> Result<(), OutboxError> {
     let connects = times(consumer);
-    let mut messages = durable
-        .stream()
-        .max_messages_per_batch(64)
-        .expires(Duration::from_secs(30))
-        .heartbeat(Duration::from_secs(5))
-        .messages()
-        .await
-        .on_bus("pull")?;
+    let mut messages = open(durable).await?;
     let permits = Semaphore::new(consumer.options.concurrency);
     let mut lanes = Lanes::default();
     let mut heads = VecDeque::new();
@@ -76,9 +71,12 @@ pub async fn pull<E: Effects>(
                     Some(Err(error)) => break Err(error).on_bus("pull"),
                     None => break Err(OutboxError::TimedOut("pull")),
                 };
-                let Some(loan) = read(consumer, message).await else { continue };
-                let lane = loan.event.aggregate.clone();
-                heads.extend(lanes.enter(&lane, loan));
+                let sequence = message.info().map_or(0, |info| info.stream_sequence);
+                let loan = read(consumer, message).await;
+                heads.extend(enter(&mut lanes, returns.come(sequence, loan)));
+            }
+            () = sleep_until(returns.until()), if returns.are_out() => {
+                heads.extend(enter(&mut lanes, returns.end()));
             }
             () = sleep_until(begin_at), if !heads.is_empty() => {
                 let most = consumer.effects.together().max(1);
@@ -97,7 +95,8 @@ pub async fn pull<E: Effects>(
                 heads.extend(worked.lanes.iter().filter_map(|lane| lanes.leave(lane)));
             }
             _ = progress.tick() => {
-                tell(lanes.waiting().chain(&heads), AckKind::Progress).await;
+                let waiting = returns.held().chain(lanes.waiting());
+                tell(waiting.chain(&heads), AckKind::Progress).await;
             }
             // The request that was open is gone with the old connection: start anew at once
             // instead of missing heartbeats.
@@ -117,13 +116,32 @@ pub async fn pull<E: Effects>(
     };
     let _ = tokio::time::timeout(LAST_EFFECTS, last).await;
     let back = AckKind::Nak(Some(HAND_BACK));
-    tell(lanes.waiting().chain(&heads), back).await;
+    let waiting = returns.held().chain(lanes.waiting());
+    tell(waiting.chain(&heads), back).await;
     hand_back(&mut messages).await;
     let flushed = tokio::time::timeout(Duration::from_secs(1), consumer.bus.flush()).await;
     // What was on its way when the connection broke is on loan to nobody.
     let whole = working.is_empty() && matches!(flushed, Ok(Ok(()))) && times(consumer) == connects;
     consumer.handed_back.store(whole, Ordering::Relaxed);
     result
+}
+
+async fn open(durable: &PullConsumer) -> Result<pull::Stream, OutboxError> {
+    let stream = durable
+        .stream()
+        .max_messages_per_batch(64)
+        .expires(Duration::from_secs(30))
+        .heartbeat(Duration::from_secs(5));
+    stream.messages().await.on_bus("pull")
+}
+
+/// Loans that are at the head of their lane.
+fn enter(lanes: &mut Lanes<Loan>, loans: Vec<Loan>) -> Vec<Loan> {
+    let heads = loans.into_iter().filter_map(|loan| {
+        let lane = loan.event.aggregate.clone();
+        lanes.enter(&lane, loan)
+    });
+    heads.collect()
 }
 
 /// How often the bus was connected to.

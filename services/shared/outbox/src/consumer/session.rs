@@ -6,17 +6,18 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::Stream;
 use sqlx::{AssertSqlSafe, PgConnection};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::pull::{HAND_BACK, pull};
+use super::pull::{HAND_BACK, Loan, pull};
+use super::returns::Returns;
 use super::{Consumer, Effects, apply, dead};
-use crate::bus::{self, ACK_WAIT, StreamState, ensure_consumer, ensure_stream, state_of};
+use crate::bus::{ACK_WAIT, StreamState, ensure_consumer, ensure_stream, state_of};
 use crate::error::{Doing, DoingOnBus, OutboxError};
 use crate::leader::{connected, lead, timed};
 
-/// The stream notices that a loan is over a little later than it is.
-const MARGIN: Duration = Duration::from_millis(300);
+/// The stream notices that a loan is over a little later than it is, a new leader of it later still.
+const MARGIN: Duration = Duration::from_millis(1_500);
 
 pub async fn run<E: Effects>(
     consumer: &Consumer<E>,
@@ -31,13 +32,10 @@ pub async fn run<E: Effects>(
     if !connected(&consumer.bus, shutdown).await {
         return Ok(());
     }
-    let context = bus::context(&consumer.bus);
-    let stream = ensure_stream(&context).await?;
+    let stream = ensure_stream(&consumer.bus).await?;
     let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);
     let durable = durable(name, &stream).await?;
-    if !loans_are_back(consumer, &stream, shutdown).await? {
-        return Ok(());
-    }
+    let loans = loans(consumer, &stream).await?;
     tracing::info!(consumer = name, "consuming");
     // Whichever ends first ends the other, which then hands back what it has on loan.
     let ending = shutdown.child_token();
@@ -50,12 +48,18 @@ pub async fn run<E: Effects>(
         result
     };
     let pulling = async {
-        let result = pull(consumer, &durable, &ending).await;
+        let result = pull(consumer, &durable, loans, &ending).await;
         ending.cancel();
         result
     };
     let (watched, pulled) = tokio::join!(watching, pulling);
-    watched.and(pulled)
+    let ended = watched.and(pulled);
+    // What is handed back goes to whoever leads the consumer. A bus that does not answer may be
+    // without one, and then nobody took it: what was on loan comes back when its time is over.
+    if ended.as_ref().is_err_and(OutboxError::is_of_the_bus) {
+        consumer.handed_back.store(false, Ordering::Relaxed);
+    }
+    ended
 }
 
 /// Makes or updates the durable consumer. One that has seen more than the stream holds belongs to a
@@ -89,33 +93,29 @@ async fn is_ahead(name: &str, stream: &Stream) -> Result<bool, OutboxError> {
     Ok(delivered > now.last_seq)
 }
 
-/// Waits until what a predecessor had on loan is back; false if told to stop. What is back comes
-/// first and in order, but what was never lent would come before what is still on loan, and an
-/// aggregate's events would be applied out of order.
-async fn loans_are_back<E: Effects>(
+/// What a predecessor has on loan. It must be worked on before what was never lent, or an aggregate's
+/// events would be applied out of order.
+async fn loans<E: Effects>(
     consumer: &Consumer<E>,
     stream: &Stream,
-    shutdown: &CancellationToken,
-) -> Result<bool, OutboxError> {
+) -> Result<Returns<Loan>, OutboxError> {
     let name = consumer.effects.consumer();
     let info = stream
         .consumer_info(name)
         .await
         .on_bus("look at the consumer")?;
     let handed_back = consumer.handed_back.swap(false, Ordering::Relaxed);
-    if info.num_ack_pending == 0 {
-        return Ok(true);
-    }
     let wait = if handed_back { HAND_BACK } else { ACK_WAIT } + MARGIN;
-    tracing::info!(
-        consumer = name,
-        on_loan = info.num_ack_pending,
-        "waiting for loans"
-    );
-    tokio::select! {
-        () = shutdown.cancelled() => Ok(false),
-        () = tokio::time::sleep(wait) => Ok(true),
+    if info.num_ack_pending > 0 {
+        tracing::info!(
+            consumer = name,
+            on_loan = info.num_ack_pending,
+            "waiting for loans"
+        );
     }
+    let until = Instant::now() + wait;
+    let up_to = info.delivered.stream_sequence;
+    Ok(Returns::of(info.num_ack_pending, up_to, until))
 }
 
 /// Ends with an error when the ground has moved: another stream, another consumer, a lost lock.

@@ -8,8 +8,8 @@ mod watch;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::Subscriber;
 use async_nats::connection::State;
-use async_nats::{Client, Subscriber};
 use futures::StreamExt;
 use sqlx::PgConnection;
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::append::channel;
-use crate::bus::{self, StreamState, ensure_listeners, ensure_stream, state_of};
+use crate::bus::{self, Bus, StreamState, ensure_listeners, ensure_stream, state_of};
 use crate::error::{Doing, DoingOnBus, OutboxError};
 use crate::leader::{for_ever, lead, timed};
 use crate::metrics::Metrics;
@@ -69,7 +69,7 @@ impl Default for RelayOptions {
 /// The relay of one schema. Run one per process; one of all processes is active.
 pub struct Relay {
     pool: PgPool,
-    bus: Client,
+    bus: Bus,
     schema: Schema,
     producer: &'static str,
     metrics: Metrics,
@@ -80,7 +80,7 @@ impl Relay {
     /// A relay for the events that `producer` says, out of the outbox of `schema`.
     pub fn new(
         pool: PgPool,
-        bus: Client,
+        bus: Bus,
         schema: Schema,
         producer: &'static str,
         metrics: Metrics,
@@ -236,9 +236,8 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// Looks at the stream: makes it if it is missing, rewinds if it went backwards.
     async fn look(&mut self) -> Result<StreamState, OutboxError> {
-        let context = bus::context(&self.relay.bus);
         let connects = self.connects();
-        let stream = ensure_stream(&context).await?;
+        let stream = ensure_stream(&self.relay.bus).await?;
         ensure_listeners(&stream, self.relay.producer).await?;
         let seen = state_of(&stream.get_info().await.on_bus("look at the stream")?);
         let schema = self.relay.schema;
@@ -371,9 +370,8 @@ impl Worker<'_> {
             return Ok(());
         }
         self.look().await?;
-        let context = bus::context(&self.relay.bus);
         let grace = self.relay.options.grace;
-        watch::overdue(&mut self.conn, &context, self.relay.schema, grace).await
+        watch::overdue(&mut self.conn, &self.relay.bus, self.relay.schema, grace).await
     }
 
     async fn take_receipts(&mut self) -> Result<(), OutboxError> {

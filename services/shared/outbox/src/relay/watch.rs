@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use events::EventType;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::rows::{self, Overdue};
-use crate::bus::{acknowledged_to, ensure_stream};
+use crate::bus::{Bus, acknowledged_to, ensure_stream};
 use crate::error::{DoingOnBus, OutboxError};
 use crate::leader::timed;
 use crate::schema::Schema;
@@ -23,7 +22,7 @@ type Floor = Option<i64>;
 /// is waited for: its service makes it when it starts.
 pub async fn overdue(
     conn: &mut PgConnection,
-    context: &Context,
+    bus: &Bus,
     schema: Schema,
     grace: Duration,
 ) -> Result<(), OutboxError> {
@@ -31,7 +30,7 @@ pub async fn overdue(
     if late.is_empty() {
         return Ok(());
     }
-    let stream = ensure_stream(context).await?;
+    let stream = ensure_stream(bus).await?;
     let mut floors = HashMap::new();
     let (mut again, mut wait) = (Vec::new(), Vec::new());
     for row in &late {

@@ -9,7 +9,7 @@ use async_nats::Client;
 use chassis::{Registry, Tasks};
 use events::{Event, EventType, OrderPlaced};
 use outbox::{
-    Consumer, ConsumerOptions, EffectError, Effects, EventMeta, Metrics, Relay, RelayOptions,
+    Bus, Consumer, ConsumerOptions, EffectError, Effects, EventMeta, Metrics, Relay, RelayOptions,
     Schema, append, bus,
 };
 use sqlx::migrate::Migrator;
@@ -82,6 +82,8 @@ pub struct Side {
 
 pub struct World {
     pub nats: Nats,
+    /// The other servers of a cluster.
+    pub peers: Vec<Nats>,
     pub db: TestDb,
     pub registry: Registry,
     pub sides: HashMap<&'static str, Side>,
@@ -108,17 +110,24 @@ fn consumer_options() -> ConsumerOptions {
     }
 }
 
-pub async fn connect(nats: &Nats) -> Client {
-    bus::connect(&nats.url(), None, "test").await.unwrap()
-}
-
 impl World {
     /// Servers and databases; nothing runs yet.
     pub async fn new() -> Self {
-        let (nats, db) = (testkit::nats().await, testkit::db(&MIGRATOR).await);
+        Self::on(testkit::nats().await, Vec::new()).await
+    }
+
+    /// The same on a bus of three servers.
+    pub async fn clustered() -> Self {
+        let mut servers = testkit::nats_cluster(3).await;
+        Self::on(servers.remove(0), servers).await
+    }
+
+    async fn on(nats: Nats, peers: Vec<Nats>) -> Self {
+        let db = testkit::db(&MIGRATOR).await;
         let registry = Registry::new().unwrap();
         Self {
             nats,
+            peers,
             db,
             registry,
             sides: HashMap::new(),
@@ -128,11 +137,44 @@ impl World {
 
     /// The usual: a relay and both consumers.
     pub async fn running() -> Self {
-        let mut world = Self::new().await;
+        Self::new().await.run().await
+    }
+
+    /// A relay and both consumers.
+    pub async fn run(mut self) -> Self {
+        let world = &mut self;
         world.add_relay().await;
         world.add_consumer("payment").await;
         world.add_consumer("notification").await;
-        world
+        self
+    }
+
+    /// A connection to whichever server answers.
+    pub async fn connect(&self) -> Bus {
+        let servers = [&self.nats].into_iter().chain(&self.peers);
+        let urls: Vec<String> = servers.map(Nats::url).collect();
+        let bus = bus::connect(&urls.join(","), None, "test").await.unwrap();
+        bus.replicated(urls.len())
+    }
+
+    /// One of the servers of a cluster.
+    pub fn server(&mut self, index: usize) -> &mut Nats {
+        match index.checked_sub(1) {
+            None => &mut self.nats,
+            Some(index) => &mut self.peers[index],
+        }
+    }
+
+    /// Which server of a cluster leads the stream.
+    pub async fn leader(&self) -> usize {
+        let bus = self.connect().await;
+        eventually_within(BOUND, "the stream has a leader", || async {
+            let context = async_nats::jetstream::new(Client::clone(&bus));
+            let stream = context.get_stream(bus::STREAM).await.ok()?;
+            let leader = stream.cached_info().cluster.as_ref()?.leader.as_ref()?;
+            leader.strip_prefix("server-")?.parse().ok()
+        })
+        .await
     }
 
     pub async fn add_relay(&self) -> CancellationToken {
@@ -142,7 +184,7 @@ impl World {
 
     pub async fn add_relay_with(&self, metrics: Metrics) -> CancellationToken {
         let pool = outbox::pool::connect(&self.db.url, 4, "relay").unwrap();
-        let relay = Relay::new(pool, connect(&self.nats).await, SCHEMA, "order", metrics);
+        let relay = Relay::new(pool, self.connect().await, SCHEMA, "order", metrics);
         let stop = self.tasks.shutdown().child_token();
         self.tasks
             .spawn("relay", relay.options(relay_options()).run(stop.clone()));
@@ -170,7 +212,7 @@ impl World {
             poison: side.poison.clone(),
         };
         let pool = outbox::pool::connect(&side.db.url, 6, "consumer").unwrap();
-        let bus = connect(&self.nats).await;
+        let bus = self.connect().await;
         let consumer = Consumer::new(pool, bus, SCHEMA, effects, metrics);
         let stop = self.tasks.shutdown().child_token();
         self.tasks.spawn(

@@ -1,4 +1,4 @@
-//! A NATS server with JetStream.
+//! A NATS server with JetStream, or a cluster of them.
 
 use std::path::PathBuf;
 use std::process::Child;
@@ -11,19 +11,39 @@ use super::{find, free_port, kill, listening, start};
 pub struct Nats {
     folder: TempDir,
     port: u16,
+    /// What makes it one of a cluster.
+    among: Vec<String>,
     child: Option<Child>,
 }
 
 /// Starts a NATS server with JetStream on an empty store.
 pub async fn nats() -> Nats {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut nats = Nats {
-        folder,
-        port: free_port(),
-        child: None,
-    };
+    let mut nats = Nats::among(Vec::new());
     nats.start().await;
     nats
+}
+
+/// Starts a cluster of NATS servers, called `server-0` and so on. They need a moment to find a leader.
+pub async fn nats_cluster(servers: usize) -> Vec<Nats> {
+    let ports: Vec<u16> = (0..servers).map(|_| free_port()).collect();
+    let at = |port: &u16| format!("nats://server:secret@127.0.0.1:{port}");
+    let routes = ports.iter().map(at).collect::<Vec<_>>().join(",");
+    let mut cluster = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let among = [
+            ("-n", format!("server-{index}")),
+            ("-cluster_name", "test".to_owned()),
+            ("-cluster", at(port)),
+            ("-routes", routes.clone()),
+        ];
+        let among = among.into_iter();
+        let among = among.flat_map(|(flag, value)| [flag.to_owned(), value]);
+        cluster.push(Nats::among(among.collect()));
+    }
+    for nats in &mut cluster {
+        nats.start().await;
+    }
+    cluster
 }
 
 fn program() -> PathBuf {
@@ -39,6 +59,15 @@ fn program() -> PathBuf {
 }
 
 impl Nats {
+    fn among(among: Vec<String>) -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            port: free_port(),
+            among,
+            child: None,
+        }
+    }
+
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
@@ -58,6 +87,7 @@ impl Nats {
             "-sd".to_owned(),
             store.to_string_lossy().into_owned(),
         ]);
+        let args = args.chain(self.among.iter().cloned());
         self.child = Some(start(&program(), args, &self.folder.path().join("log")));
         listening(self.port, "the NATS server listens").await;
     }

@@ -1,0 +1,145 @@
+//! The shop's certificate: where it comes from, and when one of our own making has to be made again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{Storefront, storefront::IssuerRef};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Data, Valid};
+
+/// How long a certificate of our own making is good.
+pub const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// cert-manager's group, which its annotations leave out.
+const CERT_MANAGER: &str = "cert-manager.io";
+/// What a Secret of a certificate consists of.
+const PARTS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The hosts that it is for.
+    pub hostnames: BTreeSet<String>,
+    /// From when on it is good.
+    pub not_before: Timestamp,
+    /// Until when.
+    pub not_after: Timestamp,
+}
+
+impl Certificate {
+    /// When to make the next one: before a third of its life is left.
+    fn renewal(&self) -> Timestamp {
+        self.not_after - self.not_before.duration_until(self.not_after) / 3
+    }
+}
+
+/// A new certificate with its key and the authority that signed it, as PEM.
+#[derive(Clone, Default)]
+pub struct Minted {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// The authority's certificate; its key is gone.
+    pub authority: String,
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Minted(..)")
+    }
+}
+
+/// Whether the operator has to make a certificate now: the shop wants one of our making, and there is
+/// none that can be used, or it is for other hosts, or the time has come.
+pub fn is_due(storefront: &Storefront, known: Option<&Certificate>, now: Timestamp) -> bool {
+    let wants = own_secret(storefront).is_some() && issuer(storefront).is_none();
+    let is_good = |known: &Certificate| {
+        let hostnames: BTreeSet<_> = storefront.spec.hostnames.iter().cloned().collect();
+        known.hostnames == hostnames && known.not_before <= now && now < known.renewal()
+    };
+    wants && !known.is_some_and(is_good)
+}
+
+/// The Secret that the listeners of the shop name; none without TLS.
+pub(super) fn secret(storefront: &Storefront) -> Option<String> {
+    let tls = storefront.spec.gateway.tls.as_ref()?;
+    let users = tls.secret_ref.as_ref().map(|secret| secret.name.clone());
+    users.or_else(|| own_secret(storefront))
+}
+
+/// The Secret whose name is ours: the operator fills it, or an issuer does.
+pub fn own_secret(storefront: &Storefront) -> Option<String> {
+    let tls = storefront.spec.gateway.tls.as_ref()?;
+    let name = storefront.metadata.name.as_deref().unwrap_or_default();
+    tls.secret_ref.is_none().then(|| format!("{name}-tls"))
+}
+
+fn issuer(storefront: &Storefront) -> Option<&IssuerRef> {
+    let tls = storefront.spec.gateway.tls.as_ref()?;
+    tls.issuer_ref.as_ref().filter(|_| tls.secret_ref.is_none())
+}
+
+/// The annotations by which cert-manager makes a certificate for a Gateway.
+pub(super) fn annotations(storefront: &Storefront) -> BTreeMap<String, String> {
+    let Some(issuer) = issuer(storefront) else {
+        return BTreeMap::new();
+    };
+    let said = match (issuer.group.as_deref(), issuer.kind.as_str()) {
+        // It refuses kind and group beside `cluster-issuer`, and takes any kind beside `issuer`.
+        (Some(group), kind) if group != CERT_MANAGER => vec![
+            ("issuer", issuer.name.as_str()),
+            ("issuer-kind", kind),
+            ("issuer-group", group),
+        ],
+        (_, "ClusterIssuer") => vec![("cluster-issuer", issuer.name.as_str())],
+        _ => vec![("issuer", issuer.name.as_str())],
+    };
+    said.into_iter()
+        .map(|(key, value)| (format!("{CERT_MANAGER}/{key}"), value.to_owned()))
+        .collect()
+}
+
+impl Valid {
+    /// Whether an issuer has still to make the certificate. Its Secret is not watched.
+    pub fn awaits_certificate(&self) -> bool {
+        self.awaited_certificate().is_some()
+    }
+
+    fn has_certificate(&self) -> bool {
+        own_secret(&self.storefront)
+            .and_then(|name| self.seen.own.get(&name))
+            .is_some_and(|data| data.contains_key("tls.crt"))
+    }
+
+    /// What is said while an issuer has not made the certificate yet.
+    pub(super) fn awaited_certificate(&self) -> Option<String> {
+        let issuer = issuer(&self.storefront).filter(|_| !self.has_certificate())?;
+        let secret = own_secret(&self.storefront)?;
+        Some(format!(
+            "waiting for the certificate from {} {}: the Secret {secret} does not exist yet; see `kubectl describe certificate {secret}`",
+            issuer.kind, issuer.name
+        ))
+    }
+
+    /// The content of the shop's own certificate, where it has one: a new one, or the one that there is.
+    pub(super) fn certificate(&self) -> Option<Data> {
+        let name = own_secret(&self.storefront)?;
+        if issuer(&self.storefront).is_some() {
+            return None;
+        }
+        if let Some(minted) = &self.seen.minted {
+            let parts = [&minted.certificate, &minted.key, &minted.authority];
+            let parts = parts.map(|text| text.as_bytes().to_vec());
+            return Some(PARTS.map(str::to_owned).into_iter().zip(parts).collect());
+        }
+        let kept = self.seen.own.get(&name)?.clone();
+        Some(
+            kept.into_iter()
+                .filter(|(key, _)| PARTS.contains(&key.as_str()))
+                .collect(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

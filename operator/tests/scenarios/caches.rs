@@ -1,0 +1,56 @@
+//! A shop whose cache is its own, then its owner's, then its own again.
+
+use serde_json::json;
+
+use crate::fake::{Fake, Id};
+use crate::world::{World, cluster_with_shop, is_ready, ours};
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_goes_over_to_its_owners_cache_and_back() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let theirs = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
+        "data": { "uri": "cmVkaXM6Ly86c2VjcmV0QGNhY2hlLmV4YW1wbGU=" } });
+    let binding = Id::new("", "secrets", "shops", "demo-redis-auth");
+    let keys = |fake: &Fake| {
+        let found = fake.with(|store| store.get(&binding).cloned());
+        let data = found.expect("a binding")["data"].clone();
+        let keys = data.as_object().expect("keys").keys().cloned();
+        keys.collect::<Vec<_>>()
+    };
+    let server = Id::new("apps", "deployments", "shops", "demo-redis");
+    let before = keys(&world.fake);
+    world
+        .fake
+        .with(|store| store.create(&Id::new("", "secrets", "shops", "cache"), theirs))
+        .expect("made");
+    let wish = |cache: serde_json::Value| {
+        let change = |shop: &mut serde_json::Value| shop["spec"]["cache"] = cache;
+        world
+            .fake
+            .with(|store| store.update(&ours("storefronts", "demo"), false, change))
+            .expect("changed");
+    };
+    wish(json!({ "external": { "secretRef": { "name": "cache" } } }));
+    world
+        .until("its own server is gone", |fake| {
+            fake.with(|store| store.get(&server).is_none())
+        })
+        .await;
+    world.rest().await;
+    assert_eq!(keys(&world.fake), ["provider", "type", "uri"]);
+    assert!(is_ready(&world.fake, "demo"));
+
+    wish(json!({ "redis": {} }));
+    world
+        .until("its own server is back", |fake| {
+            fake.with(|store| store.get(&server).is_some())
+        })
+        .await;
+    world.rest().await;
+    assert_eq!(keys(&world.fake), before);
+    assert!(is_ready(&world.fake, "demo"));
+}
