@@ -70,6 +70,17 @@ struct Turn {
     stalled: bool,
 }
 
+impl Turn {
+    fn is_ready(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+/// Readiness is another one than before.
+struct Turned {
+    was_ready: bool,
+}
+
 impl Statuses {
     fn last(&self, kind: &str, key: &Key, version: Option<&String>) -> Option<Written> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,14 +125,14 @@ impl Context {
             + DeserializeOwned,
         K::Status: Conditioned,
     {
-        if self.write_status(object, status).await? {
-            self.announce(object, status).await;
+        if let Some(turned) = self.write_status(object, status).await? {
+            self.announce(object, status, &turned).await;
         }
         Ok(())
     }
 
-    /// Returns whether it wrote, and readiness turned.
-    async fn write_status<K>(&self, object: &K, status: &K::Status) -> Result<bool, Error>
+    /// Returns how readiness turned, if it wrote and it did.
+    async fn write_status<K>(&self, object: &K, status: &K::Status) -> Result<Option<Turned>, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + HasStatus
@@ -152,7 +163,7 @@ impl Context {
             },
         };
         if before.hash == hash(&new) {
-            return Ok(false);
+            return Ok(None);
         }
         let patch = json!({
             "apiVersion": K::api_version(&()),
@@ -168,7 +179,7 @@ impl Context {
             .await
         {
             Ok(_) => {}
-            Err(error) if crate::error::code(&error) == Some(404) => return Ok(false),
+            Err(error) if crate::error::code(&error) == Some(404) => return Ok(None),
             Err(source) => return Err(Error::api("patch the status of", text, source)),
         }
         let now = turn(status);
@@ -178,7 +189,8 @@ impl Context {
             turn: now.clone(),
         };
         self.statuses.remember(&kind, key, written);
-        Ok(before.turn != now)
+        let was_ready = before.turn.as_ref().is_some_and(Turn::is_ready);
+        Ok((before.turn != now).then_some(Turned { was_ready }))
     }
 
     /// Says on an object that it cannot be decoded: only its owner can help. Others go on.
@@ -236,7 +248,8 @@ impl Context {
         Ok(Outcome::AwaitChange)
     }
 
-    async fn announce<K>(&self, object: &K, status: &K::Status)
+    /// What only a person can mend, and the end of being ready, is a warning.
+    async fn announce<K>(&self, object: &K, status: &K::Status, turned: &Turned)
     where
         K: Resource<DynamicType = ()> + HasStatus,
         K::Status: Conditioned,
@@ -246,7 +259,9 @@ impl Context {
             return;
         };
         let stalled = find(conditions, "Stalled").is_some_and(Condition::is_true);
-        if stalled {
+        let is_asked_for = ready.reason == "Deleting";
+        let fell = turned.was_ready && ready.status == "False" && !is_asked_for;
+        if stalled || fell {
             self.warn(object, &ready.reason, "Reconcile", ready.message.as_str())
                 .await;
         } else {

@@ -10,7 +10,7 @@ fn names(fake: &Fake, group: &str, resource: &str) -> Vec<String> {
     found.into_iter().map(|(id, _)| id.name).collect()
 }
 
-async fn ready_shop(policy: &str) -> World {
+pub async fn ready_shop(policy: &str) -> World {
     let world = World::start(cluster_with_shop(policy));
     world
         .until("the shop is ready", |fake| is_ready(fake, "demo"))
@@ -215,20 +215,6 @@ async fn what_others_add_stays() {
         "was here"
     );
     assert_eq!(world.fake.writes(), before);
-}
-
-#[tokio::test(start_paused = true)]
-async fn readiness_is_told_once() {
-    let world = ready_shop("Delete").await;
-    let told = |world: &World| {
-        let events = world.fake.events_about("demo");
-        events.iter().filter(|reason| *reason == "Ready").count()
-    };
-    assert_eq!(told(&world), 1, "{:?}", world.fake.events_about("demo"));
-    for _ in 0..5 {
-        world.look_again().await;
-    }
-    assert_eq!(told(&world), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
     reason = "a story that cannot be told has failed"
 )]
 
+mod events;
 mod fake;
 mod faults;
 mod leading;

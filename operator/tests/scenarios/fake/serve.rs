@@ -113,18 +113,24 @@ impl Fake {
 
     /// Reasons of the events about an object, oldest first.
     pub fn events_about(&self, name: &str) -> Vec<String> {
+        let events = self.told_about(name).into_iter();
+        events.map(|(_, reason)| reason).collect()
+    }
+
+    /// Types and reasons of the events about an object, oldest first.
+    pub fn told_about(&self, name: &str) -> Vec<(String, String)> {
         let events = self.with(|store| store.list("events.k8s.io", "events", ""));
-        let mut found: Vec<(u64, String)> = events
+        let mut found: Vec<(u64, (String, String))> = events
             .iter()
             .filter(|(_, event)| event["regarding"]["name"] == name)
             .map(|(_, event)| {
                 let version = event["metadata"]["resourceVersion"].as_str().unwrap_or("0");
-                let reason = event["reason"].as_str().unwrap_or_default();
-                (version.parse().unwrap_or(0), reason.to_owned())
+                let word = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+                (version.parse().unwrap_or(0), (word("type"), word("reason")))
             })
             .collect();
         found.sort();
-        found.into_iter().map(|(_, reason)| reason).collect()
+        found.into_iter().map(|(_, event)| event).collect()
     }
 
     /// From now on asks `plan` about each request whether it goes wrong.
