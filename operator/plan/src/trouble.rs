@@ -181,6 +181,10 @@ fn of_container(
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "ImageInspectError" => {
             Some(("ImagePullBackOff", unpulled(image, said)))
         }
+        "SignatureValidationFailed" => {
+            let text = format!("image {image} is refused: its signature is not valid");
+            Some(("SignatureValidationFailed", text))
+        }
         "ErrImageNeverPull" => {
             let text = format!("image {image} is not on the node, and is never to be pulled");
             Some(("ErrImageNeverPull", text))
