@@ -73,6 +73,15 @@ pub fn secret_names(storefront: &Storefront) -> Vec<String> {
     names
 }
 
+/// Names of every Secret that the shop makes for itself.
+fn made_secrets(storefront: &Storefront) -> Vec<String> {
+    let name = storefront.metadata.name.as_deref().unwrap_or_default();
+    let derived = ["nats-config", "redis-config", "smtp"].into_iter();
+    let mut names = secret_names(storefront);
+    names.extend(derived.map(|part| format!("{name}-{part}")));
+    names
+}
+
 /// Names of the user's Secrets that the spec refers to.
 pub fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
     let spec = &storefront.spec;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crds::{DeletionPolicy, Storefront};
 
-use super::{BUILT_IN_CLASS, Data, Observed, referenced_secrets, version};
+use super::{BUILT_IN_CLASS, Data, Observed, made_secrets, referenced_secrets, version};
 use crate::{Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope};
 
 /// Room that the shop's stream reserves on the bus (1 GiB), with what JetStream needs around it.
@@ -145,6 +145,18 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
             format!(
                 "spec.queue.nats.storage: {} is too small, the shop's stream alone reserves 1Gi; make a Storefront with {LEAST_BUS_MIB}Mi or more",
                 spec.queue.nats.storage
+            ),
+        ));
+    }
+    let made = made_secrets(storefront);
+    if let Some(taken) = referenced_secrets(storefront)
+        .iter()
+        .find(|name| made.contains(name))
+    {
+        return Err(Invalid::new(
+            "SecretNameTaken",
+            format!(
+                "spec: the Secret {taken} is one that the shop makes for itself; give yours another name"
             ),
         ));
     }

@@ -136,6 +136,30 @@ fn bodies(objects: &Objects<Planned>) -> Vec<&Value> {
 }
 
 #[test]
+fn no_example_names_a_secret_that_its_shop_makes() {
+    for file in [
+        "storefront.yaml",
+        "storefront-full.yaml",
+        "storefront-foreign-gateway.yaml",
+    ] {
+        let shop = shop(file);
+        let theirs = storefront::referenced_secrets(&shop);
+        let planned = storefront::desired(&valid_shop(&shop));
+        let ours = planned
+            .items
+            .iter()
+            .filter(|item| item.key.kind == "Secret");
+        for secret in ours {
+            assert!(
+                !theirs.contains(&secret.key.name),
+                "{file}: {}",
+                secret.key.name
+            );
+        }
+    }
+}
+
+#[test]
 fn an_invalid_shop_is_told_field_and_remedy() {
     let mut small = shop("storefront.yaml");
     small.spec.queue.nats.storage = "512Mi".into();
@@ -143,10 +167,14 @@ fn an_invalid_shop_is_told_field_and_remedy() {
     nameless.spec.hostnames.clear();
     let mut foreign = shop("storefront.yaml");
     foreign.spec.gateway.class_name = "envoy".into();
+    let mut ours = shop("storefront-full.yaml");
+    let login = &mut ours.spec.notifications.email.smtp.secret_ref;
+    *login = Some(crds::LocalRef::new("acme-smtp"));
     for (field, shop) in [
         ("spec.queue.nats.storage", small),
         ("spec.hostnames", nameless),
         ("spec.gateway.rateLimits", foreign),
+        ("spec: the Secret acme-smtp", ours),
     ] {
         let Verdict::Invalid(why) = storefront::validate(&shop, seen(&shop), &platform()) else {
             panic!("{field} is taken");
