@@ -7,7 +7,7 @@ use operator_plan::database_binding::{
     BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_job_name, backup_state,
     owns_database, status,
 };
-use operator_plan::storefront::version;
+use operator_plan::storefront::running_version;
 
 use super::desk::Desk;
 use super::error::Stop;
@@ -143,7 +143,7 @@ async fn back_up(
         }
         BackupState::Running => {
             let release = match &seen.storefront {
-                Some(shop) => version(shop, &ctx.platform),
+                Some(shop) => running_version(shop, &ctx.platform),
                 None => ctx.platform.version.clone(),
             };
             let plan = backup(binding, wanted, &ctx.platform, &release);

@@ -130,6 +130,13 @@ pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
         .unwrap_or_else(|| platform.version.clone())
 }
 
+/// The release whose servers run: what the spec says comes after it until their images were seen to start.
+pub fn running_version(storefront: &Storefront, platform: &crate::Platform) -> String {
+    let status = storefront.status.as_ref();
+    let running = status.and_then(|status| status.version.clone());
+    running.unwrap_or_else(|| version(storefront, platform))
+}
+
 /// Kinds that are looked through for objects that no plan names any more.
 pub fn pruned_kinds() -> Vec<ApiResource> {
     use k8s_openapi::api::{
