@@ -11,3 +11,4 @@ mod metrics;
 mod neighbours;
 mod support;
 mod team_service;
+mod upgrade;
