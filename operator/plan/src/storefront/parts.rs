@@ -28,19 +28,15 @@ pub(super) struct Part {
 }
 
 /// A database server of somebody else's: all that is known of it is the Secret that says where it is.
-pub(super) fn foreign(secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
+pub(super) fn foreign(secret: &str, valid: Option<&Valid>) -> Part {
     let mut missing = valid.into_iter().flat_map(Valid::missing);
     let missing = missing.find(|missing| missing.secret == secret);
-    let before =
-        conditions::find(known, "DatabaseReady").filter(|c| valid.is_none() && !c.is_true());
-    let message = missing.map(|missing| missing.on.message.clone());
-    let message = message.or(before.map(|c| c.message.clone()));
     Part {
         kind: "Secret",
         name: secret.to_owned(),
-        ready: message.is_none(),
+        ready: missing.is_none(),
         since: None,
-        message: message.unwrap_or_default(),
+        message: missing.map_or_else(String::new, |missing| missing.on.message.clone()),
         pods: None,
     }
 }

@@ -43,7 +43,7 @@ pub fn status(
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     if let Some(objects) = outcome.seen() {
         let database = match &storefront.spec.database.external {
-            Some(external) => foreign(&external.admin_secret_ref.name, valid, known),
+            Some(external) => foreign(&external.admin_secret_ref.name, valid),
             None => stateful(objects, name_of(storefront), "postgres"),
         };
         let proof = valid.and_then(|valid| proving(valid, objects));
@@ -56,6 +56,10 @@ pub fn status(
         status.blocked_by = missing.map(lacking).or(look.blocker);
         status.services = Some(look.services);
         (seen, all) = (look.aspects, look.summary);
+        if valid.is_none() && storefront.spec.database.external.is_some() {
+            // The user's Secrets were not read: what was said of them stays.
+            seen.retain(|aspect| aspect.type_ != "DatabaseReady");
+        }
     }
     let mut aspects = match outcome {
         Outcome::Applied(_) => match missing {
