@@ -12,3 +12,4 @@ mod neighbours;
 mod support;
 mod team_service;
 mod traces;
+mod upgrade;

@@ -10,7 +10,7 @@ fn names(fake: &Fake, group: &str, resource: &str) -> Vec<String> {
     found.into_iter().map(|(id, _)| id.name).collect()
 }
 
-async fn ready_shop(policy: &str) -> World {
+pub async fn ready_shop(policy: &str) -> World {
     let world = World::start(cluster_with_shop(policy));
     world
         .until("the shop is ready", |fake| is_ready(fake, "demo"))
@@ -215,53 +215,6 @@ async fn what_others_add_stays() {
         "was here"
     );
     assert_eq!(world.fake.writes(), before);
-}
-
-#[tokio::test(start_paused = true)]
-async fn readiness_is_told_once() {
-    let world = ready_shop("Delete").await;
-    let told = |world: &World| {
-        let events = world.fake.events_about("demo");
-        events.iter().filter(|reason| *reason == "Ready").count()
-    };
-    assert_eq!(told(&world), 1, "{:?}", world.fake.events_about("demo"));
-    for _ in 0..5 {
-        world.look_again().await;
-    }
-    assert_eq!(told(&world), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_end_of_being_ready_is_a_warning_and_coming_up_is_none() {
-    let world = ready_shop("Delete").await;
-    let warnings = |world: &World| {
-        let told = world.fake.told_about("demo").into_iter();
-        let warnings = told.filter(|(kind, _)| kind == "Warning");
-        warnings.map(|(_, reason)| reason).collect::<Vec<_>>()
-    };
-    assert!(
-        warnings(&world).is_empty(),
-        "{:?}",
-        world.fake.told_about("demo")
-    );
-    let queue = Id::new("apps", "statefulsets", "shops", "demo-nats");
-    world.fake.with(|store| store.set_sick(&queue, true));
-    world
-        .until("it is told", |fake| !is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
-    assert_eq!(warnings(&world), ["QueueNotReady"]);
-    world.fake.with(|store| store.set_sick(&queue, false));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    let pause = |object: &mut serde_json::Value| object["spec"]["paused"] = true.into();
-    world
-        .fake
-        .with(|store| store.update(&ours("storefronts", "demo"), false, pause))
-        .expect("paused");
-    world.rest().await;
-    assert_eq!(warnings(&world), ["QueueNotReady"]);
 }
 
 #[tokio::test(start_paused = true)]

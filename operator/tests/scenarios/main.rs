@@ -7,6 +7,7 @@
 
 mod caches;
 mod certificates;
+mod events;
 mod fake;
 mod faults;
 mod leading;

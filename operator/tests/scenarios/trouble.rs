@@ -479,3 +479,18 @@ async fn an_upgrade_moves_each_server_once_after_its_image_was_seen_to_start() {
     world.look_again().await;
     assert_eq!(world.fake.writes(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_may_not_ask_pods_still_tells_what_it_sees() {
+    let fake = cluster_with_shop("Delete");
+    set_version(&fake, "missing");
+    fake.not_serving(&["pods"]);
+    let world = World::start(fake);
+    world
+        .until("the shop names the server", |fake| {
+            let text = message(fake, &ours("storefronts", "demo"), "Ready");
+            text.contains("StatefulSet demo-postgres is not ready since")
+                && text.contains("0 of 1 pods are ready")
+        })
+        .await;
+}

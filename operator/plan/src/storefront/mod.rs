@@ -9,6 +9,7 @@ mod desired;
 mod edge;
 pub(crate) mod flows;
 mod material;
+mod parts;
 mod proof;
 mod secrets;
 mod signing_keys;

@@ -66,7 +66,9 @@ pub fn servers(storefront: &Storefront) -> Objects<Planned> {
         objects.keep::<StatefulSet>(namespace, &format!("{shop}-postgres"));
     }
     objects.keep::<StatefulSet>(namespace, &format!("{shop}-nats"));
-    objects.keep::<Deployment>(namespace, &format!("{shop}-redis"));
+    if storefront.spec.cache.external.is_none() {
+        objects.keep::<Deployment>(namespace, &format!("{shop}-redis"));
+    }
     objects
 }
 

@@ -4,21 +4,17 @@ use crds::{
 };
 use gateway_routes::api::Gateway;
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::apps::v1::{Deployment, StatefulSet},
-    apimachinery::pkg::apis::meta::v1::Time,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     Missing, SERVICES, Valid,
-    proof::{self, Proof, Waits},
-    url,
+    parts::{Part, cache, foreign, gateway, proving, service, stateful},
+    proof, url,
 };
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
-    pods,
-    trouble::{PodsOf, trouble},
+    trouble::PodsOf,
 };
 
 /// What the Storefront's status says after a look. `valid` is given whenever the spec was found good.
@@ -46,28 +42,31 @@ pub fn status(
     let missing = valid.and_then(|valid| valid.missing().first());
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     if let Some(objects) = outcome.seen() {
-        let database = match &storefront.spec.database.external {
-            Some(external) => {
-                let secret = &external.admin_secret_ref.name;
-                foreign("DatabaseReady", secret, valid, known)
-            }
-            None => stateful(objects, name_of(storefront), "postgres"),
-        };
-        let cache = match &storefront.spec.cache.external {
-            Some(external) => foreign("CacheReady", &external.secret_ref.name, valid, known),
-            None => cache(objects, name_of(storefront)),
-        };
-        let proof = valid.and_then(|valid| proving(valid, objects));
         let servers = Servers {
-            database,
-            cache,
-            proof,
+            database: match &storefront.spec.database.external {
+                Some(external) => foreign(&external.admin_secret_ref.name, valid),
+                None => stateful(objects, name_of(storefront), "postgres"),
+            },
+            cache: match &storefront.spec.cache.external {
+                Some(external) => foreign(&external.secret_ref.name, valid),
+                None => cache(objects, name_of(storefront)),
+            },
+            proof: valid.and_then(|valid| proving(valid, objects)),
             certificate: valid.and_then(Valid::awaited_certificate),
         };
         let look = look(servers, (name_of(storefront), objects), known, now);
         status.blocked_by = missing.map(lacking).or(look.blocker);
         status.services = Some(look.services);
         (seen, all) = (look.aspects, look.summary);
+        if valid.is_none() {
+            // The user's Secrets were not read: what was said of them stays.
+            let database = storefront.spec.database.external.is_some();
+            let cache = storefront.spec.cache.external.is_some();
+            seen.retain(|aspect| {
+                !(database && aspect.type_ == "DatabaseReady"
+                    || cache && aspect.type_ == "CacheReady")
+            });
+        }
     }
     let mut aspects = match outcome {
         Outcome::Applied(_) => match missing {
@@ -134,39 +133,6 @@ pub fn unready(
     servers.chain(proofs).collect()
 }
 
-/// The first server that keeps its image, because nobody has seen the new one start.
-fn proving(valid: &Valid, objects: &Objects<Applied>) -> Option<(&'static str, Part)> {
-    let (part, proof) = proof::waiting(valid).into_iter().next()?;
-    let Waits { job, before } = proof.waits()?;
-    let stays = format!(
-        "{} keeps image {before} until {} has been seen to start",
-        valid.child(part),
-        valid.image(part)
-    );
-    let (reason, message) = match (&proof, trouble(objects, &PodsOf::job(job))) {
-        (Proof::Failed(_), _) => (
-            "UpgradeFailed",
-            format!(
-                "{stays}, and it does not: read `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
-            ),
-        ),
-        (_, Some(trouble)) => ("UpgradeWaiting", format!("{stays}. {}", trouble.message)),
-        (_, None) => ("UpgradeWaiting", stays),
-    };
-    let part = Part {
-        kind: "Job",
-        name: job.clone(),
-        ready: false,
-        since: None,
-        message,
-        pods: None,
-    };
-    Some((reason, part))
-}
-
-/// What is said of a part that is not ours to run.
-const OWNERS: &str = "the shop uses its owner's server";
-
 struct Look {
     aspects: Vec<Aspect>,
     summary: Vec<Aspect>,
@@ -174,45 +140,17 @@ struct Look {
     blocker: Option<Blocker>,
 }
 
-/// One part of the shop, and since when it has not been ready.
-struct Part {
-    kind: &'static str,
-    name: String,
-    ready: bool,
-    since: Option<Time>,
-    message: String,
-    /// Whom to ask why it is not ready.
-    pods: Option<PodsOf>,
-}
-
 fn name_of(storefront: &Storefront) -> &str {
     storefront.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// A server of somebody else's: all that is known of it is the Secret that says where it is.
-fn foreign(type_: &str, secret: &str, valid: Option<&Valid>, known: &[Condition]) -> Part {
-    let mut missing = valid.into_iter().flat_map(Valid::missing);
-    let missing = missing.find(|missing| missing.secret == secret);
-    let before = conditions::find(known, type_).filter(|c| valid.is_none() && !c.is_true());
-    let message = missing.map(|missing| missing.on.message.clone());
-    let message = message.or(before.map(|c| c.message.clone()));
-    Part {
-        kind: "Secret",
-        name: secret.to_owned(),
-        ready: message.is_none(),
-        since: None,
-        message: message.unwrap_or_else(|| OWNERS.into()),
-        pods: None,
-    }
-}
-
-/// What is told apart by the spec, and not by the objects alone.
+/// What the spec decides, and not the objects alone.
 struct Servers {
     database: Part,
     cache: Part,
     /// The server that keeps its image, and why.
     proof: Option<(&'static str, Part)>,
-    /// What is said while the shop's certificate is awaited.
+    /// What is said while an issuer has not made the certificate yet.
     certificate: Option<String>,
 }
 
@@ -311,8 +249,11 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
 }
 
 fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
-    if part.ready && part.message == OWNERS {
-        let text = format!("{OWNERS}, which the Secret {} names", part.name);
+    if part.ready && part.kind == "Secret" {
+        let text = format!(
+            "the shop uses its owner's server, which the Secret {} names",
+            part.name
+        );
         Aspect::yes(type_, "External", text)
     } else if part.ready {
         Aspect::yes(
@@ -346,171 +287,4 @@ fn since(known: &[Condition], type_: &str, now: Timestamp) -> Time {
             || conditions::whole_second(now),
             |c| c.last_transition_time.clone(),
         )
-}
-
-fn missing(kind: &'static str, name: &str) -> Part {
-    Part {
-        kind,
-        name: name.to_owned(),
-        ready: false,
-        since: None,
-        message: "it does not exist yet".into(),
-        pods: None,
-    }
-}
-
-fn stateful(objects: &Objects<Applied>, shop: &str, part: &str) -> Part {
-    let name = format!("{shop}-{part}");
-    let Some(set) = objects.get::<StatefulSet>(&name) else {
-        return missing("StatefulSet", &name);
-    };
-    let status = set.status.unwrap_or_default();
-    let current = status.observed_generation == set.metadata.generation;
-    let count = status.ready_replicas.unwrap_or(0);
-    let wanted = set.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-    let ready = current && count >= wanted;
-    let pods = PodsOf::set(&name, pods::selector(part, &name));
-    let mut message = format!(
-        "{count} of {wanted} pods are ready{}",
-        meaning(count, wanted)
-    );
-    match trouble(objects, &pods) {
-        Some(trouble) if wanted > 1 => message = format!("{message}. {}", trouble.message),
-        Some(trouble) => message = trouble.message,
-        None if wanted > 1 => {
-            message += &format!("; see `kubectl get pods -l app.kubernetes.io/instance={name}`");
-        }
-        None => message += &format!("; see `kubectl describe pod {name}-0`"),
-    }
-    Part {
-        kind: "StatefulSet",
-        name,
-        ready,
-        since: None,
-        message,
-        pods: (!ready).then_some(pods),
-    }
-}
-
-/// Raft: a majority keeps the bus going, so this is a warning above it and an outage below.
-fn meaning(ready: i32, wanted: i32) -> &'static str {
-    match (wanted > 1, ready > wanted / 2) {
-        (false, _) => "",
-        (true, true) => ": a majority, so events flow",
-        (true, false) => ": no majority, so events wait",
-    }
-}
-
-fn cache(objects: &Objects<Applied>, shop: &str) -> Part {
-    let name = format!("{shop}-redis");
-    let Some(deployment) = objects.get::<Deployment>(&name) else {
-        return missing("Deployment", &name);
-    };
-    let status = deployment.status.unwrap_or_default();
-    let count = status.ready_replicas.unwrap_or(0);
-    let available = status
-        .conditions
-        .unwrap_or_default()
-        .into_iter()
-        .find(|c| c.type_ == "Available");
-    let pods = PodsOf::deployment(&name, pods::selector("redis", &name));
-    let message = trouble(objects, &pods).map_or_else(
-        || format!("{count} of 1 pods are ready"),
-        |trouble| trouble.message,
-    );
-    let ready = status.observed_generation == deployment.metadata.generation && count >= 1;
-    Part {
-        kind: "Deployment",
-        name,
-        ready,
-        since: available
-            .filter(|c| c.status != "True")
-            .and_then(|c| c.last_transition_time),
-        message,
-        pods: (!ready).then_some(pods),
-    }
-}
-
-fn service(objects: &Objects<Applied>, name: &str) -> Part {
-    let Some(service) = objects.get::<ServiceDeployment>(name) else {
-        return missing("ServiceDeployment", name);
-    };
-    let conditions = service.status.map(|s| s.conditions).unwrap_or_default();
-    let generation = service.metadata.generation;
-    let part = from_conditions("ServiceDeployment", name, &conditions, generation);
-    if conditions::find(&conditions, "Ready").is_some_and(|ready| ready.reason == "Paused") {
-        paused(part, &conditions)
-    } else {
-        part
-    }
-}
-
-/// One that is left alone says nothing of being ready as a whole; its aspects still do.
-fn paused(part: Part, list: &[Condition]) -> Part {
-    let mut aspects = list.iter().filter(|c| c.type_ != "Ready").peekable();
-    let is_known = aspects.peek().is_some();
-    match aspects.find(|c| !c.is_true()) {
-        Some(first) => Part {
-            since: Some(first.last_transition_time.clone()),
-            message: first.message.clone(),
-            ..part
-        },
-        None => Part {
-            ready: is_known,
-            ..part
-        },
-    }
-}
-
-fn from_conditions(
-    kind: &'static str,
-    name: &str,
-    list: &[Condition],
-    generation: Option<i64>,
-) -> Part {
-    let ready = conditions::find(list, "Ready");
-    Part {
-        kind,
-        name: name.to_owned(),
-        ready: conditions::is_ready(list, generation),
-        since: ready
-            .filter(|c| !c.is_true())
-            .map(|c| c.last_transition_time.clone()),
-        message: match ready {
-            Some(c) if !c.is_true() => c.message.clone(),
-            Some(_) => "its newest generation has not been looked at yet".into(),
-            None => "it has not been looked at yet".into(),
-        },
-        pods: None,
-    }
-}
-
-fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
-    let Some(gateway) = objects.get::<Gateway>(name) else {
-        return missing("Gateway", name);
-    };
-    let list = gateway.status.map(|s| s.conditions).unwrap_or_default();
-    let programmed = list.iter().find(|c| c.type_ == "Programmed");
-    let refused = list
-        .iter()
-        .find(|c| c.type_ == "Accepted" && c.status == "False");
-    let ready = programmed.is_some_and(|c| {
-        c.status == "True" && c.observed_generation == gateway.metadata.generation
-    });
-    let speaks = refused.or(programmed.filter(|c| c.status != "True"));
-    Part {
-        kind: "Gateway",
-        name: name.to_owned(),
-        ready,
-        since: speaks.map(|c| c.last_transition_time.clone()),
-        message: match speaks {
-            Some(c) if !c.message.is_empty() => c.message.clone(),
-            Some(c) => c.reason.clone(),
-            None => format!(
-                "no controller has programmed it yet; is there one for the class {}?",
-                gateway.spec.gateway_class_name
-            ),
-        },
-        pods: None,
-    }
 }

@@ -3,7 +3,7 @@
 use crds::ServiceDeployment;
 use gateway_routes::api::Gateway;
 use insta::assert_snapshot;
-use operator_plan::{Mode, Objects, Planned, gateway, service_deployment, storefront};
+use operator_plan::{Mode, ObjectKey, Objects, Planned, gateway, service_deployment, storefront};
 
 use crate::fixtures::{
     around, children, example, migrated, platform, shop, stored, valid_service, valid_shop,
@@ -254,8 +254,8 @@ fn the_dump_before_a_drop() {
 #[test]
 fn a_secret_of_the_users_that_is_missing_leaves_what_is_made_of_it_as_it_is() {
     let shop = shop("storefront-full.yaml");
-    let mode = |objects: &Objects<Planned>, name: &str| {
-        let item = objects.items.iter().find(|item| item.key.name == name);
+    let mode = |objects: &Objects<Planned>, key: &ObjectKey| {
+        let item = objects.items.iter().find(|item| item.key == *key);
         item.map(|item| item.mode)
     };
     let all = storefront::desired(&valid_shop(&shop));
@@ -276,7 +276,7 @@ fn a_secret_of_the_users_that_is_missing_leaves_what_is_made_of_it_as_it_is() {
         if left_alone.contains(&name) {
             assert_eq!(item.mode, Mode::Keep, "{name}");
         } else {
-            assert_eq!(Some(item.mode), mode(&all, name), "{name}");
+            assert_eq!(Some(item.mode), mode(&all, &item.key), "{name}");
         }
     }
 }

@@ -363,6 +363,16 @@ fn a_shop_whose_server_is_not_known_has_no_database() {
     let database = find(&status.conditions, "DatabaseReady").expect("DatabaseReady");
     assert_eq!(database.status, "False");
     assert!(database.message.contains(&secret), "{}", database.message);
+    // A look that reads no Secret leaves it at that.
+    let mut shop = shop;
+    let database = database.clone();
+    shop.status = Some(status);
+    for _ in 0..2 {
+        let status = storefront::status(&shop, &Outcome::Paused(&objects), None, later());
+        let now = find(&status.conditions, "DatabaseReady");
+        assert_eq!(now, Some(&database));
+        shop.status = Some(status);
+    }
 }
 
 #[test]
