@@ -41,7 +41,10 @@ async fn a_shop_goes_over_to_its_owners_cache_and_back() {
         })
         .await;
     world.rest().await;
-    assert_eq!(keys(&world.fake), ["provider", "type", "uri"]);
+    assert_eq!(
+        keys(&world.fake),
+        ["host", "password", "port", "provider", "type", "uri"]
+    );
     assert!(is_ready(&world.fake, "demo"));
 
     wish(json!({ "redis": {} }));
