@@ -69,14 +69,18 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
         Ok(())
     })?;
 
-    // A shop is told from another one of its name: the alert must name the namespace of the shop.
+    // A shop is told from another one of its name: the alert must name the namespace of the shop. The
+    // last scrape may be from before it was ready.
     let ready =
         format!("shop_operator_storefront_ready{{namespace=\"{namespace}\",name=\"shop\"}}");
-    let ready = prometheus.ask("query", &[("query", ready.as_str())])?;
-    ensure!(ready["result"][0]["value"][1] == "1", "{ready}");
     let edge = format!("up{{namespace=\"{namespace}\",storefront=\"shop\",service=\"gateway\"}}");
-    let edge = prometheus.ask("query", &[("query", edge.as_str())])?;
-    ensure!(edge["result"][0]["value"][1] == "1", "{edge}");
+    for query in [ready, edge] {
+        eventually(&format!("{query} is 1"), Duration::from_secs(60), || {
+            let seen = prometheus.ask("query", &[("query", query.as_str())])?;
+            ensure!(seen["result"][0]["value"][1] == "1", "{seen}");
+            Ok(())
+        })?;
+    }
 
     for series in documented_series()? {
         eventually(

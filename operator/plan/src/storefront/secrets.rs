@@ -24,14 +24,7 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
 
     let admin_password = kept(own("admin"), "password", &fresh.admin_password);
     keep("admin", OPAQUE, admin(valid, &admin_password));
-    let annotations = valid.storefront.metadata.annotations.as_ref();
-    let asked = annotations.and_then(|all| all.get(ROTATE));
-    let keys = signing_keys(
-        own("signing-keys"),
-        &fresh.signing_key,
-        asked.map(String::as_str),
-        valid.seen.now,
-    );
+    let keys = keys(valid, own("signing-keys"));
     keep("signing-keys", OPAQUE, keys);
     let token = kept(own("internal"), "token", &fresh.internal_token);
     keep("internal", OPAQUE, text([("token", token.as_str())]));
@@ -53,9 +46,8 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     if valid.bus_is_cluster() {
         keep(ROUTES, OPAQUE, text([("password", routes.as_str())]));
     }
-    let external_cache = valid.external_cache_binding();
     let redis = kept(own("redis-auth"), "password", &fresh.redis_password);
-    if external_cache.is_none() {
+    if valid.external_cache().is_none() {
         keep("redis-auth", REDIS, redis_binding(valid, &redis));
     }
 
@@ -67,36 +59,41 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let config = nats_config(valid, &nats, &routes);
     let config = text([("nats.conf", config.as_str())]);
     objects.apply(&derived(valid, "nats-config", OPAQUE, config));
+    cache(valid, objects, &redis);
+    mail(valid, objects);
+}
+
+fn keys(valid: &Valid, own: Option<&Data>) -> Data {
+    let annotations = valid.storefront.metadata.annotations.as_ref();
+    let asked = annotations.and_then(|all| all.get(ROTATE));
+    let fresh = &valid.seen.fresh.signing_key;
+    signing_keys(own, fresh, asked.map(String::as_str), valid.seen.now)
+}
+
+fn cache(valid: &Valid, objects: &mut Objects<Planned>, password: &str) {
     let is_lacking = |(secret, _): (&str, _)| valid.lacks(secret);
     if valid.external_cache().is_some_and(is_lacking) {
         // A cache that may still be there is better than none.
         objects.keep::<Secret>(&valid.scope.namespace, &valid.child("redis-auth"));
-    } else if let Some(binding) = external_cache {
+    } else if let Some(binding) = valid.external_cache_binding() {
         objects.apply(&derived(valid, "redis-auth", REDIS, binding));
     } else {
-        let config = redis_config(&redis);
+        let config = redis_config(password);
         let config = text([("redis.conf", config.as_str())]);
         objects.apply(&derived(valid, "redis-config", OPAQUE, config));
     }
-    let login = valid
-        .storefront
-        .spec
-        .notifications
-        .email
-        .smtp
-        .secret_ref
-        .as_ref();
+}
+
+fn mail(valid: &Valid, objects: &mut Objects<Planned>) {
+    let server = &valid.storefront.spec.notifications.email.smtp;
+    let login = server.secret_ref.as_ref();
     if login.is_some_and(|login| valid.lacks(&login.name)) {
         // Without its login no mail would go out: the one that there may be is better.
         objects.keep::<Secret>(&valid.scope.namespace, &valid.child("smtp"));
-        return;
+    } else {
+        let data = smtp(valid);
+        objects.apply(&derived(valid, "smtp", "servicebinding.io/smtp", data));
     }
-    objects.apply(&derived(
-        valid,
-        "smtp",
-        "servicebinding.io/smtp",
-        smtp(valid),
-    ));
 }
 
 /// A Secret whose content must outlive every mistake of ours: created once, then only kept in shape.

@@ -20,6 +20,8 @@ const SIGNS_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 const PUBLISHED_FOR: SignedDuration = SignedDuration::from_mins(30);
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(2);
 
+/// End of the entries that are keys.
+const PEM: &str = ".pem";
 /// Names the key that signs.
 const ACTIVE: &str = "active";
 /// Names the key that will.
@@ -86,7 +88,10 @@ impl Keys {
     /// Entries of keys that are not `active`.
     fn others(&self, active: &str) -> Vec<String> {
         let active = file(active);
-        let keys = self.0.keys().filter(|name| name.ends_with(".pem"));
+        let keys = self
+            .0
+            .keys()
+            .filter(|name| name.strip_suffix(PEM).is_some());
         keys.filter(|name| **name != active).cloned().collect()
     }
 
@@ -115,7 +120,7 @@ impl Keys {
 }
 
 fn file(kid: &str) -> String {
-    format!("{kid}.pem")
+    format!("{kid}{PEM}")
 }
 
 #[cfg(test)]
@@ -137,7 +142,7 @@ mod tests {
     fn look(keys: &mut Data, minutes: i64, asked: Option<&str>) -> String {
         let fresh = key(&format!("k{minutes}"));
         *keys = signing_keys(Some(keys), &fresh, asked, after(minutes));
-        let names = keys.keys().filter_map(|name| name.strip_suffix(".pem"));
+        let names = keys.keys().filter_map(|name| name.strip_suffix(PEM));
         let all: Vec<&str> = names.collect();
         let active = std::str::from_utf8(&keys["active"]).unwrap();
         format!("{active} of {}", all.join(" "))

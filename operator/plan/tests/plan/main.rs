@@ -7,4 +7,5 @@ mod properties;
 mod restricted;
 mod rivals;
 mod status;
+mod teardown;
 mod trouble;
