@@ -8,7 +8,8 @@ use k8s_openapi::{
     api::core::v1::{
         Capabilities, Container, EmptyDirVolumeSource, EnvVar, PodSecurityContext, PodSpec,
         PodTemplateSpec, ResourceRequirements, SeccompProfile, Secret, SecretVolumeSource,
-        SecurityContext, Service, ServicePort, ServiceSpec, TCPSocketAction, Volume, VolumeMount,
+        SecurityContext, Service, ServicePort, ServiceSpec, TCPSocketAction,
+        TopologySpreadConstraint, Volume, VolumeMount,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -85,6 +86,22 @@ pub(crate) fn label_selector(labels: BTreeMap<String, String>) -> LabelSelector 
         match_labels: Some(labels),
         ..LabelSelector::default()
     }
+}
+
+/// Over zones and nodes where there are several, without ever refusing a pod. `apart` names a label whose
+/// values are spread each by itself.
+pub(crate) fn spread(pods: &LabelSelector, apart: Option<&str>) -> Vec<TopologySpreadConstraint> {
+    ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        .into_iter()
+        .map(|key| TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: key.to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".into(),
+            label_selector: Some(pods.clone()),
+            match_label_keys: apart.map(|label| vec![label.to_owned()]),
+            ..TopologySpreadConstraint::default()
+        })
+        .collect()
 }
 
 /// The container's share of `restricted`, plus a read-only root.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::core::v1::{
         Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler,
-        LocalObjectReference, PodSpec, Probe, SleepAction, TopologySpreadConstraint, Volume,
-        VolumeMount,
+        LocalObjectReference, PodSpec, Probe, SleepAction, Volume, VolumeMount,
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
@@ -66,7 +65,10 @@ pub(super) fn serving_pod(valid: &Valid) -> PodSpec {
         ..container(valid, valid.app())
     };
     PodSpec {
-        topology_spread_constraints: Some(spread(valid)),
+        topology_spread_constraints: Some(pods::spread(
+            &pods::label_selector(pods::selector(valid.app(), valid.name())),
+            Some("pod-template-hash"),
+        )),
         ..pod(valid, container, GRACE_SECS)
     }
 }
@@ -239,22 +241,4 @@ fn probe(valid: &Valid, kind: Kind) -> Probe {
         }
     }
     probe
-}
-
-/// Over zones and nodes where there are several, without ever refusing a pod.
-fn spread(valid: &Valid) -> Vec<TopologySpreadConstraint> {
-    ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
-        .into_iter()
-        .map(|key| TopologySpreadConstraint {
-            max_skew: 1,
-            topology_key: key.to_owned(),
-            when_unsatisfiable: "ScheduleAnyway".into(),
-            label_selector: Some(pods::label_selector(pods::selector(
-                valid.app(),
-                valid.name(),
-            ))),
-            match_label_keys: Some(vec!["pod-template-hash".into()]),
-            ..TopologySpreadConstraint::default()
-        })
-        .collect()
 }

@@ -5,8 +5,7 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{
-            ContainerPort, EnvVar, EnvVarSource, ObjectFieldSelector, PodSpec, Service,
-            ServiceSpec, TopologySpreadConstraint,
+            ContainerPort, EnvVar, EnvVarSource, ObjectFieldSelector, PodSpec, Service, ServiceSpec,
         },
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
@@ -66,7 +65,7 @@ pub(super) fn grow(valid: &Valid, set: &mut StatefulSet) {
 }
 
 fn join(valid: &Valid, pod: &mut PodSpec) {
-    pod.topology_spread_constraints = Some(spread(valid));
+    pod.topology_spread_constraints = Some(pods::spread(&label_selector(valid), None));
     let Some(container) = pod.containers.first_mut() else {
         return;
     };
@@ -89,20 +88,6 @@ fn join(valid: &Valid, pod: &mut PodSpec) {
     });
     // Three ask for less each than one does alone.
     container.resources = Some(pods::resources("25m", "48Mi", "256Mi"));
-}
-
-/// Over zones and nodes where there are several, without ever refusing a pod.
-fn spread(valid: &Valid) -> Vec<TopologySpreadConstraint> {
-    ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
-        .into_iter()
-        .map(|key| TopologySpreadConstraint {
-            max_skew: 1,
-            topology_key: key.to_owned(),
-            when_unsatisfiable: "ScheduleAnyway".into(),
-            label_selector: Some(label_selector(valid)),
-            ..TopologySpreadConstraint::default()
-        })
-        .collect()
 }
 
 /// The part of a server's configuration that is about the others. Clients are told of none of them:
