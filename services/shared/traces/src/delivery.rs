@@ -1,6 +1,5 @@
 //! From the queue to the collector, batch by batch.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,22 +126,10 @@ impl Delivery {
             dropped: self.outcomes.dropped(),
         };
         if let Some(error) = failure {
-            let error = chain(error);
+            let error = crate::chain(error);
             tracing::warn!(error, dropped, "spans were not delivered");
         } else {
             tracing::warn!(dropped, "spans came faster than they were delivered");
         }
     }
-}
-
-/// An error and its causes on one line: that it was the name, the port or the certificate is at the end.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

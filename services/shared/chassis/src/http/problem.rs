@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::fmt::Write as _;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -141,7 +140,7 @@ impl Problem {
 
     /// 500: our fault. Logs the error with its causes; the client learns only the request id.
     pub fn internal(error: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error = chain(error), "request failed");
+        tracing::error!(error = traces::chain(error), "request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -188,18 +187,6 @@ impl Problem {
     pub fn code(&self) -> &'static str {
         self.inner.body.code
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl fmt::Display for Problem {

@@ -1,7 +1,6 @@
 //! Events and their effects: inbox row and effect in one transaction.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use events::Event;
@@ -115,7 +114,7 @@ async fn retry<E: Effects>(consumer: &Consumer<E>, permits: &Semaphore, event: &
         if !matches!(error, EffectError::Unavailable(_)) {
             failures += 1;
         }
-        let text = chain(&error);
+        let text = traces::chain(&error);
         if poison || failures >= consumer.options.attempts {
             tracing::error!(
                 error = text,
@@ -253,7 +252,7 @@ pub async fn replays<E: Effects>(consumer: &Consumer<E>) -> Result<(), EffectErr
             Err(error) => {
                 tx.rollback().await?;
                 let death = Death {
-                    error: chain(&error),
+                    error: traces::chain(&error),
                     attempts: 1,
                 };
                 tracing::warn!(error = death.error, event.id = %event.id, "replay failed");
@@ -275,16 +274,4 @@ async fn replay<E: Effects>(
     }
     let effect = apply(conn, consumer, event);
     traced(consumer, event, effect, failure).await
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,16 @@
+//! How a failure is said in a log.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// An error and its causes on one line: that it was the name, the port or the certificate is at the end.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
