@@ -28,7 +28,7 @@ url: ## the shop's URL
 kubeconfig: ## the path of the administrator's kubeconfig
 	@$(PROGRAM) kubeconfig --name $(CLUSTER)
 
-check: ## format, lints, walls between rooms, generated = committed
+check: ## format, lints, boundaries between crates and files, generated = committed
 	@e2e/build-tools.sh helm cargo-deny && e2e/check.sh
 
 test: ## every test there is, the users' stories on a cluster of their own included

@@ -24,7 +24,7 @@ failed=0
 run() { step "$@" || failed=$((failed + 1)); }
 FIX="Put it right, then: make check"
 run "cargo fmt" "cargo fmt --all" cargo fmt --all --check
-run "walls between rooms" "$FIX" e2e/walls.sh
+run "boundaries" "$FIX" e2e/boundaries.sh
 run "clippy, SQL = .sqlx" "$FIX  SQL that is not what .sqlx says: make sqlx" e2e/sqlx.sh --check
 run "generated = committed" "make gen" e2e/gen.sh --check
 run "Go: gofmt, vet" "$FIX" go_code

@@ -25,8 +25,8 @@ generate() {
 
 if [[ ${1-} != --check ]]; then
   generate .
-  e2e/rooms.sh > e2e/rooms.txt
-  git --no-pager diff --stat -- crds charts services e2e/rooms.txt
+  e2e/crate-edges.sh > e2e/crate-edges.txt
+  git --no-pager diff --stat -- crds charts services e2e/crate-edges.txt
   exit
 fi
 fresh=$(mktemp -d)
