@@ -42,6 +42,10 @@ struct Body {
     /// Quote this when asking for help.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+    /// Extension members (RFC 9457, section 3.2).
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extensions: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A refusal on its way out. Boxed, so that a `Result` with it stays small.
@@ -85,6 +89,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             request_id: None,
+            extensions: serde_json::Map::new(),
         };
         Self {
             inner: Box::new(Refusal {
@@ -162,6 +167,18 @@ impl Problem {
             field: field.into(),
             message: message.into(),
         });
+        self
+    }
+
+    /// Adds the fields of a struct as extension members. `type`, `title`, `status` and `code` stay what they are; a struct
+    /// with a field `errors` takes the place of [`Problem::field`].
+    #[must_use]
+    pub fn extend(mut self, members: &impl Serialize) -> Self {
+        if let Ok(serde_json::Value::Object(members)) = serde_json::to_value(members) {
+            let reserved = |name: &str| matches!(name, "type" | "title" | "status" | "code");
+            let members = members.into_iter().filter(|(name, _)| !reserved(name));
+            self.inner.body.extensions.extend(members);
+        }
         self
     }
 

@@ -56,6 +56,15 @@ fn router() -> (Router, Registry) {
             get(|| async { Problem::invalid().field("a.b", "is odd") }),
         )
         .route(
+            "/short",
+            get(|| async {
+                let short =
+                    json!({"code": "other", "errors": [{"field": "items[0]", "available": 3}]});
+                Problem::new(StatusCode::CONFLICT, "out_of_stock", "Not enough in stock")
+                    .extend(&short)
+            }),
+        )
+        .route(
             "/import",
             post(|body: String| async move { body.len().to_string() }),
         )
@@ -71,6 +80,15 @@ fn router() -> (Router, Registry) {
         layers(routes, limits, metrics, Arc::new(AtomicBool::new(false))),
         registry,
     )
+}
+
+#[tokio::test]
+async fn a_problem_carries_typed_members_of_its_own() {
+    let (router, _) = router();
+    let answer = testkit::get("/short").send(&router).await;
+    let body = problem(&answer, StatusCode::CONFLICT, "out_of_stock");
+    assert_eq!(body["errors"][0]["available"], 3);
+    assert_eq!(body["status"], 409);
 }
 
 fn problem(answer: &Answer, status: StatusCode, code: &str) -> Value {
