@@ -4,16 +4,6 @@ use vocabulary::Money;
 
 use super::phrases::Locale;
 
-/// How many minor digits a currency has (ISO 4217); two, unless listed here.
-fn digits(currency: &str) -> usize {
-    match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    }
-}
-
 /// `EUR 1,234.50` in English, `1.234,50 EUR` in German. The code instead of a sign: a dollar is not
 /// always the same dollar.
 pub fn show(amount: Money, locale: Locale) -> String {
@@ -22,7 +12,7 @@ pub fn show(amount: Money, locale: Locale) -> String {
         Locale::De => ('.', ','),
     };
     let currency = amount.currency();
-    let digits = digits(currency.as_str());
+    let digits = usize::from(currency.minor_digits());
     // Filled up with zeros, so that one cent is 0.01.
     let text = format!(
         "{:0>width$}",

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A cursor that this service did not give out.
+/// A cursor that this service did not issue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list")]
 pub struct CursorError;
@@ -14,11 +14,11 @@ pub struct CursorError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<T>(pub T);
 
-/// More text than this is not one of ours.
+/// No cursor of ours is longer.
 const MAX_ENCODED: usize = 1024;
 
 impl<T: Serialize> Cursor<T> {
-    /// The text that clients hand back: base64url of JSON.
+    /// The text that clients send back: base64url of JSON.
     pub fn encode(&self) -> Result<String, CursorError> {
         let json = serde_json::to_vec(&self.0).map_err(|_| CursorError)?;
         Ok(URL_SAFE_NO_PAD.encode(json))

@@ -1,4 +1,4 @@
-//! One newtype per noun over a UUIDv7: ordered by birth, bare on the wire, prefixed in logs.
+//! One newtype per noun over a UUIDv7: ordered by creation time, bare on the wire, prefixed in logs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::Entropy;
 pub struct ParseIdError;
 
 fn mint(now: DateTime<Utc>, entropy: &dyn Entropy) -> Uuid {
-    // Before 1970 there are no orders; a clock that says otherwise sorts first instead of failing.
+    // A clock before 1970 gives an id that sorts first; it does not fail the request.
     let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &entropy.bytes()).into_uuid()
 }
@@ -39,7 +39,7 @@ macro_rules! typed_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id, born now; same instant and entropy, same id.
+            /// A new id of this instant; the same instant and entropy give the same id.
             pub fn mint(now: DateTime<Utc>, entropy: &dyn Entropy) -> Self {
                 Self(mint(now, entropy))
             }
@@ -105,17 +105,17 @@ macro_rules! typed_id {
 typed_id! {
     /// A person with an account.
     UserId => "usr";
-    /// A thing that is sold.
+    /// A product.
     ProductId => "prd";
-    /// A place in the product tree.
+    /// A category of products.
     CategoryId => "cat";
     /// Stock held for one checkout.
     ReservationId => "res";
-    /// One checkout that a shopper committed to.
+    /// One order; the checkout that leads to it has the same id.
     OrderId => "ord";
-    /// One intent to move money.
+    /// One payment.
     PaymentId => "pay";
-    /// One thing that happened; the dedupe key of its message.
+    /// One event; the deduplication key of its message.
     EventId => "evt";
     /// One message to one recipient.
     MessageId => "msg";

@@ -1,14 +1,14 @@
-//! Where time and randomness enter the house.
+//! The only sources of time and randomness.
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// Tells the time. Lives in a process' state; domain functions are told an instant instead.
+/// Source of the current time, part of a process's state. Domain functions take an instant as an argument instead.
 pub trait Clock: Send + Sync {
-    /// The present instant, in whole microseconds, as PostgreSQL keeps it.
+    /// The current time in whole microseconds, the resolution of PostgreSQL.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The computer's clock.
+/// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -18,12 +18,12 @@ impl Clock for SystemClock {
         reason = "the one place that may read the system's clock"
     )]
     fn now(&self) -> DateTime<Utc> {
-        // Micros: what is kept in memory must equal what is read back from a timestamptz.
+        // An instant in memory must equal the one read back from a timestamptz.
         Utc::now().trunc_subsecs(6)
     }
 }
 
-/// Gives the random part of an id.
+/// Source of the random part of an id.
 pub trait Entropy: Send + Sync {
     /// Ten bytes; a UUIDv7 uses 74 bits of them.
     fn bytes(&self) -> [u8; 10];
@@ -36,7 +36,7 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     fn bytes(&self) -> [u8; 10] {
         let mut bytes = [0; 10];
-        // Without randomness no id is unique: there is nothing sensible to go on with.
+        // Without randomness ids would collide: the process must not continue.
         getrandom::fill(&mut bytes).expect("the operating system has randomness");
         bytes
     }

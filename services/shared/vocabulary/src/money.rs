@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an amount was refused.
+/// Why an amount is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     /// Amounts of two currencies were combined.
@@ -14,29 +14,35 @@ pub enum MoneyError {
     /// The result does not fit into 64 bits.
     #[error("the amount is too large")]
     Overflow,
-    /// A currency code is three letters `A-Z`.
-    #[error("a currency is three upper-case letters, as in ISO 4217")]
-    BadCurrency,
+    /// No currency has this code.
+    #[error("not a currency of ISO 4217 (three upper-case letters, such as EUR)")]
+    UnknownCurrency,
 }
 
-/// An ISO 4217 alphabetic code, such as `EUR`.
+/// A currency of ISO 4217 with minor units, such as `EUR`. Gold, funds without units and testing codes are none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Currency([u8; 3]);
+pub struct Currency {
+    iso: iso_currency::Currency,
+    digits: u16,
+}
 
 impl Currency {
-    /// Takes a code of three upper-case letters.
+    /// Takes the three upper-case letters of an existing currency.
     pub fn new(code: &str) -> Result<Self, MoneyError> {
-        match code.as_bytes() {
-            &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
-            _ => Err(MoneyError::BadCurrency),
-        }
+        let iso = iso_currency::Currency::from_code(code).ok_or(MoneyError::UnknownCurrency)?;
+        let digits = iso.exponent().ok_or(MoneyError::UnknownCurrency)?;
+        Ok(Self { iso, digits })
     }
 
     /// The code as text.
-    pub fn as_str(&self) -> &str {
-        // Only ASCII letters get in, so the fallback is never taken.
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    pub fn as_str(&self) -> &'static str {
+        self.iso.code()
+    }
+
+    /// Decimal digits of the minor unit: 2 for cents, 0 for yen, 3 for fils.
+    pub const fn minor_digits(self) -> u16 {
+        self.digits
     }
 }
 
@@ -129,8 +135,7 @@ mod schema {
 
 /// An amount in minor units (cents) of one currency.
 ///
-/// There is no `Add` and no `Default` on purpose: an operator cannot refuse, and a default would
-/// have to invent a currency.
+/// There is no `Add` and no `Default` on purpose: an operator cannot fail, and a default would need a currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -142,17 +147,17 @@ pub struct Money {
 }
 
 impl Money {
-    /// An amount; negative amounts are legal (a debit in a ledger).
+    /// An amount; negative amounts are valid (a debit in a ledger).
     pub const fn new(minor: i64, currency: Currency) -> Self {
         Self { minor, currency }
     }
 
-    /// Nothing, in a currency.
+    /// Zero, in a currency.
     pub const fn zero(currency: Currency) -> Self {
         Self::new(0, currency)
     }
 
-    /// Reads the two columns an amount is stored in.
+    /// Decodes the two columns that an amount is stored in.
     pub fn from_columns(minor: i64, currency: &str) -> Result<Self, MoneyError> {
         Ok(Self::new(minor, Currency::new(currency)?))
     }
@@ -192,7 +197,7 @@ impl Money {
         Ok(Self { minor, ..self })
     }
 
-    /// The amount for so many pieces.
+    /// The amount times a quantity.
     pub fn times(self, quantity: u32) -> Result<Self, MoneyError> {
         let minor = self
             .minor

@@ -1,4 +1,4 @@
-//! Lists, a page at a time.
+//! Pagination of lists.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, CursorError};
 
-/// A page size outside of what a list gives.
+/// A page size out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a whole number from 1 to {}", Limit::MAX)]
 pub struct LimitError;
 
-/// How many items a page may have: 1 to 100, 20 unless told.
+/// Items per page: 1 to 100, 20 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 
@@ -28,7 +28,7 @@ impl Limit {
         }
     }
 
-    /// The number.
+    /// The page size.
     pub const fn get(self) -> u16 {
         self.0
     }
@@ -40,7 +40,7 @@ impl Default for Limit {
     }
 }
 
-// By hand, because a number in a query string is text, and the message names the limits.
+// Not derived: a number in a query string is text, and the message names the limits.
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NumberOrText;
@@ -63,23 +63,23 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// What a list was asked for. A handler fills it from its own query, which names every parameter
-/// itself, so that one that is misspelt is refused.
+/// The page that was requested. A handler fills it from its own query struct, which lists every parameter, so that a
+/// misspelt one is refused.
 #[derive(Debug, Clone, Default)]
 pub struct PageRequest {
     /// Items on the page, 1 to 100.
     pub limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
 impl PageRequest {
-    /// How many rows to ask the database for: one more than the page, to learn whether one follows.
+    /// Rows to select: one more than the page, to know whether another page follows.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit.get()) + 1
     }
 
-    /// The position to go on from; none on the first page.
+    /// The sort key to continue after; none on the first page.
     pub fn position<T: DeserializeOwned>(&self) -> Result<Option<T>, CursorError> {
         self.cursor
             .as_deref()
@@ -94,13 +94,13 @@ impl PageRequest {
 pub struct Page<T> {
     /// The items, in the order of the list.
     pub items: Vec<T>,
-    /// Hand this back as `cursor` for the next page; absent on the last.
+    /// Send this back as `cursor` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// Makes a page of up to [`PageRequest::rows`] rows; `key` is the sort key of a row.
+    /// Builds a page from up to [`PageRequest::rows`] rows; `key` is the sort key of a row.
     pub fn of<K: Serialize>(
         mut rows: Vec<T>,
         request: &PageRequest,
@@ -124,7 +124,7 @@ impl<T> Page<T> {
         })
     }
 
-    /// The same page with every item shown another way.
+    /// The same page with every item converted.
     pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
         Page {
             items: self.items.into_iter().map(show).collect(),

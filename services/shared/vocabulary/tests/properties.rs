@@ -43,17 +43,22 @@ proptest! {
     }
 
     #[test]
-    fn an_amount_is_the_same_after_a_journey(a: i64, code in "[A-Z]{3}") {
-        let amount = Money::from_columns(a, &code).unwrap();
+    fn an_amount_is_the_same_after_a_journey(
+        a: i64,
+        code in prop::sample::select(vec!["EUR", "USD", "JPY", "KWD", "CHF", "CLF"]),
+    ) {
+        let amount = Money::from_columns(a, code).unwrap();
         let json = serde_json::to_string(&amount).unwrap();
         prop_assert_eq!(&json, &format!(r#"{{"minor":{a},"currency":"{code}"}}"#));
         prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), amount);
     }
 
     #[test]
-    fn only_three_upper_case_letters_are_a_currency(text in "\\PC{0,5}") {
-        let legal = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
-        prop_assert_eq!(text.parse::<Currency>().is_ok(), legal);
+    fn a_currency_is_three_upper_case_letters(text in "[A-Z]{3}|\\PC{0,5}") {
+        match text.parse::<Currency>() {
+            Ok(currency) => prop_assert_eq!(currency.as_str(), text),
+            Err(error) => prop_assert_eq!(error, MoneyError::UnknownCurrency),
+        }
     }
 
     #[test]
@@ -125,5 +130,23 @@ fn a_limit_is_a_number_or_its_text_from_1_to_100() {
     }
     for bad in ["0", "101", "-1", "\"x\"", "null", "1.5"] {
         assert!(serde_json::from_str::<Limit>(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_currency_exists_and_has_minor_units() {
+    for (code, digits) in [("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4)] {
+        let currency: Currency = code.parse().unwrap();
+        assert_eq!((currency.as_str(), currency.minor_digits()), (code, digits));
+    }
+    // Nobody's code, lower case, gold, testing, no currency.
+    for code in ["QQQ", "eur", "XAU", "XTS", "XXX", "EURO", ""] {
+        assert_eq!(
+            code.parse::<Currency>(),
+            Err(MoneyError::UnknownCurrency),
+            "{code}"
+        );
+        let json = format!(r#"{{"minor":1,"currency":"{code}"}}"#);
+        assert!(serde_json::from_str::<Money>(&json).is_err(), "{code}");
     }
 }
