@@ -133,9 +133,8 @@ mod schema {
     impl ToSchema for Currency {}
 }
 
+// There is no `Add` and no `Default` on purpose: an operator cannot fail, and a default would need a currency.
 /// An amount in minor units (cents) of one currency.
-///
-/// There is no `Add` and no `Default` on purpose: an operator cannot fail, and a default would need a currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
