@@ -11,5 +11,9 @@ mapfile -t roots < <(cargo metadata --no-deps --format-version 1 --locked |
     | select($ARGS.positional | length == 0 or index($crate))
     | .targets[] | select(.kind | any(. == "lib" or . == "bin")) | .src_path | ltrimstr($here)' --args "$@")
 ((${#roots[@]})) || die "No such crate: $*"
-cargo build --quiet --locked -p module-cycles
+export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/module-cycles
+tool=(--quiet --locked --manifest-path e2e/module-cycles/Cargo.toml)
+# Its tests have no other place to run: what is not in the workspace is not in `cargo test --workspace`.
+cargo test "${tool[@]}" > /dev/null
+cargo build "${tool[@]}"
 "$CARGO_TARGET_DIR/debug/module-cycles" "${roots[@]}"
