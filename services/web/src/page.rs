@@ -2,15 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// The services whose API documents the page links, with what each is for.
-const SERVICES: [(&str, &str); 6] = [
-    ("auth", "registration, login, tokens, signing keys"),
-    ("user", "profiles"),
-    ("product", "catalogue, search, stock"),
-    ("order", "checkout, orders and their history"),
-    ("payment", "payments of an order"),
-    ("notification", "mails that were sent"),
-];
+use service_catalogue::Service;
 
 /// What the page says about where it runs.
 #[derive(Clone, Debug)]
@@ -29,10 +21,11 @@ pub struct Place<'a> {
 pub fn render(place: &Place<'_>) -> String {
     let (shop, origin) = (escape(place.shop), escape(place.origin));
     let mut documents = String::new();
-    for (name, purpose) in SERVICES {
+    for service in Service::ALL.into_iter().filter(|service| service.has_api()) {
         let _ = writeln!(
             documents,
-            "<li><a href=\"/openapi/{name}.json\">{name}</a> <span>{purpose}</span></li>"
+            "<li><a href=\"/openapi/{service}.json\">{service}</a> <span>{}</span></li>",
+            service.purpose()
         );
     }
     include_str!("page.html")
@@ -74,7 +67,7 @@ mod tests {
     #[test]
     fn every_service_has_a_link_to_its_document() {
         let page = render(&PLACE);
-        for (name, _) in SERVICES {
+        for name in Service::ALL.into_iter().filter(|service| service.has_api()) {
             assert!(
                 page.contains(&format!("href=\"/openapi/{name}.json\"")),
                 "{name}"

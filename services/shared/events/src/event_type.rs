@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use service_catalogue::Service;
+
 /// A type that this build does not know; a newer service may speak it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown event type {0}")]
 pub struct UnknownEventType(pub String);
 
 macro_rules! event_types {
-    ($($(#[$doc:meta])* $name:ident = $wire:literal, said by $producer:literal, heard by [$($consumer:literal),*];)+) => {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal, said by $producer:ident, heard by [$($consumer:ident),*];)+) => {
         /// What can happen. Versioned: a change of meaning is a new variant.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventType {
@@ -32,12 +34,12 @@ macro_rules! event_types {
 
             /// The service that says it.
             pub const fn producer(self) -> &'static str {
-                match self { $(Self::$name => $producer,)+ }
+                match self { $(Self::$name => Service::$producer.name(),)+ }
             }
 
             /// The services that must hear it; the outbox keeps the row until each has said so.
             pub const fn consumers(self) -> &'static [&'static str] {
-                match self { $(Self::$name => &[$($consumer),*],)+ }
+                match self { $(Self::$name => const { &[$(Service::$consumer.name()),*] },)+ }
             }
         }
 
@@ -56,25 +58,25 @@ macro_rules! event_types {
 
 event_types! {
     /// An account exists.
-    UserRegistered = "user.registered.v1", said by "auth", heard by ["user", "notification"];
+    UserRegistered = "user.registered.v1", said by Auth, heard by [User, Notification];
     /// A shopper committed to an order; its payment is authorised and its stock claimed.
-    OrderPlaced = "order.placed.v1", said by "order", heard by ["payment", "notification"];
+    OrderPlaced = "order.placed.v1", said by Order, heard by [Payment, Notification];
     /// The money has arrived.
-    OrderPaid = "order.paid.v1", said by "order", heard by ["notification"];
+    OrderPaid = "order.paid.v1", said by Order, heard by [Notification];
     /// The order will not be fulfilled: money and stock go back.
-    OrderCancelled = "order.cancelled.v1", said by "order", heard by ["payment", "product", "notification"];
+    OrderCancelled = "order.cancelled.v1", said by Order, heard by [Payment, Product, Notification];
     /// Money is promised.
-    PaymentAuthorised = "payment.authorised.v1", said by "payment", heard by [];
+    PaymentAuthorised = "payment.authorised.v1", said by Payment, heard by [];
     /// Money is taken.
-    PaymentCaptured = "payment.captured.v1", said by "payment", heard by ["order"];
+    PaymentCaptured = "payment.captured.v1", said by Payment, heard by [Order];
     /// The promise is handed back.
-    PaymentVoided = "payment.voided.v1", said by "payment", heard by [];
+    PaymentVoided = "payment.voided.v1", said by Payment, heard by [];
     /// Money is handed back.
-    PaymentRefunded = "payment.refunded.v1", said by "payment", heard by [];
+    PaymentRefunded = "payment.refunded.v1", said by Payment, heard by [];
     /// The money could not be taken.
-    PaymentFailed = "payment.failed.v1", said by "payment", heard by ["order"];
+    PaymentFailed = "payment.failed.v1", said by Payment, heard by [Order];
     /// A product is nearly gone.
-    StockLow = "stock.low.v1", said by "product", heard by [];
+    StockLow = "stock.low.v1", said by Product, heard by [];
 }
 
 impl fmt::Display for EventType {
