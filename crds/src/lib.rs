@@ -33,8 +33,8 @@ pub use service_deployment::{
 };
 pub use storefront::{
     Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres, GatewaySpec,
-    GatewayTls, Nats, Notifications, PaymentMethod, PaymentMethodName, Queue, Redis, ServiceCounts,
-    ServiceOverride, ServiceOverrides, ShopRateLimit, Smtp, Storefront, StorefrontSpec,
+    GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod, PaymentMethodName, Queue, Redis,
+    ServiceCounts, ServiceOverride, ShopRateLimit, Smtp, Storefront, StorefrontSpec,
     StorefrontStatus,
 };
 

@@ -2,10 +2,13 @@
 
 mod servers;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service_catalogue::Service;
 
 use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Observability, Replicas, Resources};
 
@@ -80,19 +83,18 @@ pub struct StorefrontSpec {
     /// The cache.
     #[serde(default)]
     pub cache: Cache,
-    /// The search for products.
-    #[serde(default)]
-    pub search: Search,
-    /// Ways to pay.
+    /// Ways to pay. The payment service refuses every method that is not named here.
     #[serde(default = "default_payments")]
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub payments: Vec<PaymentMethod>,
     /// How the shop reaches its customers.
     pub notifications: Notifications,
-    /// Overrides for single services; all of them run without being named here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub services: Option<ServiceOverrides>,
+    /// Overrides for single services, by name; all services run without being named here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = Service::ALL.len()))]
+    #[x_kube(validation = known_services())]
+    pub services: BTreeMap<String, ServiceOverride>,
     /// What the shop tells about itself beside metrics and logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observability: Option<Observability>,
@@ -102,6 +104,24 @@ pub struct StorefrontSpec {
     /// While true the operator changes nothing; the shop runs on as it is.
     #[serde(default)]
     pub paused: bool,
+}
+
+/// The rule for the keys of `spec.services`: a map's keys have no schema of their own.
+fn known_services() -> Rule {
+    let names = Service::ALL.map(Service::name);
+    let quoted = names.map(|name| format!("'{name}'")).join(", ");
+    let message = format!(
+        "spec.services: unknown service; known are {}",
+        names.join(", ")
+    );
+    Rule::new(format!("self.all(name, name in [{quoted}])")).message(message.as_str())
+}
+
+impl StorefrontSpec {
+    /// What the spec overrides for one service.
+    pub fn overrides(&self, service: Service) -> Option<&ServiceOverride> {
+        self.services.get(service.name())
+    }
 }
 
 fn default_currencies() -> Vec<String> {
@@ -129,6 +149,20 @@ pub struct GatewaySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub rate_limits: Vec<ShopRateLimit>,
+    /// Requests over HTTP for a host that `spec.hostnames` does not list, such as an IP address:
+    /// `Refuse` answers 404, `Accept` serves the shop. The Host header is never rewritten.
+    #[serde(default)]
+    pub other_hosts: OtherHosts,
+}
+
+/// What happens to a request for a host that the shop does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OtherHosts {
+    /// It is answered with 404.
+    #[default]
+    Refuse,
+    /// The shop is served.
+    Accept,
 }
 
 fn default_class() -> String {
@@ -141,6 +175,7 @@ impl Default for GatewaySpec {
             class_name: default_class(),
             tls: None,
             rate_limits: Vec::new(),
+            other_hosts: OtherHosts::default(),
         }
     }
 }
@@ -211,6 +246,15 @@ pub enum PaymentMethodName {
     Manual,
 }
 
+impl PaymentMethodName {
+    /// The name as it is written in the spec and in a request to the payment service.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+        }
+    }
+}
+
 /// How the shop reaches its customers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -248,27 +292,6 @@ pub struct Smtp {
 
 fn submission_port() -> i32 {
     587
-}
-
-/// Overrides, by service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "each field is the service of that name")]
-pub struct ServiceOverrides {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<ServiceOverride>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<ServiceOverride>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub product: Option<ServiceOverride>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order: Option<ServiceOverride>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<ServiceOverride>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notification: Option<ServiceOverride>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub web: Option<ServiceOverride>,
 }
 
 /// What one service does differently from the default.

@@ -1,4 +1,4 @@
-//! What a shop stands on: its database server, its event bus, its cache.
+//! The backing servers of a shop: database, event bus, cache.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -149,26 +149,3 @@ pub struct ExternalRedis {
     /// certificate is not from a public authority. One server or an address that behaves like one, not a Redis Cluster.
     pub secret_ref: LocalRef,
 }
-
-/// What searches for products: exactly one engine, of which there is one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.postgres)").message("spec.search: name the engine; there is postgres"))]
-pub struct Search {
-    /// The product service's own database.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postgres: Option<PostgresSearch>,
-}
-
-impl Default for Search {
-    fn default() -> Self {
-        Self {
-            postgres: Some(PostgresSearch::default()),
-        }
-    }
-}
-
-/// Trigrams in PostgreSQL, beside the products: what is stored is found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PostgresSearch {}

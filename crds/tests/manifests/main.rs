@@ -9,6 +9,7 @@ use crds::{DatabaseBinding, JwtPolicy, RateLimitPolicy, ServiceDeployment, Store
 use kube::core::cel::Validator;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use service_catalogue::Service;
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -217,10 +218,45 @@ fn unlimited(schema: &Value, path: &str) {
             );
         }
         _ => {
+            let entry = &schema["additionalProperties"];
+            if entry.is_object() {
+                assert!(
+                    schema["maxProperties"].is_u64(),
+                    "{path} has no maxProperties"
+                );
+                unlimited(entry, &format!("{path}.*"));
+            }
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
                 unlimited(property, &format!("{path}.{name}"));
             }
         }
+    }
+}
+
+#[test]
+fn a_payment_method_has_one_spelling() {
+    let method = crds::PaymentMethodName::Manual;
+    assert_eq!(json!(method), json!(method.as_str()));
+}
+
+#[test]
+fn every_service_may_be_overridden_by_its_name() {
+    let (_, text) = texts("examples/good")
+        .into_iter()
+        .find(|(file, _)| file == "storefront.yaml")
+        .expect("the demo");
+    let mut shop = documents(&text).pop().expect("one object");
+    let all = Service::ALL.map(|service| {
+        (
+            service.name().to_owned(),
+            json!({ "replicas": { "min": 2 } }),
+        )
+    });
+    shop["spec"]["services"] = Value::Object(all.into_iter().collect());
+    assert_eq!(refusals(&shop, None), Vec::<String>::new());
+    let shop: Storefront = serde_json::from_value(shop).expect("a Storefront");
+    for service in Service::ALL {
+        assert!(shop.spec.overrides(service).is_some(), "{service}");
     }
 }
 

@@ -18,6 +18,14 @@ pub fn fill_defaults(schema: &Value, value: &mut Value) {
             }
         }
     }
+    let inner = &schema["additionalProperties"];
+    for value in value
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|map| map.values_mut())
+    {
+        fill_defaults(inner, value);
+    }
     for item in value.as_array_mut().into_iter().flatten() {
         fill_defaults(&schema["items"], item);
     }
@@ -120,6 +128,13 @@ fn check_object(schema: &Value, value: &Value, path: &str, found: &mut Vec<Strin
     let Some(object) = value.as_object() else {
         return;
     };
+    let length = object.len() as u64;
+    if schema["maxProperties"]
+        .as_u64()
+        .is_some_and(|max| length > max)
+    {
+        found.push(format!("{path}: has {length} entries"));
+    }
     for name in schema["required"].as_array().into_iter().flatten() {
         let name = name.as_str().expect("names are text");
         if !object.contains_key(name) {
@@ -127,7 +142,10 @@ fn check_object(schema: &Value, value: &Value, path: &str, found: &mut Vec<Strin
         }
     }
     for (name, inner) in object {
-        let property = &schema["properties"][name];
+        let property = match &schema["properties"][name] {
+            Value::Null => &schema["additionalProperties"],
+            property => property,
+        };
         if property.is_null() {
             found.push(format!("{path}.{name}: unknown field"));
         } else {

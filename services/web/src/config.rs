@@ -26,6 +26,9 @@ pub struct Page {
     /// The shop's own address, for requests that do not say which they used.
     #[arg(long, env = "SHOP_URL")]
     pub shop_url: String,
+    /// Hosts that the page may repeat beside loopback ones; empty where the gateway passes listed hosts only.
+    #[arg(long, env = "SHOP_HOSTS", value_delimiter = ',')]
+    pub shop_hosts: Vec<String>,
     /// ISO 4217 codes with commas between them, the default first.
     #[arg(long, env = "SHOP_CURRENCIES", default_value = "EUR")]
     pub shop_currencies: String,

@@ -3,6 +3,7 @@
 mod config;
 mod page;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,7 +24,7 @@ pub fn router(page: Page) -> Router {
 }
 
 async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> impl IntoResponse {
-    let origin = origin(&headers, &page.shop_url);
+    let origin = origin(&headers, &page);
     let place = page::Place {
         shop: &page.shop_name,
         origin: &origin,
@@ -41,8 +42,9 @@ async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> impl IntoRe
     (answered, axum::response::Html(page::render(&place)))
 }
 
-/// The address that the visitor typed: behind a forwarder its port is not the shop's own.
-fn origin(headers: &HeaderMap, shop_url: &str) -> String {
+/// The address that the visitor used: behind a forwarder its port is not the shop's own. A host that
+/// the visitor made up is not repeated in links.
+fn origin(headers: &HeaderMap, page: &Page) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let scheme = match text("x-forwarded-proto") {
         Some("https") => "https",
@@ -50,7 +52,27 @@ fn origin(headers: &HeaderMap, shop_url: &str) -> String {
     };
     text("x-forwarded-host")
         .or_else(|| text(HOST.as_str()))
-        .map_or_else(|| shop_url.to_owned(), |host| format!("{scheme}://{host}"))
+        .filter(|authority| may_repeat(authority, &page.shop_hosts))
+        .map_or_else(
+            || page.shop_url.clone(),
+            |authority| format!("{scheme}://{authority}"),
+        )
+}
+
+fn may_repeat(authority: &str, listed: &[String]) -> bool {
+    let Ok(authority) = authority.parse::<http::uri::Authority>() else {
+        return false;
+    };
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let host = authority.host().to_ascii_lowercase();
+    let ip = host.trim_start_matches('[').trim_end_matches(']');
+    listed.is_empty()
+        || listed.contains(&host)
+        || host == "localhost"
+        || host.ends_with(".localhost")
+        || ip.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -62,9 +84,14 @@ mod tests {
     use super::*;
 
     async fn page(host: &str) -> (StatusCode, String) {
+        page_of(host, &[]).await
+    }
+
+    async fn page_of(host: &str, hosts: &[&str]) -> (StatusCode, String) {
         let page = Page {
             shop_name: "demo".to_owned(),
-            shop_url: "http://demo.localhost".to_owned(),
+            shop_url: "http://demo.example".to_owned(),
+            shop_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             shop_currencies: "EUR,USD".to_owned(),
         };
         let request = Request::get("/").header(HOST, host);
@@ -81,5 +108,32 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("curl -s http://demo.localhost:8080/v1/users/login"));
         assert!(body.contains("EUR, USD"));
+    }
+
+    #[tokio::test]
+    async fn of_any_host_only_a_listed_or_a_loopback_one_is_repeated() {
+        let listed = ["demo.example"];
+        for host in [
+            "demo.example",
+            "DEMO.example:8080",
+            "127.0.0.1:30080",
+            "[::1]:30080",
+            "localhost:30080",
+            "shop.localhost",
+        ] {
+            let (_, body) = page_of(host, &listed).await;
+            assert!(body.contains(&format!("http://{host}/v1")), "{host}");
+        }
+        for host in [
+            "attacker.example",
+            "127.0.0.1.attacker.example",
+            "attacker.example/x",
+            "10.0.0.1",
+            "someone@localhost",
+        ] {
+            let (_, body) = page_of(host, &listed).await;
+            assert!(!body.contains(host), "{host}");
+            assert!(body.contains("http://demo.example/v1"), "{host}");
+        }
     }
 }

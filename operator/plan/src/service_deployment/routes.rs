@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{
-    AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, PolicyTargetRef, Route, ServiceDeployment,
+    AuthMode, JwtMode, JwtPolicy, JwtPolicySpec, OtherHosts, PolicyTargetRef, Route,
+    ServiceDeployment, StorefrontSpec,
 };
 use gateway_routes::api::{
     BackendObjectReference, GROUP, HTTPBackendRef, HTTPPathMatch, HTTPRoute, HTTPRouteMatch,
@@ -124,12 +125,21 @@ fn http_route(valid: &Valid, callers: &Callers, paths: &[&str]) -> HTTPRoute {
                 name: valid.shop().to_owned(),
                 ..ParentReference::default()
             }]),
-            hostnames: Some(valid.storefront.spec.hostnames.clone()),
+            hostnames: hostnames(&valid.storefront.spec),
             rules: Some(rules.collect()),
         },
     );
     route.metadata = valid.scope.meta(&name, valid.app(), valid.name());
     route
+}
+
+/// A route without hosts takes them from the listeners it is attached to, one of which has none
+/// where the shop accepts other hosts.
+fn hostnames(shop: &StorefrontSpec) -> Option<Vec<String>> {
+    match shop.gateway.other_hosts {
+        OtherHosts::Refuse => Some(shop.hostnames.clone()),
+        OtherHosts::Accept => None,
+    }
 }
 
 fn prefix(path: &str) -> HTTPRouteMatch {

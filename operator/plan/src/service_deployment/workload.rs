@@ -9,6 +9,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use service_catalogue::Service;
 
 use super::Valid;
 use crate::{
@@ -28,16 +29,6 @@ const GRACE_SECS: i64 = 45;
 pub(super) const HTTP: &str = "http";
 pub(super) const METRICS: &str = "metrics";
 const BINDINGS: &str = "/bindings";
-/// Services whose address every workload is told.
-const PEERS: [&str; 6] = [
-    "auth",
-    "user",
-    "product",
-    "order",
-    "payment",
-    "notification",
-];
-
 /// The pod of the Deployment.
 pub(super) fn serving_pod(valid: &Valid) -> PodSpec {
     let spec = &valid.service.spec;
@@ -134,7 +125,7 @@ fn port(name: &str, number: i32) -> ContainerPort {
 fn environment(valid: &Valid, collector: Option<&Collector>) -> Vec<EnvVar> {
     let spec = &valid.service.spec;
     let shop = valid.shop();
-    let at = |service: &str| format!("http://{shop}-{service}:{SERVICE_PORT}");
+    let at = |service: Service| format!("http://{shop}-{service}:{SERVICE_PORT}");
     let storefront = &valid.storefront.spec;
     let title = storefront.display_name.as_deref().unwrap_or(shop);
     let mut vars: BTreeMap<String, String> = BTreeMap::from(
@@ -144,7 +135,10 @@ fn environment(valid: &Valid, collector: Option<&Collector>) -> Vec<EnvVar> {
             ("SERVICE_BINDING_ROOT", BINDINGS.to_owned()),
             ("TOKEN_ISSUER", url(&valid.storefront)),
             ("TOKEN_AUDIENCE", shop.to_owned()),
-            ("JWKS_URL", format!("{}/.well-known/jwks.json", at("auth"))),
+            (
+                "JWKS_URL",
+                format!("{}/.well-known/jwks.json", at(Service::Auth)),
+            ),
             ("SHOP_NAME", title.to_owned()),
             ("SHOP_CURRENCIES", storefront.currencies.join(",")),
             ("SHOP_URL", url(&valid.storefront)),
@@ -156,8 +150,8 @@ fn environment(valid: &Valid, collector: Option<&Collector>) -> Vec<EnvVar> {
     if let Some(number) = spec.metrics_port {
         vars.insert("ADMIN_LISTEN".into(), format!("0.0.0.0:{number}"));
     }
-    for peer in PEERS {
-        vars.insert(format!("{}_URL", peer.to_uppercase()), at(peer));
+    for peer in Service::ALL.into_iter().filter(|peer| peer.has_api()) {
+        vars.insert(format!("{}_URL", peer.name().to_uppercase()), at(peer));
     }
     for callee in &spec.calls {
         let app = callee

@@ -1,117 +1,97 @@
-//! The domain services: what each is bound to, whom it calls, and which paths it answers.
+//! The services of a shop: what each is bound to, which services it calls, and which paths it answers.
 
 use crds::{
-    Access, AuthMode, DatabaseBinding, DatabaseBindingSpec, LocalRef, Migrate, Route,
-    ServerRef as BindingServer, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec,
-    ServiceOverride, Uses,
+    Access, AuthMode, DatabaseBinding, DatabaseBindingSpec, EnvVar, LocalRef, Migrate, OtherHosts,
+    Route, ServerRef as BindingServer, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec,
+    Uses,
 };
+use service_catalogue::Service;
 
 use super::{METRICS_PORT, SERVICE_PORT, Server, Valid};
 use crate::{Objects, Planned};
 
-/// A domain service by its name; also the name of its binary and its image.
-pub type ServiceName = &'static str;
-
+/// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
 struct Entry {
-    name: ServiceName,
-    database: bool,
     uses: &'static [Uses],
-    /// Besides auth, whose keys everybody reads.
-    calls: &'static [ServiceName],
-    /// Secrets of the shop: folder, which is also the end of the Secret's name.
+    /// Besides auth, whose keys every service reads.
+    calls: &'static [Service],
+    /// Secrets of the shop: name of the binding, which is also the end of the Secret's name.
     secrets: &'static [&'static str],
     routes: &'static [(&'static str, AuthMode)],
+    /// Roles of which a caller needs one on every route; empty: any.
     roles: &'static [&'static str],
 }
 
 use AuthMode::{Optional, Public, Required};
 use Uses::{Bus, Cache};
 
-const ENTRIES: &[Entry] = &[
-    Entry {
-        name: "auth",
-        database: true,
-        uses: &[Bus, Cache],
-        calls: &[],
-        secrets: &["signing-keys", "admin", "internal"],
-        routes: &[
-            ("/v1/users/register", Public),
-            ("/v1/users/login", Public),
-            ("/v1/auth", Public),
-            ("/.well-known", Public),
-        ],
-        roles: &[],
-    },
-    Entry {
-        name: "user",
-        database: true,
-        uses: &[Bus],
-        calls: &["auth"],
-        secrets: &["internal"],
-        routes: &[("/v1/users", Required)],
-        roles: &[],
-    },
-    Entry {
-        name: "product",
-        database: true,
-        uses: &[Bus, Cache],
-        calls: &[],
-        secrets: &["internal"],
-        routes: &[("/v1/products", Optional), ("/v1/categories", Optional)],
-        roles: &[],
-    },
-    Entry {
-        name: "order",
-        database: true,
-        uses: &[Bus],
-        calls: &["user", "product", "payment"],
-        secrets: &["internal"],
-        routes: &[("/v1/orders", Required)],
-        roles: &[],
-    },
-    Entry {
-        name: "payment",
-        database: true,
-        uses: &[Bus],
-        calls: &[],
-        secrets: &["internal"],
-        routes: &[("/v1/payments", Required)],
-        roles: &[],
-    },
-    Entry {
-        name: "notification",
-        database: true,
-        uses: &[Bus],
-        calls: &[],
-        secrets: &["smtp", "internal"],
-        routes: &[("/v1/notifications", Required)],
-        roles: &["admin"],
-    },
-    Entry {
-        name: "web",
-        database: false,
-        uses: &[],
-        calls: &["user", "product", "order", "payment"],
-        secrets: &[],
-        routes: &[("/", Public)],
-        roles: &[],
-    },
-];
+const fn entry(service: Service) -> Entry {
+    match service {
+        Service::Auth => Entry {
+            uses: &[Bus, Cache],
+            calls: &[],
+            secrets: &["signing-keys", "admin", "internal"],
+            routes: &[
+                ("/v1/users/register", Public),
+                ("/v1/users/login", Public),
+                ("/v1/auth", Public),
+                ("/.well-known", Public),
+            ],
+            roles: &[],
+        },
+        Service::User => Entry {
+            uses: &[Bus],
+            calls: &[Service::Auth],
+            secrets: &["internal"],
+            routes: &[("/v1/users", Required)],
+            roles: &[],
+        },
+        Service::Product => Entry {
+            uses: &[Bus, Cache],
+            calls: &[],
+            secrets: &["internal"],
+            routes: &[("/v1/products", Optional), ("/v1/categories", Optional)],
+            roles: &[],
+        },
+        Service::Order => Entry {
+            uses: &[Bus],
+            calls: &[Service::User, Service::Product, Service::Payment],
+            secrets: &["internal"],
+            routes: &[("/v1/orders", Required)],
+            roles: &[],
+        },
+        Service::Payment => Entry {
+            uses: &[Bus],
+            calls: &[],
+            secrets: &["internal"],
+            routes: &[("/v1/payments", Required)],
+            roles: &[],
+        },
+        Service::Notification => Entry {
+            uses: &[Bus],
+            calls: &[],
+            secrets: &["smtp", "internal"],
+            routes: &[("/v1/notifications", Required)],
+            roles: &["admin"],
+        },
+        Service::Web => Entry {
+            uses: &[],
+            calls: &[
+                Service::User,
+                Service::Product,
+                Service::Order,
+                Service::Payment,
+            ],
+            secrets: &[],
+            routes: &[("/", Public)],
+            roles: &[],
+        },
+    }
+}
 
-/// Names of the domain services, in the order in which a shop comes up.
-pub const SERVICES: [ServiceName; 7] = [
-    "auth",
-    "user",
-    "product",
-    "order",
-    "payment",
-    "notification",
-    "web",
-];
-
-/// The path of a domain service that `path` is at or below, and that service. Everything is below the
-/// web page's `/`, which only `/` itself takes away.
-pub fn platform_path(path: &str) -> Option<(String, ServiceName)> {
+/// The route of a service that `path` equals or is below, and that service. The `/` of the pages takes
+/// only `/` itself: every other free path is open to a team's workloads.
+pub fn platform_path(path: &str) -> Option<(String, Service)> {
     let path = path.trim_end_matches('/');
     let is_taken = |taken: &str| match taken.trim_end_matches('/') {
         "" => path.is_empty(),
@@ -119,29 +99,29 @@ pub fn platform_path(path: &str) -> Option<(String, ServiceName)> {
             .strip_prefix(taken)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     };
-    ENTRIES
-        .iter()
-        .flat_map(|entry| {
-            routes(entry)
+    Service::ALL
+        .into_iter()
+        .flat_map(|service| {
+            routes(service)
                 .into_iter()
-                .map(move |route| (route.path, entry.name))
+                .map(move |route| (route.path, service))
         })
         .find(|(taken, _)| is_taken(taken))
 }
 
-/// Plans a DatabaseBinding and a ServiceDeployment for each domain service.
+/// Plans a DatabaseBinding for each service with a database, and a ServiceDeployment for each service.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
-    for entry in ENTRIES.iter().filter(|entry| entry.database) {
-        objects.apply(&database_binding(valid, entry.name));
+    for service in Service::ALL.into_iter().filter(|s| s.has_database()) {
+        objects.apply(&database_binding(valid, service));
     }
-    for entry in ENTRIES {
-        objects.apply(&service_deployment(valid, entry));
+    for service in Service::ALL {
+        objects.apply(&service_deployment(valid, service));
     }
 }
 
 /// The binding of a service to its own database.
-pub(super) fn database_binding(valid: &Valid, service: ServiceName) -> DatabaseBinding {
-    let name = valid.child(service);
+pub(super) fn database_binding(valid: &Valid, service: Service) -> DatabaseBinding {
+    let name = valid.child(service.name());
     let server_ref = match valid.server() {
         Server::Embedded => BindingServer {
             storefront: Some(valid.name().to_owned()),
@@ -157,71 +137,86 @@ pub(super) fn database_binding(valid: &Valid, service: ServiceName) -> DatabaseB
         database: None,
         access: Access::Owner,
         extensions: Vec::new(),
-        // Left to the user, who may set it on the binding itself: a field that is not planned is
-        // not put back.
+        // The user may set a rotation on the binding itself: a field that is not planned is not
+        // reset.
         rotation: None,
         reclaim_policy: valid.storefront.spec.deletion_policy,
     };
     let mut binding = DatabaseBinding::new(&name, spec);
-    binding.metadata = valid.scope.meta(&name, service, &name);
+    binding.metadata = valid.scope.meta(&name, service.name(), &name);
     binding
 }
 
-fn service_deployment(valid: &Valid, entry: &Entry) -> ServiceDeployment {
-    let name = valid.child(entry.name);
-    let wanted = overrides(valid, entry.name);
+fn service_deployment(valid: &Valid, service: Service) -> ServiceDeployment {
+    let name = valid.child(service.name());
+    let entry = entry(service);
+    let wanted = valid.storefront.spec.overrides(service);
+    let wanted = wanted.cloned().unwrap_or_default();
     let spec = ServiceDeploymentSpec {
         storefront_ref: LocalRef::new(valid.name()),
-        image: valid.image(entry.name),
+        image: valid.image(service.name()),
         image_pull_policy: None,
         image_pull_secrets: Vec::new(),
         command: Vec::new(),
         args: vec!["serve".into()],
         port: SERVICE_PORT,
         metrics_port: Some(METRICS_PORT),
-        routes: routes(entry),
-        bindings: bindings(valid, entry),
+        routes: routes(service),
+        bindings: bindings(valid, service),
         uses: entry.uses.to_vec(),
-        calls: entry.calls.iter().map(|peer| valid.child(peer)).collect(),
-        egress_ports: if entry.name == "notification" {
-            vec![valid.storefront.spec.notifications.email.smtp.port]
-        } else {
-            Vec::new()
-        },
-        migrate: entry.database.then(Migrate::default),
-        replicas: wanted.replicas.clone().unwrap_or_default(),
-        resources: wanted.resources.clone(),
-        env: wanted.env.clone(),
+        calls: entry
+            .calls
+            .iter()
+            .map(|callee| valid.child(callee.name()))
+            .collect(),
+        egress_ports: egress_ports(valid, service),
+        migrate: service.has_database().then(Migrate::default),
+        env: environment(valid, service, &wanted.env),
+        replicas: wanted.replicas.unwrap_or_default(),
+        resources: wanted.resources,
         probes: None,
         paused: false,
     };
-    let mut service = ServiceDeployment::new(&name, spec);
-    service.metadata = valid.scope.meta(&name, entry.name, &name);
-    service
+    let mut deployment = ServiceDeployment::new(&name, spec);
+    deployment.metadata = valid.scope.meta(&name, service.name(), &name);
+    deployment
 }
 
-fn routes(entry: &Entry) -> Vec<Route> {
-    let document = format!("/openapi/{}.json", entry.name);
+/// Ports outside the shop that a service connects to.
+fn egress_ports(valid: &Valid, service: Service) -> Vec<i32> {
+    match service {
+        Service::Notification => vec![valid.storefront.spec.notifications.email.smtp.port],
+        Service::Auth
+        | Service::User
+        | Service::Product
+        | Service::Order
+        | Service::Payment
+        | Service::Web => Vec::new(),
+    }
+}
+
+fn routes(service: Service) -> Vec<Route> {
+    let entry = entry(service);
     let own = entry.routes.iter().map(|(path, auth)| Route {
         path: (*path).to_owned(),
         auth: *auth,
         roles: entry.roles.iter().map(|role| (*role).to_owned()).collect(),
     });
-    let document = entry.database.then_some(Route {
-        path: document,
+    let document = service.has_api().then(|| Route {
+        path: format!("/openapi/{service}.json"),
         auth: Public,
         roles: Vec::new(),
     });
     own.chain(document).collect()
 }
 
-fn bindings(valid: &Valid, entry: &Entry) -> Vec<ServiceBinding> {
-    let database = entry.database.then(|| ServiceBinding {
+fn bindings(valid: &Valid, service: Service) -> Vec<ServiceBinding> {
+    let database = service.has_database().then(|| ServiceBinding {
         name: Some("database".into()),
-        database_binding: Some(valid.child(entry.name)),
+        database_binding: Some(valid.child(service.name())),
         secret_ref: None,
     });
-    let secrets = entry.secrets.iter().map(|part| ServiceBinding {
+    let secrets = entry(service).secrets.iter().map(|part| ServiceBinding {
         name: Some((*part).to_owned()),
         database_binding: None,
         secret_ref: Some(LocalRef::new(valid.child(part))),
@@ -229,19 +224,36 @@ fn bindings(valid: &Valid, entry: &Entry) -> Vec<ServiceBinding> {
     database.into_iter().chain(secrets).collect()
 }
 
-fn overrides(valid: &Valid, service: ServiceName) -> ServiceOverride {
-    let all = valid.storefront.spec.services.clone().unwrap_or_default();
-    let one = match service {
-        "auth" => all.auth,
-        "user" => all.user,
-        "product" => all.product,
-        "order" => all.order,
-        "payment" => all.payment,
-        "notification" => all.notification,
-        "web" => all.web,
-        _ => None,
+/// Variables of one service only, and those of the user, which win.
+fn environment(valid: &Valid, service: Service, wanted: &[EnvVar]) -> Vec<EnvVar> {
+    let own = own_environment(valid, service).into_iter();
+    let own = own.filter(|own| wanted.iter().all(|user| user.name != own.name));
+    own.chain(wanted.iter().cloned()).collect()
+}
+
+fn own_environment(valid: &Valid, service: Service) -> Vec<EnvVar> {
+    let spec = &valid.storefront.spec;
+    let var = |name: &str, value: String| {
+        let name = name.to_owned();
+        vec![EnvVar { name, value }]
     };
-    one.unwrap_or_default()
+    match service {
+        Service::Payment => {
+            let methods = spec.payments.iter().map(|method| method.name.as_str());
+            var("PAYMENT_METHODS", methods.collect::<Vec<_>>().join(","))
+        }
+        // Pages link to the host of the request. Where any host is accepted, only a listed or a
+        // loopback one is repeated.
+        Service::Web if spec.gateway.other_hosts == OtherHosts::Accept => {
+            var("SHOP_HOSTS", spec.hostnames.join(","))
+        }
+        Service::Web
+        | Service::Auth
+        | Service::User
+        | Service::Product
+        | Service::Order
+        | Service::Notification => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -249,20 +261,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_public_list_of_services_is_the_catalogue() {
-        let names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
-        assert_eq!(names, SERVICES);
-    }
-
-    #[test]
-    fn a_path_at_or_below_a_domain_services_is_taken_and_one_beside_it_is_not() {
+    fn a_path_at_or_below_a_services_route_is_taken_and_one_beside_it_is_not() {
         let owner = |path: &str| platform_path(path).map(|(_, owner)| owner);
-        assert_eq!(owner("/v1/orders"), Some("order"));
-        assert_eq!(owner("/v1/orders/7/cancel"), Some("order"));
-        assert_eq!(owner("/v1/auth/refresh/"), Some("auth"));
-        assert_eq!(owner("/.well-known/jwks.json"), Some("auth"));
-        assert_eq!(owner("/openapi/user.json"), Some("user"));
-        assert_eq!(owner("/"), Some("web"));
+        assert_eq!(owner("/v1/orders"), Some(Service::Order));
+        assert_eq!(owner("/v1/orders/7/cancel"), Some(Service::Order));
+        assert_eq!(owner("/v1/auth/refresh/"), Some(Service::Auth));
+        assert_eq!(owner("/.well-known/jwks.json"), Some(Service::Auth));
+        assert_eq!(owner("/openapi/user.json"), Some(Service::User));
+        assert_eq!(owner("/"), Some(Service::Web));
         for free in [
             "/v1/reviews",
             "/v1/orders-archive",
@@ -275,12 +281,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_internal_is_ever_routed() {
-        let paths = ENTRIES.iter().flat_map(|entry| entry.routes);
-        assert!(
-            paths
-                .map(|(path, _)| path)
-                .all(|path| !path.starts_with("/internal"))
-        );
+    fn no_internal_path_is_routed() {
+        for service in Service::ALL {
+            let is_internal = |path: &&str| path.starts_with("/internal");
+            let internal = entry(service).routes.iter().map(|(path, _)| path);
+            assert_eq!(internal.copied().find(is_internal), None);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The shop's Gateway and its limits.
 
-use crds::{PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
+use crds::{OtherHosts, PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
 use gateway_routes::api::{
     AllowedRoutes, GROUP, Gateway, GatewaySpec, Listener, ListenerTls, RouteNamespaces,
     SecretObjectReference,
@@ -38,11 +38,19 @@ fn gateway(valid: &Valid) -> Gateway {
     let spec = &valid.storefront.spec;
     let mut listeners = Vec::new();
     for (index, host) in spec.hostnames.iter().enumerate() {
-        listeners.push(listener("http", index, 80, host, None));
+        listeners.push(listener(name("http", index), 80, Some(host), None));
+    }
+    if spec.gateway.other_hosts == OtherHosts::Accept {
+        listeners.push(listener("http-any".into(), 80, None, None));
     }
     if let Some(secret) = certificate::secret(&valid.storefront) {
         for (index, host) in spec.hostnames.iter().enumerate() {
-            listeners.push(listener("https", index, 443, host, Some(&secret)));
+            listeners.push(listener(
+                name("https", index),
+                443,
+                Some(host),
+                Some(&secret),
+            ));
         }
     }
     let mut gateway = Gateway::new(
@@ -64,17 +72,22 @@ fn gateway(valid: &Valid) -> Gateway {
     gateway
 }
 
-fn listener(scheme: &str, index: usize, port: u16, host: &str, secret: Option<&str>) -> Listener {
-    let name = if index == 0 {
+fn name(scheme: &str, index: usize) -> String {
+    if index == 0 {
         scheme.to_owned()
     } else {
         format!("{scheme}-{}", index + 1)
-    };
+    }
+}
+
+/// A listener for one host, or for every host that has no listener of its own; with a Secret it
+/// terminates TLS.
+fn listener(name: String, port: u16, host: Option<&String>, secret: Option<&str>) -> Listener {
     Listener {
         name,
-        hostname: Some(host.to_owned()),
+        hostname: host.cloned(),
         port,
-        protocol: scheme.to_uppercase(),
+        protocol: if secret.is_some() { "HTTPS" } else { "HTTP" }.to_owned(),
         tls: secret.map(|secret| ListenerTls {
             mode: Some("Terminate".into()),
             certificate_refs: Some(vec![SecretObjectReference {

@@ -26,7 +26,7 @@ use kube::core::ApiResource;
 
 use crate::{Applied, Objects};
 
-pub use catalogue::{SERVICES, ServiceName, platform_path};
+pub use catalogue::platform_path;
 pub use certificate::{Certificate, Minted};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;

@@ -5,9 +5,10 @@ use crds::{
 use gateway_routes::api::Gateway;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use service_catalogue::Service;
 
 use super::{
-    Missing, SERVICES, Valid,
+    Missing, Valid,
     parts::{Part, cache, foreign, gateway, proving, service, stateful},
     proof, url,
 };
@@ -105,7 +106,7 @@ pub fn children(storefront: &Storefront) -> Objects<Planned> {
     let namespace = storefront.metadata.namespace.as_deref();
     let (namespace, shop) = (namespace.unwrap_or_default(), name_of(storefront));
     let mut objects = proof::servers(storefront);
-    for service in SERVICES {
+    for service in Service::ALL {
         objects.keep::<ServiceDeployment>(namespace, &format!("{shop}-{service}"));
     }
     objects.keep::<Gateway>(namespace, shop);
@@ -173,8 +174,8 @@ fn look(
             part.since = Some(since(known, type_, now));
         }
     }
-    let services: Vec<Part> = SERVICES
-        .iter()
+    let services: Vec<Part> = Service::ALL
+        .into_iter()
         .map(|s| service(objects, &format!("{name}-{s}")))
         .collect();
     let mut gateway = gateway(objects, name);

@@ -2,6 +2,7 @@
 
 use crds::{DatabaseBinding, ServiceDeployment};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
+use service_catalogue::Service;
 
 use super::{Valid, catalogue, desired};
 use crate::{
@@ -110,10 +111,12 @@ fn policies(valid: &Valid, live: &Live) -> Objects<Planned> {
         .iter()
         .filter(|b| is_outdated(valid, b))
         .map(|live| {
-            let service = super::SERVICES.into_iter().find(|service| {
-                live.metadata.name.as_deref() == Some(valid.child(service).as_str())
+            let service = Service::ALL.into_iter().find(|service| {
+                live.metadata.name.as_deref() == Some(valid.child(service.name()).as_str())
             });
-            let mut binding = catalogue::database_binding(valid, service.unwrap_or("auth"));
+            // A database of a service that this release no longer has differs by its name only.
+            let service = service.unwrap_or(Service::Auth);
+            let mut binding = catalogue::database_binding(valid, service);
             binding.metadata.name.clone_from(&live.metadata.name);
             // An apply with a resourceVersion cannot create: it fails where the object has gone meanwhile.
             binding

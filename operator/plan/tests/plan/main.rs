@@ -2,10 +2,12 @@
 
 mod desired;
 mod fixtures;
+mod hosts;
 mod proof;
 mod properties;
 mod restricted;
 mod rivals;
+mod services;
 mod status;
 mod teardown;
 mod trouble;
