@@ -1,4 +1,4 @@
-//! The API server's own audit log: who wrote what, when.
+//! The API server's audit log.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::Kubectl;
 
-/// A place in the audit log.
+/// A position in the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(u64);
 

@@ -1,4 +1,4 @@
-//! The shop's PostgreSQL, asked as its administrator: some things only the databases know.
+//! The shop's PostgreSQL, queried as its administrator, for what no API shows.
 
 use crate::Kubectl;
 
@@ -11,7 +11,6 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// The server of a Storefront.
     pub fn of(kubectl: &'a Kubectl, namespace: &'a str, storefront: &'a str) -> Self {
         Self {
             kubectl,
@@ -20,8 +19,8 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What a statement answers in a database: columns with `|` between them, a line a row.
-    pub fn ask(&self, database: &str, sql: &str) -> anyhow::Result<String> {
+    /// The result of a statement in a database: columns with `|` between them, a line a row.
+    pub fn query(&self, database: &str, sql: &str) -> anyhow::Result<String> {
         let secret = format!("{}-postgres-admin", self.storefront);
         let username = self.kubectl.secret(self.namespace, &secret, "username")?;
         let password = self.kubectl.secret(self.namespace, &secret, "password")?;
@@ -37,9 +36,9 @@ impl<'a> Server<'a> {
     }
 
     /// The same in the database of one of its services.
-    pub fn ask_service(&self, service: &str, sql: &str) -> anyhow::Result<String> {
+    pub fn query_service(&self, service: &str, sql: &str) -> anyhow::Result<String> {
         let secret = format!("{}-{service}-db", self.storefront);
         let database = self.kubectl.secret(self.namespace, &secret, "database")?;
-        self.ask(&database, sql)
+        self.query(&database, sql)
     }
 }

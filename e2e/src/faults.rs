@@ -4,7 +4,7 @@ use anyhow::ensure;
 
 use crate::{Kubectl, processes};
 
-/// Kills every process of every container of the pods that the selector finds, and says how many.
+/// Kills every process of every container of the pods that the selector finds, and returns how many.
 pub fn kill_nine(kubectl: &Kubectl, namespace: &str, selector: &str) -> anyhow::Result<usize> {
     let victims = processes::of_pods(kubectl, namespace, selector)?;
     ensure!(
@@ -13,7 +13,7 @@ pub fn kill_nine(kubectl: &Kubectl, namespace: &str, selector: &str) -> anyhow::
     );
     let mut killed = 0;
     for victim in victims {
-        // One that ended by itself in between is as good.
+        // It may have ended by itself meanwhile.
         let mut kill = std::process::Command::new("kill");
         killed += usize::from(
             kill.args(["-9", &victim.pid.to_string()])

@@ -35,7 +35,6 @@ impl Kubectl {
         &self.state
     }
 
-    /// The kubectl binary itself.
     pub fn program(&self) -> &Path {
         &self.program
     }
@@ -73,7 +72,7 @@ impl Kubectl {
         )
     }
 
-    /// What `kubectl apply` would say, without a change.
+    /// `kubectl apply` without a change: a dry run on the server.
     pub fn check(&self, namespace: &str, manifest: &str) -> anyhow::Result<String> {
         let args = [
             "apply",
@@ -103,7 +102,7 @@ impl Kubectl {
         printed(args, &child.wait_with_output()?)
     }
 
-    /// Waits until a condition of an object is `True`, and says what the object says when it is not.
+    /// Waits until a condition of an object is `True`; the error has its reason and message.
     pub fn wait_for(
         &self,
         namespace: &str,
@@ -154,7 +153,7 @@ impl Kubectl {
     }
 }
 
-/// A namespace of one story; it goes when the story ends, whether it passed or not.
+/// The namespace of one story; deleted when the story ends, whether it passed or not.
 #[derive(Debug)]
 pub struct Namespace {
     kubectl: Kubectl,
@@ -178,14 +177,13 @@ impl Namespace {
         })
     }
 
-    /// Says nothing about itself when it goes, where no test harness would hold that back.
+    /// Prints no diagnosis when it is deleted; only a test harness holds that back for stories that passed.
     #[must_use]
     pub fn quiet(mut self) -> Self {
         self.is_quiet = true;
         self
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -196,7 +194,7 @@ impl Drop for Namespace {
         // A story fails by an error more often than by a panic, and a drop cannot tell. The test
         // harness shows this only of a test that failed.
         if !self.is_quiet {
-            for line in post_mortem(&self.kubectl, &self.name) {
+            for line in diagnosis(&self.kubectl, &self.name) {
                 eprintln!("{line}");
             }
         }
@@ -206,15 +204,15 @@ impl Drop for Namespace {
     }
 }
 
-/// What somebody would type first to see why a story failed.
-fn post_mortem(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
+/// What one would look at first to see why a story failed.
+fn diagnosis(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
     let look = |args: &[&str]| {
         kubectl
             .run(args)
             .unwrap_or_else(|error| format!("{error:#}"))
     };
     vec![
-        format!("--- what {namespace} looked like"),
+        format!("--- state of namespace {namespace}"),
         look(&[
             "-n",
             namespace,

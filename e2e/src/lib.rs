@@ -1,6 +1,6 @@
-//! Room: the users' stories. What a platform team types with kubectl, what a client sends through
-//! the gateway, what Prometheus reads: nothing else. No crate of the workspace is a dependency; the
-//! public contract is read as users read it, from manifests and HTTP answers.
+//! What the user stories share: kubectl, HTTP through the gateway, Prometheus. No crate of the workspace is a
+//! dependency: the public contract is read as users read it, from manifests and HTTP responses.
+#![expect(missing_docs, reason = "only the stories use it")]
 //!
 //! A run needs a cluster that `make up` or `make test` booted: `STOREFRONT_E2E_STATE` names its
 //! state folder (the one that holds `kubeconfig`).

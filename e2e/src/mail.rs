@@ -1,4 +1,4 @@
-//! The inbox: mailpit's REST API.
+//! What was mailed, from mailpit's REST API.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::Kubectl;
 
-/// Where the shop's mail arrives.
 #[derive(Debug)]
 pub struct Inbox {
     base: String,

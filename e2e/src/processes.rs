@@ -1,4 +1,4 @@
-//! The processes behind pods, as the node sees them. No image of the platform has a shell or a
+//! The processes behind pods, as the node shows them. No image of the platform has a shell or a
 //! `ps`, so they are found by the pod's uid in their cgroup path: only processes of the cluster
 //! under test can match.
 
@@ -16,7 +16,6 @@ const TICKS_PER_SECOND: u64 = 100;
 pub struct Process {
     /// The service that the pod runs: its label `app.kubernetes.io/name`.
     pub service: String,
-    /// Process id on the node.
     pub pid: u32,
 }
 

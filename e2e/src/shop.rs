@@ -1,4 +1,4 @@
-//! A client of the shop: nothing but HTTP through the gateway.
+//! A client of the shop, over HTTP through the gateway.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,28 +17,24 @@ pub const PASSWORD: &str = "correct horse battery staple";
 #[derive(Clone, Debug)]
 pub struct Shop {
     base: String,
-    /// Where its shoppers have their mail: no two shops of a run share an address.
+    /// The domain of its shoppers' addresses; no two shops of a run share it.
     domain: String,
     http: Client,
 }
 
-/// Somebody who is logged in.
+/// A registered account with its access token.
 #[derive(Clone, Debug)]
 pub struct Shopper {
-    /// The account's id.
     pub id: String,
-    /// Where the mail goes.
     pub email: String,
-    /// The bearer token.
     pub token: String,
 }
 
 /// An answer: the status and the body, JSON or null.
 #[derive(Debug)]
 pub struct Answer {
-    /// HTTP status code.
     pub status: u16,
-    /// The body as JSON; `null` when it was none.
+    /// `null` when the body is not JSON.
     pub body: Value,
 }
 
@@ -134,7 +130,7 @@ impl Shop {
         self.login(&email, &password)
     }
 
-    /// Puts products on the shelf from CSV.
+    /// Imports products from CSV.
     pub fn import(&self, admin: &str, csv: &str) -> anyhow::Result<Value> {
         let request = self.request(Method::POST, "/v1/products/import", Some(admin));
         answer(

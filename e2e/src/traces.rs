@@ -1,23 +1,18 @@
-//! What reached the collector: it writes every span to its log (`e2e/manifests/otelcol.yaml`).
+//! The spans that reached the collector: it writes every span to its log (`e2e/manifests/otelcol.yaml`).
 
 use std::collections::BTreeMap;
 
 use crate::Kubectl;
 
-/// A span as the collector wrote it down.
+/// A span as the collector logged it.
 #[derive(Clone, Debug, Default)]
 pub struct Span {
-    /// `service.name`.
     pub service: String,
-    /// Trace id.
     pub trace: String,
-    /// Span id.
     pub id: String,
-    /// Its parent's id; empty: the first of its trace.
+    /// Empty for the first span of its trace.
     pub parent: String,
-    /// Name.
     pub name: String,
-    /// What was said of it.
     pub attributes: BTreeMap<String, String>,
 }
 

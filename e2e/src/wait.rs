@@ -1,23 +1,22 @@
-//! Waiting on a condition with a bound; never a bare sleep.
+//! Waiting on a condition with a bound; never a sleep alone.
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Asks `look` until it answers `Ok`, at most for `limit`. The last refusal becomes the error, so
-/// that a story that fails says what it was still waiting for.
+/// Calls `check` until it returns `Ok`, for `limit` at most. The last error is returned with `what`, so that a story that
+/// fails names what it waited for.
 pub fn eventually<T>(
     what: &str,
     limit: Duration,
-    mut look: impl FnMut() -> anyhow::Result<T>,
+    mut check: impl FnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let start = Instant::now();
     loop {
-        match look() {
-            Ok(seen) => return Ok(seen),
-            Err(refusal) if start.elapsed() >= limit => {
-                return Err(refusal.context(format!("{what}: not within {} s", limit.as_secs())));
+        match check() {
+            Ok(value) => return Ok(value),
+            Err(error) if start.elapsed() >= limit => {
+                return Err(error.context(format!("{what}: not within {} s", limit.as_secs())));
             }
             Err(_) => std::thread::sleep(PERIOD),
         }

@@ -219,7 +219,7 @@ fn all_paid(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
     let server = Server::of(kubectl, namespace.name(), "shop");
     let sql = "select count(*) from notification.messages where sent_at is null";
     eventually("every mail is sent", Duration::from_secs(240), || {
-        let waiting = server.ask_service("notification", sql)?;
+        let waiting = server.query_service("notification", sql)?;
         ensure!(waiting.trim() == "0", "{} mails wait", waiting.trim());
         Ok(())
     })

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::shop::PASSWORD;
-use e2e::{Kubectl, Namespace};
+use e2e::{Shop, eventually};
 use serde_json::json;
 
-use crate::support::{READY, open, storefront};
+use crate::support::{DELETED, ShopNamespace};
 
-const GONE: &str = "--timeout=180s";
 const OWNED: &str = "storefront.dev/storefront=shop";
 /// What a shop consists of, volumes aside.
 const KINDS: &str = "secrets,services,deployments,statefulsets,gateways,httproutes,\
@@ -18,38 +17,28 @@ const KINDS: &str = "secrets,services,deployments,statefulsets,gateways,httprout
 #[test]
 fn retain_keeps_the_database_and_a_new_shop_of_the_name_finds_its_customers() -> anyhow::Result<()>
 {
-    let kubectl = Kubectl::from_env()?;
-    let namespace = Namespace::restricted(&kubectl, "retain")?;
-    let name = namespace.name();
-    kubectl.apply(name, &storefront("retain", "Retain"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    let ada = open(&kubectl, name)?.register("ada")?;
+    let place = ShopNamespace::new("retain")?;
+    let ada = place.start("Retain")?.register("ada")?;
 
-    kubectl.run(&["-n", name, "delete", "storefront/shop", "--wait=true", GONE])?;
-    let left = kubectl.names(name, "persistentvolumeclaims", "")?;
+    place.delete_shop()?;
+    let left = place
+        .kubectl
+        .names(place.name(), "persistentvolumeclaims", "")?;
     ensure!(!left.is_empty(), "Retain kept no volume");
-    wait_for_no_pods(&kubectl, name)?;
+    wait_for_no_pods(&place)?;
 
-    kubectl.apply(name, &storefront("retain", "Delete"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    let shop = open(&kubectl, name)?;
-    let token = shop.login(&ada.email, PASSWORD)?;
-    shop.get(&format!("/v1/users/{}", ada.id), Some(&token))?
-        .expect(200)?;
-    Ok(())
+    can_log_in(&place.start("Delete")?, &ada.email, &ada.id)
 }
 
 #[test]
 fn delete_leaves_nothing_of_the_shop() -> anyhow::Result<()> {
-    let kubectl = Kubectl::from_env()?;
-    let namespace = Namespace::restricted(&kubectl, "delete")?;
-    let name = namespace.name();
-    kubectl.apply(name, &storefront("delete", "Delete"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    kubectl.run(&["-n", name, "delete", "storefront/shop", "--wait=true", GONE])?;
-    wait_for_no_pods(&kubectl, name)?;
-    e2e::eventually("nothing is left", Duration::from_secs(60), || {
-        let left = kubectl.names(name, &format!("persistentvolumeclaims,{KINDS}"), OWNED)?;
+    let place = ShopNamespace::new("delete")?;
+    place.apply("Delete", "")?;
+    place.wait_until_ready()?;
+    place.delete_shop()?;
+    wait_for_no_pods(&place)?;
+    eventually("nothing is left", Duration::from_secs(60), || {
+        let left = left_of_shop(&place)?;
         ensure!(left.is_empty(), "left behind: {left:?}");
         Ok(())
     })
@@ -57,14 +46,10 @@ fn delete_leaves_nothing_of_the_shop() -> anyhow::Result<()> {
 
 #[test]
 fn backup_then_delete_leaves_dumps_and_a_new_shop_gets_its_customers_back() -> anyhow::Result<()> {
-    let kubectl = Kubectl::from_env()?;
-    let namespace = Namespace::restricted(&kubectl, "backup")?;
-    let name = namespace.name();
-    kubectl.apply(name, &storefront("backup", "BackupThenDelete"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    let ada = open(&kubectl, name)?.register("ada")?;
+    let place = ShopNamespace::new("backup")?;
+    let ada = place.start("BackupThenDelete")?.register("ada")?;
 
-    kubectl.run(&["-n", name, "delete", "storefront/shop", "--wait=true", GONE])?;
+    place.delete_shop()?;
     let dumps = [
         "auth",
         "notification",
@@ -74,31 +59,47 @@ fn backup_then_delete_leaves_dumps_and_a_new_shop_gets_its_customers_back() -> a
         "user",
     ]
     .map(|service| format!("persistentvolumeclaim/shop-{service}-backup"));
-    e2e::eventually("only the dumps are left", Duration::from_secs(90), || {
-        let mut left = kubectl.names(name, &format!("persistentvolumeclaims,{KINDS}"), OWNED)?;
+    eventually("only the dumps are left", Duration::from_secs(90), || {
+        let mut left = left_of_shop(&place)?;
         left.sort();
         ensure!(left == dumps, "{left:?}");
         Ok(())
     })?;
 
-    kubectl.apply(name, &storefront("backup", "Delete"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    let shop = open(&kubectl, name)?;
-    let stranger = json!({ "email": &ada.email, "password": PASSWORD });
-    shop.post("/v1/users/login", None, &stranger)?.expect(401)?;
-    restore(&kubectl, name, "shop-auth")?;
-    let token = shop.login(&ada.email, PASSWORD)?;
-    shop.get(&format!("/v1/users/{}", ada.id), Some(&token))?
+    let shop = place.start("Delete")?;
+    let unknown = json!({ "email": &ada.email, "password": PASSWORD });
+    shop.post("/v1/users/login", None, &unknown)?.expect(401)?;
+    restore(&place, "shop-auth")?;
+    can_log_in(&shop, &ada.email, &ada.id)
+}
+
+#[test]
+fn a_namespace_with_a_shop_in_it_ends_when_it_is_deleted() -> anyhow::Result<()> {
+    let place = ShopNamespace::new("nsgone")?;
+    place.apply("Delete", "")?;
+    place.wait_until_ready()?;
+    place
+        .kubectl
+        .run(&["delete", "namespace", place.name(), "--wait=true", DELETED])?;
+    Ok(())
+}
+
+fn can_log_in(shop: &Shop, email: &str, id: &str) -> anyhow::Result<()> {
+    let token = shop.login(email, PASSWORD)?;
+    shop.get(&format!("/v1/users/{id}"), Some(&token))?
         .expect(200)?;
     Ok(())
 }
 
-/// What the runbook says, with the manifest that the chart ships.
-fn restore(kubectl: &Kubectl, namespace: &str, binding: &str) -> anyhow::Result<()> {
-    let at = |object: &str, path: &str| {
-        let path = format!("jsonpath={path}");
-        kubectl.run(&["-n", namespace, "get", object, "-o", &path])
-    };
+fn left_of_shop(place: &ShopNamespace) -> anyhow::Result<Vec<String>> {
+    let kinds = format!("persistentvolumeclaims,{KINDS}");
+    place.kubectl.names(place.name(), &kinds, OWNED)
+}
+
+/// Follows the runbook, with the manifest that the chart ships.
+fn restore(place: &ShopNamespace, binding: &str) -> anyhow::Result<()> {
+    let at =
+        |object: &str, path: &str| place.run(&["get", object, "-o", &format!("jsonpath={path}")]);
     let image = at(
         "statefulset/shop-postgres",
         "{.spec.template.spec.containers[0].image}",
@@ -112,28 +113,16 @@ fn restore(kubectl: &Kubectl, namespace: &str, binding: &str) -> anyhow::Result<
         .replace("SHOP", "shop")
         .replace("SECRET", &secret)
         .replace("IMAGE", &image);
-    kubectl.apply(namespace, &job)?;
+    place.kubectl.apply(place.name(), &job)?;
     let job = format!("job/restore-{binding}");
-    let complete = ["wait", "--for=condition=Complete", "--timeout=90s"];
-    kubectl.run(&[&["-n", namespace], &complete[..], &[&job]].concat())?;
+    place.run(&["wait", "--for=condition=Complete", "--timeout=90s", &job])?;
     Ok(())
 }
 
-#[test]
-fn a_namespace_with_a_shop_in_it_ends_when_it_is_deleted() -> anyhow::Result<()> {
-    let kubectl = Kubectl::from_env()?;
-    let namespace = Namespace::restricted(&kubectl, "nsgone")?;
-    let name = namespace.name();
-    kubectl.apply(name, &storefront("nsgone", "Delete"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
-    kubectl.run(&["delete", "namespace", name, "--wait=true", GONE])?;
-    Ok(())
-}
-
-fn wait_for_no_pods(kubectl: &Kubectl, namespace: &str) -> anyhow::Result<()> {
-    e2e::eventually("the pods are gone", Duration::from_secs(90), || {
-        let pods = kubectl.names(namespace, "pods", "")?;
-        ensure!(pods.is_empty(), "still there: {pods:?}");
+fn wait_for_no_pods(place: &ShopNamespace) -> anyhow::Result<()> {
+    eventually("the pods are gone", Duration::from_secs(90), || {
+        let pods = place.kubectl.names(place.name(), "pods", "")?;
+        ensure!(pods.is_empty(), "pods are left: {pods:?}");
         Ok(())
     })
 }

@@ -6,14 +6,13 @@ use anyhow::ensure;
 use e2e::database::Server;
 use e2e::eventually;
 
-use crate::support::{READY, Stage};
+use crate::support::{READY, ShopFixture};
 
 const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result<()> {
-    let stage = Stage::set("drift")?;
-    let namespace = stage.namespace.name();
+    let fixture = ShopFixture::start("drift")?;
 
     for child in [
         "service/shop-order",
@@ -21,19 +20,20 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
         "httproute",
         "networkpolicy",
     ] {
-        let names = stage.run(&["get", child, "-o", "name"])?;
+        let names = fixture.run(&["get", child, "-o", "name"])?;
         let name = names.lines().next().unwrap_or_default().to_owned();
-        let uid = |stage: &Stage| stage.run(&["get", &name, "-o", "jsonpath={.metadata.uid}"]);
-        let before = uid(&stage)?;
-        stage.run(&["delete", &name, "--wait=true"])?;
+        let uid =
+            |fixture: &ShopFixture| fixture.run(&["get", &name, "-o", "jsonpath={.metadata.uid}"]);
+        let before = uid(&fixture)?;
+        fixture.run(&["delete", &name, "--wait=true"])?;
         eventually(&format!("{name} is back"), SOON, || {
-            ensure!(uid(&stage)? != before, "{name} is still the old one");
+            ensure!(uid(&fixture)? != before, "{name} is still the old one");
             Ok(())
         })?;
     }
 
     let patch = r#"{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":31}}}}"#;
-    stage.run(&[
+    fixture.run(&[
         "patch",
         "deployment/shop-order",
         "--type=merge",
@@ -42,32 +42,30 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
     ])?;
     eventually("the deployment is put right", SOON, || {
         let field = "jsonpath={.spec.template.spec.terminationGracePeriodSeconds}";
-        let seen = stage.run(&["get", "deployment/shop-order", "-o", field])?;
+        let seen = fixture.run(&["get", "deployment/shop-order", "-o", field])?;
         ensure!(seen != "31", "the grace period is still 31");
         Ok(())
     })?;
-    stage
-        .kubectl
-        .wait_for(namespace, "storefront/shop", "Ready", READY)
+    fixture.wait_until_ready()
 }
 
 #[test]
 fn a_role_that_somebody_dropped_in_the_database_comes_back() -> anyhow::Result<()> {
-    let stage = Stage::set("rolegone")?;
-    let namespace = stage.namespace.name();
-    let username = stage.kubectl.secret(namespace, "shop-web-db", "username");
+    let fixture = ShopFixture::start("rolegone")?;
+    let namespace = fixture.namespace();
+    let username = fixture.kubectl.secret(namespace, "shop-web-db", "username");
     ensure!(
         username.is_err(),
         "the web page has no database, and so no Secret"
     );
-    let username = stage
+    let username = fixture
         .kubectl
         .secret(namespace, "shop-user-db", "username")?;
-    let server = Server::of(&stage.kubectl, namespace, "shop");
-    let psql = |sql: &str| server.ask("postgres", sql);
+    let server = Server::of(&fixture.kubectl, namespace, "shop");
+    let psql = |sql: &str| server.query("postgres", sql);
     psql(&format!("alter role \"{username}\" nologin"))?;
     // A change of the binding asks for a look at once; without one it is the next audit.
-    stage.run(&[
+    fixture.run(&[
         "annotate",
         "databasebinding/shop-user",
         "e2e.storefront.dev/look=now",

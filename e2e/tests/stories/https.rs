@@ -6,22 +6,22 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::{Kubectl, Namespace, eventually};
+use e2e::{Kubectl, eventually};
 
-use crate::support::{READY, storefront};
+use crate::support::ShopNamespace;
 
 const HOST: &str = "https.localhost";
 
 #[test]
 fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()> {
-    let kubectl = Kubectl::from_env()?;
-    let namespace = Namespace::restricted(&kubectl, "https")?;
-    let name = namespace.name();
+    let place = ShopNamespace::new("https")?;
+    ensure!(place.hostname() == HOST);
+    let (kubectl, name) = (&place.kubectl, place.name());
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder)?;
-    let with = |tls| storefront("https", "Delete") + "  gateway: { tls: { " + tls + " } }\n";
-    kubectl.apply(name, &with("selfSigned: {}"))?;
-    kubectl.wait_for(name, "storefront/shop", "Ready", READY)?;
+    let with = |tls| place.apply("Delete", &format!("  gateway: {{ tls: {{ {tls} }} }}\n"));
+    with("selfSigned: {}")?;
+    place.wait_until_ready()?;
 
     let shop = kubectl.get(&["-n", name, "storefront", "shop"])?;
     ensure!(
@@ -43,8 +43,8 @@ fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()>
     })?;
 
     let first = certificate(&folder, "first")?;
-    kubectl.apply(name, &secret(&kubectl, &first)?)?;
-    kubectl.apply(name, &with("secretRef: { name: given-tls }"))?;
+    kubectl.apply(name, &secret(kubectl, &first)?)?;
+    with("secretRef: { name: given-tls }")?;
     eventually("the given certificate", Duration::from_secs(30), || {
         ask(address, &first)
     })?;
@@ -52,9 +52,9 @@ fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()>
     let second = certificate(&folder, "second")?;
     ensure!(
         ask(address, &second).is_err(),
-        "a certificate that is not served was believed"
+        "a certificate that is not served was trusted"
     );
-    kubectl.apply(name, &secret(&kubectl, &second)?)?;
+    kubectl.apply(name, &secret(kubectl, &second)?)?;
     eventually("the renewed certificate", Duration::from_secs(30), || {
         ask(address, &second)
     })?;
@@ -109,7 +109,7 @@ fn secret(kubectl: &Kubectl, base: &str) -> anyhow::Result<String> {
     ])
 }
 
-/// One request that believes nothing but the given certificate.
+/// One request that trusts nothing but the given certificate.
 fn ask(address: &str, base: &str) -> anyhow::Result<()> {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--fail", "--max-time", "10"])

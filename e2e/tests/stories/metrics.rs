@@ -1,5 +1,5 @@
 //! (g) A real Prometheus, given what the chart ships, finds every target up and every documented
-//! series present. The shop of this story exports its traces, so that there is something to see of them.
+//! series present. The shop of this story exports its traces, so that those metrics exist too.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use e2e::{Kubectl, eventually, shop};
 use serde_json::Value;
 
-use crate::support::{CATALOGUE, Stage};
+use crate::support::{CATALOGUE, ShopFixture};
 use crate::traces::{TRACED, the_order_is_one_trace};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/storefront/files");
@@ -36,7 +36,7 @@ impl Prometheus {
         })
     }
 
-    fn ask(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+    fn query(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
         let url = format!("http://{}/api/v1/{path}", self.address);
         let answer: Value = shop::client(None)?.get(url).query(query).send()?.json()?;
         ensure!(answer["status"] == "success", "{answer}");
@@ -46,22 +46,22 @@ impl Prometheus {
 
 #[test]
 fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Result<()> {
-    let stage = Stage::set_with("metrics", TRACED)?;
-    give_the_counters_something_to_count(&stage)?;
-    the_order_is_one_trace(&stage)?;
-    let prometheus = Prometheus::of(&stage.kubectl)?;
+    let fixture = ShopFixture::start_with("metrics", TRACED)?;
+    make_every_counter_count(&fixture)?;
+    the_order_is_one_trace(&fixture)?;
+    let prometheus = Prometheus::of(&fixture.kubectl)?;
 
-    let namespace = stage.namespace.name();
+    let namespace = fixture.namespace();
     let mine = format!("up{{namespace=\"{namespace}\"}}");
     eventually("every target is up", Duration::from_secs(90), || {
-        let up = prometheus.ask("query", &[("query", mine.as_str())])?;
+        let up = prometheus.query("query", &[("query", mine.as_str())])?;
         let up = up["result"].as_array().cloned().unwrap_or_default();
         let down: Vec<_> = up.iter().filter(|one| one["value"][1] != "1").collect();
         ensure!(down.is_empty(), "down: {down:?}");
         // Seven services and the gateway.
         ensure!(up.len() >= 8, "only {} targets", up.len());
         let operator = ("query", "up{service=\"storefront-operator\"}");
-        let operator = prometheus.ask("query", &[operator])?;
+        let operator = prometheus.query("query", &[operator])?;
         ensure!(
             operator["result"][0]["value"][1] == "1",
             "the operator is not up"
@@ -69,14 +69,14 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
         Ok(())
     })?;
 
-    // A shop is told from another one of its name: the alert must name the namespace of the shop. The
-    // last scrape may be from before it was ready.
+    // Two shops may have one name, so alerts need the shop's namespace. The last scrape may be from before the shop
+    // was ready.
     let ready =
         format!("shop_operator_storefront_ready{{namespace=\"{namespace}\",name=\"shop\"}}");
     let edge = format!("up{{namespace=\"{namespace}\",storefront=\"shop\",service=\"gateway\"}}");
     for query in [ready, edge] {
         eventually(&format!("{query} is 1"), Duration::from_secs(60), || {
-            let seen = prometheus.ask("query", &[("query", query.as_str())])?;
+            let seen = prometheus.query("query", &[("query", query.as_str())])?;
             ensure!(seen["result"][0]["value"][1] == "1", "{seen}");
             Ok(())
         })?;
@@ -88,7 +88,7 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
             Duration::from_secs(60),
             || {
                 let query = of_namespaces(&series, &[namespace, "storefront-system"]);
-                let seen = prometheus.ask("query", &[("query", query.as_str())])?;
+                let seen = prometheus.query("query", &[("query", query.as_str())])?;
                 let seen = seen["result"]
                     .as_array()
                     .is_some_and(|found| !found.is_empty());
@@ -98,7 +98,7 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
         )?;
     }
 
-    let rules = prometheus.ask("rules", &[])?;
+    let rules = prometheus.query("rules", &[])?;
     let groups = rules["groups"].as_array().cloned().unwrap_or_default();
     ensure!(!groups.is_empty(), "no rule was loaded");
     for rule in groups
@@ -110,8 +110,7 @@ fn prometheus_finds_every_target_up_and_every_documented_series() -> anyhow::Res
     Ok(())
 }
 
-/// A selector that finds the series of these namespaces only: what an earlier story's shop left in
-/// this Prometheus is no proof.
+/// A selector of the series of these namespaces only: this Prometheus also holds those of earlier stories.
 fn of_namespaces(series: &str, namespaces: &[&str]) -> String {
     let (name, labels) = series
         .trim_end_matches('}')
@@ -124,7 +123,7 @@ fn of_namespaces(series: &str, namespaces: &[&str]) -> String {
     )
 }
 
-/// `files/series.txt`: one series a line; what the rules and the dashboards stand on.
+/// `files/series.txt`: one series a line, which the rules and the dashboards use.
 fn documented_series() -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string(format!("{CHART}/series.txt"))?;
     let lines = text.lines().map(str::trim);
@@ -134,9 +133,9 @@ fn documented_series() -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-fn give_the_counters_something_to_count(stage: &Stage) -> anyhow::Result<()> {
-    let shop = &stage.shop;
-    shop.import(&stage.administrator()?, CATALOGUE)?;
+fn make_every_counter_count(fixture: &ShopFixture) -> anyhow::Result<()> {
+    let shop = &fixture.shop;
+    shop.import(&fixture.administrator()?, CATALOGUE)?;
     let ada = shop.register("ada")?;
     let found = shop.get("/v1/products?limit=1", None)?.expect(200)?;
     let product = found["items"][0]["id"]

@@ -1,10 +1,10 @@
 //! (f) Two Storefronts in two namespaces do not see each other.
 
-use crate::support::Stage;
+use crate::support::ShopFixture;
 
 #[test]
 fn accounts_tokens_and_products_of_one_shop_mean_nothing_in_another() -> anyhow::Result<()> {
-    let (here, there) = (Stage::set("here")?, Stage::set("there")?);
+    let (here, there) = (ShopFixture::start("here")?, ShopFixture::start("there")?);
     let ada = here.shop.register("ada")?;
 
     let login = serde_json::json!({ "email": ada.email, "password": e2e::shop::PASSWORD });

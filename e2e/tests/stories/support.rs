@@ -1,102 +1,167 @@
-//! What several stories begin with.
+//! What several stories begin with: a shop in a namespace of its own.
 
 use std::time::Duration;
 
 use e2e::{Kubectl, Namespace, Shop, eventually};
 
-/// How long a shop may take to become Ready on a busy two-core machine. The number users see is in
-/// the README; this bound only ends a story that will never pass.
+/// How long a shop may take to become Ready on a busy two-core machine. docs/benchmarks.md states what users see;
+/// this bound only ends a story that will never pass.
 pub const READY: Duration = Duration::from_secs(240);
 
-/// How long the edge may take to follow.
-const EDGE: Duration = Duration::from_secs(15);
+/// How long the gateway may take to serve the last service that became ready.
+const SERVED: Duration = Duration::from_secs(15);
+
+/// How long kubectl waits for the deletion of a shop or its namespace.
+pub const DELETED: &str = "--timeout=180s";
 
 /// The catalogue that the project ships.
 pub const CATALOGUE: &str = include_str!("../../../services/product/seed/products.csv");
 
-/// A shop in a namespace of its own, ready to sell.
-pub struct Stage {
-    /// The cluster.
+/// A namespace in which a story applies, changes and deletes a Storefront named `shop`.
+pub struct ShopNamespace {
     pub kubectl: Kubectl,
-    /// Where the shop lives.
     pub namespace: Namespace,
-    /// The shop as clients see it.
-    pub shop: Shop,
+    hostname: String,
 }
 
-impl Stage {
-    /// Applies a Storefront named `shop` and waits until it is Ready.
-    pub fn set(story: &str) -> anyhow::Result<Self> {
-        Self::set_with(story, "")
-    }
-
-    /// The same, with more lines of its spec.
-    pub fn set_with(story: &str, more: &str) -> anyhow::Result<Self> {
+impl ShopNamespace {
+    pub fn new(story: &str) -> anyhow::Result<Self> {
         let kubectl = Kubectl::from_env()?;
         let namespace = Namespace::restricted(&kubectl, story)?;
-        let manifest = storefront(story, "Delete") + more;
-        kubectl.apply(namespace.name(), &manifest)?;
-        kubectl.wait_for(namespace.name(), "storefront/shop", "Ready", READY)?;
-        let shop = open(&kubectl, namespace.name())?;
+        let hostname = format!("{story}.localhost");
         Ok(Self {
             kubectl,
             namespace,
-            shop,
+            hostname,
         })
     }
 
-    /// The administrator's token.
+    pub fn name(&self) -> &str {
+        self.namespace.name()
+    }
+
+    pub fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
+    /// kubectl in this namespace.
+    pub fn run(&self, args: &[&str]) -> anyhow::Result<String> {
+        self.kubectl.run(&[&["-n", self.name()], args].concat())
+    }
+
+    /// Applies the Storefront, with more lines of its spec (each with an indent of two), and does not wait.
+    pub fn apply(&self, deletion_policy: &str, more: &str) -> anyhow::Result<()> {
+        let manifest = storefront(&self.hostname, deletion_policy) + more;
+        self.kubectl.apply(self.name(), &manifest)?;
+        Ok(())
+    }
+
+    pub fn wait_until_ready(&self) -> anyhow::Result<()> {
+        self.kubectl
+            .wait_for(self.name(), "storefront/shop", "Ready", READY)
+    }
+
+    /// Applies the Storefront and returns the shop, once it is Ready and its gateway serves every service.
+    pub fn start(&self, deletion_policy: &str) -> anyhow::Result<Shop> {
+        self.apply(deletion_policy, "")?;
+        self.wait_until_ready()?;
+        self.wait_until_served()
+    }
+
+    pub fn delete_shop(&self) -> anyhow::Result<()> {
+        self.run(&["delete", "storefront/shop", "--wait=true", DELETED])?;
+        Ok(())
+    }
+
+    fn wait_until_served(&self) -> anyhow::Result<Shop> {
+        let shop = Shop::of(&self.kubectl, self.name(), "shop")?;
+        // Ready means that every part is ready; the gateway learns of the last of them a moment later, as
+        // every Gateway API data plane does.
+        for (path, status) in [
+            ("/.well-known/jwks.json", 200),
+            ("/v1/products?limit=1", 200),
+            ("/v1/users/00000000-0000-7000-8000-000000000000", 401),
+            ("/v1/orders", 401),
+            ("/v1/payments/00000000-0000-7000-8000-000000000000", 401),
+            ("/v1/notifications", 401),
+            ("/openapi/user.json", 200),
+        ] {
+            eventually(&format!("{path} is served"), SERVED, || {
+                shop.get(path, None)?.expect(status)
+            })?;
+        }
+        // Once Ready, tokens are accepted at once: the gateway has the signing keys, or waits for them.
+        let admin = shop.administrator(&self.kubectl, self.name(), "shop")?;
+        for path in ["/v1/orders", "/v1/notifications"] {
+            shop.get(path, Some(&admin))?.expect(200)?;
+        }
+        Ok(shop)
+    }
+}
+
+/// A running shop in a namespace of its own.
+pub struct ShopFixture {
+    pub kubectl: Kubectl,
+    pub shop: Shop,
+    place: ShopNamespace,
+}
+
+impl ShopFixture {
+    pub fn start(story: &str) -> anyhow::Result<Self> {
+        Self::start_with(story, "")
+    }
+
+    /// The same, with more lines of its spec.
+    pub fn start_with(story: &str, more: &str) -> anyhow::Result<Self> {
+        let place = ShopNamespace::new(story)?;
+        place.apply("Delete", more)?;
+        place.wait_until_ready()?;
+        let shop = place.wait_until_served()?;
+        Ok(Self {
+            kubectl: place.kubectl.clone(),
+            shop,
+            place,
+        })
+    }
+
+    pub fn namespace(&self) -> &str {
+        self.place.name()
+    }
+
+    /// The token of the shop's first administrator.
     pub fn administrator(&self) -> anyhow::Result<String> {
         self.shop
-            .administrator(&self.kubectl, self.namespace.name(), "shop")
+            .administrator(&self.kubectl, self.namespace(), "shop")
     }
 
-    /// kubectl in the story's namespace.
+    /// kubectl in the shop's namespace.
     pub fn run(&self, args: &[&str]) -> anyhow::Result<String> {
-        self.kubectl
-            .run(&[&["-n", self.namespace.name()], args].concat())
+        self.place.run(args)
+    }
+
+    pub fn wait_until_ready(&self) -> anyhow::Result<()> {
+        self.place.wait_until_ready()
+    }
+
+    /// Host and port of one of the shop's services, past the gateway.
+    pub fn service_address(&self, service: &str) -> anyhow::Result<String> {
+        let field = "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}";
+        self.run(&["get", "service", &format!("shop-{service}"), "-o", field])
     }
 }
 
-/// The shop named `shop`, once its edge answers.
-pub fn open(kubectl: &Kubectl, namespace: &str) -> anyhow::Result<Shop> {
-    let shop = Shop::of(kubectl, namespace, "shop")?;
-    // Ready says that every part is there; the edge follows the last of them within a moment, as
-    // every Gateway API data plane does.
-    for (path, status) in [
-        ("/.well-known/jwks.json", 200),
-        ("/v1/products?limit=1", 200),
-        ("/v1/users/00000000-0000-7000-8000-000000000000", 401),
-        ("/v1/orders", 401),
-        ("/v1/payments/00000000-0000-7000-8000-000000000000", 401),
-        ("/v1/notifications", 401),
-        ("/openapi/user.json", 200),
-    ] {
-        eventually(&format!("{path} answers"), EDGE, || {
-            shop.get(path, None)?.expect(status)
-        })?;
-    }
-    // Whoever is Ready takes a token at once: the gateway has the keys, or waits for them.
-    let admin = shop.administrator(kubectl, namespace, "shop")?;
-    for path in ["/v1/orders", "/v1/notifications"] {
-        shop.get(path, Some(&admin))?.expect(200)?;
-    }
-    Ok(shop)
-}
-
-/// The manifest of a Storefront named `shop`.
-pub fn storefront(story: &str, deletion_policy: &str) -> String {
+fn storefront(hostname: &str, deletion_policy: &str) -> String {
     format!(
         "apiVersion: storefront.dev/v1alpha1
 kind: Storefront
 metadata: {{ name: shop }}
 spec:
-  hostnames: [{story}.localhost]
+  hostnames: [{hostname}]
   currencies: [EUR, USD]
   deletionPolicy: {deletion_policy}
   notifications:
     email:
-      smtp: {{ host: mailpit.mail.svc.cluster.local, port: 1025, from: shop@{story}.localhost }}
+      smtp: {{ host: mailpit.mail.svc.cluster.local, port: 1025, from: shop@{hostname} }}
 "
     )
 }

@@ -11,19 +11,19 @@ use e2e::database::Server;
 use e2e::eventually;
 use serde_json::json;
 
-use crate::support::{READY, Stage};
+use crate::support::{READY, ShopFixture};
 
 const EXAMPLE: &str = include_str!("../../../crds/examples/good/team-service.yaml");
 
 #[test]
 fn a_team_adds_a_service_with_a_database_and_routes() -> anyhow::Result<()> {
-    let stage = Stage::set("team")?;
-    let (namespace, shop) = (stage.namespace.name(), &stage.shop);
-    stage.kubectl.apply(namespace, &here(EXAMPLE)?)?;
-    stage
+    let fixture = ShopFixture::start("team")?;
+    let (namespace, shop) = (fixture.namespace(), &fixture.shop);
+    fixture.kubectl.apply(namespace, &here(EXAMPLE)?)?;
+    fixture
         .kubectl
         .wait_for(namespace, "databasebinding/reviews", "Ready", READY)?;
-    stage
+    fixture
         .kubectl
         .wait_for(namespace, "servicedeployment/reviews", "Ready", READY)?;
 
@@ -40,18 +40,20 @@ fn a_team_adds_a_service_with_a_database_and_routes() -> anyhow::Result<()> {
     shop.get("/v1/reviews/moderation", None)?.expect(401)?;
     shop.get("/v1/reviews/moderation", Some(&ada.token))?
         .expect(403)?;
-    shop.get("/v1/reviews/moderation", Some(&stage.administrator()?))?
+    shop.get("/v1/reviews/moderation", Some(&fixture.administrator()?))?
         .expect(200)?;
 
     // The login of its Secret reaches its own database and no other one.
-    let username = stage.kubectl.secret(namespace, "reviews-db", "username")?;
+    let username = fixture
+        .kubectl
+        .secret(namespace, "reviews-db", "username")?;
     let reach = format!(
         "select count(*) from pg_database where not datistemplate and datname <> 'postgres'
          and has_database_privilege('{username}', datname, 'connect')"
     );
-    let server = Server::of(&stage.kubectl, namespace, "shop");
+    let server = Server::of(&fixture.kubectl, namespace, "shop");
     ensure!(
-        server.ask("postgres", &reach)? == "1",
+        server.query("postgres", &reach)? == "1",
         "{username} may connect elsewhere"
     );
     Ok(())

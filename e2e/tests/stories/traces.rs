@@ -1,4 +1,4 @@
-//! (g) One order is one trace, from the edge to the mail, in a collector that is no part of the shop.
+//! (g) One order is one trace, from the gateway to the mail, in a collector outside of the shop.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use e2e::eventually;
 use e2e::traces::{Span, collected};
 
-use crate::support::Stage;
+use crate::support::ShopFixture;
 
 /// What makes a shop export its traces to the cluster's collector.
 pub const TRACED: &str = "  observability:
@@ -15,21 +15,21 @@ pub const TRACED: &str = "  observability:
 ";
 
 /// Waits until the trace of the one order that was placed is whole.
-pub fn the_order_is_one_trace(stage: &Stage) -> anyhow::Result<()> {
+pub fn the_order_is_one_trace(fixture: &ShopFixture) -> anyhow::Result<()> {
     eventually("the order is one trace", Duration::from_secs(30), || {
-        let spans = collected(&stage.kubectl, stage.namespace.name())?;
-        let edge = spans.iter().find(|span| {
-            let says =
+        let spans = collected(&fixture.kubectl, fixture.namespace())?;
+        let first = spans.iter().find(|span| {
+            let has =
                 |key: &str, value: &str| span.attributes.get(key).is_some_and(|it| it == value);
             span.service == "shop-gateway"
-                && says("http.request.method", "POST")
-                && says("url.path", "/v1/orders")
+                && has("http.request.method", "POST")
+                && has("url.path", "/v1/orders")
         });
-        let edge = edge.context("the edge has no span of the order")?;
-        let trace: Vec<&Span> = spans.iter().filter(|it| it.trace == edge.trace).collect();
+        let first = first.context("the gateway exported no span of the order")?;
+        let trace: Vec<&Span> = spans.iter().filter(|it| it.trace == first.trace).collect();
         ensure!(
-            edge.parent.is_empty(),
-            "the edge did not begin it: {edge:?}"
+            first.parent.is_empty(),
+            "the trace does not start at the gateway: {first:?}"
         );
 
         let parts: BTreeSet<&str> = trace.iter().map(|span| span.service.as_str()).collect();
@@ -40,17 +40,21 @@ pub fn the_order_is_one_trace(stage: &Stage) -> anyhow::Result<()> {
                 "no span of {part}, only of {parts:?}"
             );
         }
-        let heard = "process shop.order.placed.v1";
-        let heard = |span: &&&Span| span.name == heard && span.service == "shop-notification";
+        let consumed = |span: &&Span| {
+            span.name == "process shop.order.placed.v1" && span.service == "shop-notification"
+        };
         ensure!(
-            trace.iter().any(|span| heard(&span)),
-            "notification has not heard of it"
+            trace.iter().any(consumed),
+            "no span of notification's consumer"
         );
 
         let ids: BTreeSet<&str> = trace.iter().map(|span| span.id.as_str()).collect();
-        let is_orphan = |span: &&&Span| span.id != edge.id && !ids.contains(span.parent.as_str());
+        let is_orphan = |span: &&&Span| span.id != first.id && !ids.contains(span.parent.as_str());
         let orphans: Vec<_> = trace.iter().filter(is_orphan).collect();
-        ensure!(orphans.is_empty(), "without a parent: {orphans:#?}");
+        ensure!(
+            orphans.is_empty(),
+            "spans whose parent is missing: {orphans:#?}"
+        );
         Ok(())
     })
 }

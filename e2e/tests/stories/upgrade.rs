@@ -5,23 +5,27 @@ use std::time::Duration;
 use anyhow::ensure;
 use e2e::eventually;
 
-use crate::support::{READY, Stage};
+use crate::support::ShopFixture;
 
 /// Until the kubelet has failed to pull, and the operator has asked it why.
 const TOLD: Duration = Duration::from_secs(90);
 
 #[test]
 fn an_upgrade_to_images_that_do_not_exist_takes_nothing_down() -> anyhow::Result<()> {
-    let stage = Stage::set("upgrade")?;
-    let namespace = stage.namespace.name();
+    let fixture = ShopFixture::start("upgrade")?;
+    let namespace = fixture.namespace();
     let servers = || {
         let pods = ["pod/shop-postgres-0", "pod/shop-nats-0"];
         let field = "jsonpath={.items[*].metadata.uid}";
-        stage.run(&[&["get"], &pods[..], &["-o", field]].concat())
+        fixture.run(&[&["get"], &pods[..], &["-o", field]].concat())
     };
-    let patch = |spec: &str| stage.run(&["patch", "storefront/shop", "--type=merge", "-p", spec]);
+    let patch = |spec: &str| fixture.run(&["patch", "storefront/shop", "--type=merge", "-p", spec]);
     let before = servers()?;
-    let status = || stage.kubectl.get(&["-n", namespace, "storefront", "shop"]);
+    let status = || {
+        fixture
+            .kubectl
+            .get(&["-n", namespace, "storefront", "shop"])
+    };
     let version = status()?["status"]["version"].clone();
 
     patch(r#"{"spec":{"version":"no-such-release"}}"#)?;
@@ -43,20 +47,21 @@ fn an_upgrade_to_images_that_do_not_exist_takes_nothing_down() -> anyhow::Result
     })?;
     eventually("a service names its image", TOLD, || {
         let field = "jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}";
-        let reason = stage.run(&["get", "servicedeployment/shop-order", "-o", field])?;
+        let reason = fixture.run(&["get", "servicedeployment/shop-order", "-o", field])?;
         ensure!(reason.trim() == "ImagePullBackOff", "{reason}");
         Ok(())
     })?;
     ensure!(servers()? == before, "a server's pod is another one");
     ensure!(status()?["status"]["version"] == version);
-    stage.shop.get("/v1/products?limit=1", None)?.expect(200)?;
+    fixture
+        .shop
+        .get("/v1/products?limit=1", None)?
+        .expect(200)?;
 
     patch(r#"{"spec":{"version":null}}"#)?;
-    stage
-        .kubectl
-        .wait_for(namespace, "storefront/shop", "Ready", READY)?;
+    fixture.wait_until_ready()?;
     ensure!(servers()? == before, "a server's pod is another one");
-    let jobs = stage.run(&[
+    let jobs = fixture.run(&[
         "get",
         "jobs",
         "-l",
@@ -65,6 +70,9 @@ fn an_upgrade_to_images_that_do_not_exist_takes_nothing_down() -> anyhow::Result
         "name",
     ])?;
     ensure!(jobs.trim().is_empty(), "{jobs}");
-    stage.shop.get("/v1/products?limit=1", None)?.expect(200)?;
+    fixture
+        .shop
+        .get("/v1/products?limit=1", None)?
+        .expect(200)?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use e2e::shop::Shopper;
 use e2e::{Shop, eventually, faults};
 use serde_json::Value;
 
-use crate::support::{READY, Stage};
+use crate::support::ShopFixture;
 
 const ORDERS: usize = 200;
 const CLIENTS: usize = 4;
@@ -23,25 +23,28 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
 fn nothing_is_lost_doubled_or_oversold_whatever_is_killed() -> anyhow::Result<()> {
-    let stage = Stage::set("kill")?;
+    let fixture = ShopFixture::start("kill")?;
     let csv = format!(
         "sku,title,description,category,on_hand,price_EUR,price_USD\n\
          SCARCE,Scarce thing,There are not enough of these,things,{UNITS},1000,1100\n"
     );
-    stage.shop.import(&stage.administrator()?, &csv)?;
-    let found = stage.shop.get("/v1/products?limit=1", None)?.expect(200)?;
+    fixture.shop.import(&fixture.administrator()?, &csv)?;
+    let found = fixture
+        .shop
+        .get("/v1/products?limit=1", None)?
+        .expect(200)?;
     let product = found["items"][0]["id"]
         .as_str()
         .context("nothing for sale")?
         .to_owned();
-    let ada = stage.shop.register("ada")?;
+    let ada = fixture.shop.register("ada")?;
 
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let placed = std::thread::scope(|scope| -> anyhow::Result<BTreeSet<String>> {
-        let buy = || client(&stage.shop, &ada, &product, &next, &done);
+        let buy = || client(&fixture.shop, &ada, &product, &next, &done);
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(buy)).collect();
-        kill_everything_once(&stage, &done)?;
+        kill_everything_once(&fixture, &done)?;
         let mut placed = BTreeSet::new();
         for client in clients {
             let orders = client
@@ -62,12 +65,10 @@ fn nothing_is_lost_doubled_or_oversold_whatever_is_killed() -> anyhow::Result<()
         "{} of {UNITS} units were sold",
         placed.len()
     );
-    every_order_is_kept_and_paid(&stage, &ada, &placed)?;
-    stock_and_ledger_add_up(&stage)?;
-    each_order_was_mailed_once(&stage, &ada, placed.len())?;
-    stage
-        .kubectl
-        .wait_for(stage.namespace.name(), "storefront/shop", "Ready", READY)
+    every_order_is_kept_and_paid(&fixture, &ada, &placed)?;
+    stock_and_ledger_add_up(&fixture)?;
+    each_order_was_mailed_once(&fixture, &ada, placed.len())?;
+    fixture.wait_until_ready()
 }
 
 /// Takes order numbers until there are none left, and insists on each until it has an answer that
@@ -106,7 +107,7 @@ fn client(
 }
 
 /// One kill after another, spread over the run: each waits for some orders to have gone by.
-fn kill_everything_once(stage: &Stage, done: &AtomicUsize) -> anyhow::Result<()> {
+fn kill_everything_once(fixture: &ShopFixture, done: &AtomicUsize) -> anyhow::Result<()> {
     let victims = [
         "order",
         "payment",
@@ -137,23 +138,23 @@ fn kill_everything_once(stage: &Stage, done: &AtomicUsize) -> anyhow::Result<()>
             },
         )?;
         let selector = format!("storefront.dev/storefront=shop,app.kubernetes.io/name={victim}");
-        let killed = faults::kill_nine(&stage.kubectl, stage.namespace.name(), &selector)?;
+        let killed = faults::kill_nine(&fixture.kubectl, fixture.namespace(), &selector)?;
         ensure!(killed > 0, "{victim} had no process to kill");
         eprintln!("killed {victim} ({killed} processes) after {threshold} orders");
     }
     let operator = "app.kubernetes.io/name=storefront-operator";
-    let killed = faults::kill_nine(&stage.kubectl, "storefront-system", operator)?;
+    let killed = faults::kill_nine(&fixture.kubectl, "storefront-system", operator)?;
     ensure!(killed > 0, "the operator had no process to kill");
     Ok(())
 }
 
 fn every_order_is_kept_and_paid(
-    stage: &Stage,
+    fixture: &ShopFixture,
     ada: &Shopper,
     placed: &BTreeSet<String>,
 ) -> anyhow::Result<()> {
     eventually("every order is paid", PATIENCE, || {
-        let kept = all_orders(&stage.shop, ada)?;
+        let kept = all_orders(&fixture.shop, ada)?;
         let ids: BTreeSet<String> = kept
             .iter()
             .filter_map(|order| order["id"].as_str().map(str::to_owned))
@@ -191,9 +192,9 @@ fn all_orders(shop: &Shop, ada: &Shopper) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Asked of the databases themselves, since only they know.
-fn stock_and_ledger_add_up(stage: &Stage) -> anyhow::Result<()> {
-    let server = Server::of(&stage.kubectl, stage.namespace.name(), "shop");
-    let ask = |service: &str, sql: &str| server.ask_service(service, sql);
+fn stock_and_ledger_add_up(fixture: &ShopFixture) -> anyhow::Result<()> {
+    let server = Server::of(&fixture.kubectl, fixture.namespace(), "shop");
+    let ask = |service: &str, sql: &str| server.query_service(service, sql);
     eventually("stock and ledger", Duration::from_secs(90), || {
         let stock = ask(
             "product",
@@ -219,8 +220,12 @@ fn stock_and_ledger_add_up(stage: &Stage) -> anyhow::Result<()> {
     })
 }
 
-fn each_order_was_mailed_once(stage: &Stage, ada: &Shopper, orders: usize) -> anyhow::Result<()> {
-    let inbox = Inbox::of(&stage.kubectl)?;
+fn each_order_was_mailed_once(
+    fixture: &ShopFixture,
+    ada: &Shopper,
+    orders: usize,
+) -> anyhow::Result<()> {
+    let inbox = Inbox::of(&fixture.kubectl)?;
     eventually("each order was confirmed once", PATIENCE, || {
         let mut ids = BTreeSet::new();
         let mut subjects = BTreeSet::new();

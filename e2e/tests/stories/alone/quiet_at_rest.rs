@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use e2e::{audit, eventually};
 
-use crate::support::Stage;
+use crate::support::ShopFixture;
 
 /// How long nothing may be written in this story; `make bench` watches for ten minutes.
 const QUIET: Duration = Duration::from_secs(45);
@@ -13,19 +13,19 @@ const OPERATOR: &str = ":storefront-operator";
 
 #[test]
 fn an_idle_operator_writes_nothing_but_its_lease() -> anyhow::Result<()> {
-    let stage = Stage::set("quiet")?;
+    let fixture = ShopFixture::start("quiet")?;
     // The last status of the shop is written by now; what is still under way ends by itself.
     let writes = |mark| -> anyhow::Result<Vec<String>> {
-        let counts = audit::writes_since(&stage.kubectl, mark, OPERATOR)?;
+        let counts = audit::writes_since(&fixture.kubectl, mark, OPERATOR)?;
         let lease = |key: &String| key.ends_with(" leases");
         Ok(counts.into_keys().filter(|key| !lease(key)).collect())
     };
-    let mut mark = audit::mark(&stage.kubectl)?;
+    let mut mark = audit::mark(&fixture.kubectl)?;
     let mut since = Instant::now();
     eventually("a quiet stretch", Duration::from_secs(240), || {
         let written = writes(mark)?;
         if !written.is_empty() {
-            mark = audit::mark(&stage.kubectl)?;
+            mark = audit::mark(&fixture.kubectl)?;
             since = Instant::now();
         }
         ensure!(written.is_empty(), "the operator wrote {written:?}");
@@ -37,7 +37,7 @@ fn an_idle_operator_writes_nothing_but_its_lease() -> anyhow::Result<()> {
         Ok(())
     })?;
     // A test that could not fail would be worth nothing: the operator is seen writing its Lease.
-    let start = audit::writes_since(&stage.kubectl, mark, OPERATOR)?;
+    let start = audit::writes_since(&fixture.kubectl, mark, OPERATOR)?;
     ensure!(
         start.keys().any(|key| key.ends_with(" leases")),
         "no Lease renewal in {start:?}"
