@@ -34,10 +34,15 @@ start() {
 psql() { command psql --host "$WORK" --username postgres --no-psqlrc --quiet --set ON_ERROR_STOP=1 "$@"; }
 
 migrate() {
-  local service file
+  local service schema file
   psql --command 'create database queries'
   for service in "${SERVICES[@]}"; do
-    psql --dbname queries --command "create schema ${SCHEMAS[$service]}"
+    schema=${SCHEMAS[$service]}
+    psql --dbname queries --command "create schema $schema"
+    # As outbox::migrate does: the outbox's own migrations come first, for the schema at hand.
+    for file in services/shared/outbox/migrations/*.sql; do
+      sed "s/{schema}/$schema/g; s/{name}/$schema/g" "$file" | psql --dbname queries
+    done
     for file in migrations/"$service"/*.sql; do psql --dbname queries --file "$file"; done
   done
 }

@@ -1,7 +1,7 @@
 //! Checkouts: durable, leased, fenced by their version.
 
 use chrono::{DateTime, Utc};
-use outbox::idempotency::{self, Key};
+use outbox::idempotency::Key;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -84,26 +84,19 @@ pub async fn start(
     lease_until: DateTime<Utc>,
 ) -> Result<Start, StoreError> {
     let row = sqlx::query!(
-        r#"with claimed as (
-             insert into orders.idempotency_keys as held (caller, route, key, fingerprint, created_at, locked_until)
-             values ($11, $12, $5, sha256($13), $10, $14)
-             on conflict (caller, route, key) do update
-             set fingerprint = excluded.fingerprint, created_at = excluded.created_at,
-                 locked_until = excluded.locked_until, status = null, location = null, body = null
-             where held.created_at < $15
-                or (held.status is null and held.locked_until <= $10 and held.fingerprint = excluded.fingerprint)
-             returning key
+        r#"with claim as materialized (
+             select orders.idempotency_claim($11, $12, $5, $13, $10) as claimed
          ), begun as (
              insert into orders.checkouts
                  (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
                   version, traceparent, created_at, updated_at)
-             select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from claimed
-             where not exists (
+             select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from claim
+             where claimed and not exists (
                  select from orders.checkouts
                  where user_id = $2 and idempotency_key = $5 and stage in ('started', 'reserved', 'authorised'))
              returning checkout_id
          )
-         select exists (select from claimed) as "claimed!", exists (select from begun) as "begun!""#,
+         select claimed as "claimed!", exists (select from begun) as "begun!" from claim"#,
         checkout.id.as_uuid(),
         checkout.user_id.as_uuid(),
         checkout.reservation_id.as_uuid(),
@@ -117,8 +110,6 @@ pub async fn start(
         key.caller,
         key.route,
         key.fingerprint,
-        now + idempotency::LOCK,
-        now - idempotency::KEEP,
     )
     .fetch_one(conn)
     .await

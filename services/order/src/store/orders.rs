@@ -122,7 +122,7 @@ pub async fn place(
         key,
     } = with;
     let (lines, currency) = (Lines::of(order), order.total.currency());
-    let row = sqlx::query!(
+    let placed = sqlx::query!(
         r#"with ended as (
              update orders.checkouts
              set stage = 'placed', attempts = 0, version = version + 1, updated_at = $3
@@ -141,20 +141,10 @@ pub async fn place(
                  with ordinality as line (product_id, sku, title, quantity, unit_minor, line)
          ), told as (
              insert into orders.history (order_id, stage, at) select order_id, 'placed', $3 from placed
-         ), answered as (
-             update orders.idempotency_keys set status = $14, location = $15, body = $16
-             from placed
-             where caller = $17 and route = $18 and key = $19 and fingerprint = sha256($20) and status is null
-         ), said as (
-             insert into orders.outbox (event_id, type, aggregate, body, traceparent, created_at)
-             select $21, $22, $23, $24::text::jsonb, $25, $26 from placed
-             returning event_id
-         ), woken as (
-             select pg_notify('outbox_orders', '') from said
-             where (select position from orders.outbox where published_at is null and done_at is null
-                    order by position desc limit 1) is null
          )
-         select exists (select from placed) as "placed!", (select count(*) from woken) as woken"#,
+         select orders.outbox_append($14::text::jsonb) as event_id,
+                orders.idempotency_finish($15, $16, $17, $18, $19, $20, $21) as answered
+         from placed"#,
         order.id.as_uuid(),
         version,
         order.placed_at,
@@ -168,28 +158,19 @@ pub async fn place(
         &lines.titles,
         &lines.quantities,
         &lines.minors,
-        i16::try_from(answer.status).unwrap_or(500),
-        answer.location,
-        answer.body,
+        said.as_str(),
         key.caller,
         key.route,
         key.key,
         key.fingerprint,
-        said.event_id,
-        said.ty,
-        said.aggregate,
-        said.body,
-        said.traceparent,
-        said.created_at,
+        i16::try_from(answer.status).unwrap_or(500),
+        answer.location,
+        answer.body,
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed("place order"))?;
-    if row.placed {
-        Ok(())
-    } else {
-        Err(StoreError::Stale(order.id))
-    }
+    placed.map(|_| ()).ok_or(StoreError::Stale(order.id))
 }
 
 /// Lines as columns.
@@ -315,7 +296,7 @@ pub async fn reach(
     order: &Order,
     (said, at): (Said, DateTime<Utc>),
 ) -> Result<(), StoreError> {
-    let row = sqlx::query!(
+    let reached = sqlx::query_scalar!(
         r#"with reached as (
              update orders.orders
              set stage = $3, paid_at = $4, cancelled_at = $5, version = version + 1
@@ -323,35 +304,18 @@ pub async fn reach(
              returning order_id
          ), told as (
              insert into orders.history (order_id, stage, at) select order_id, $3, $6 from reached
-         ), said as (
-             insert into orders.outbox (event_id, type, aggregate, body, traceparent, created_at)
-             select $7, $8, $9, $10::text::jsonb, $11, $12 from reached
-             returning event_id
-         ), woken as (
-             select pg_notify('outbox_orders', '') from said
-             where (select position from orders.outbox where published_at is null and done_at is null
-                    order by position desc limit 1) is null
          )
-         select exists (select from reached) as "reached!", (select count(*) from woken) as woken"#,
+         select orders.outbox_append($7::text::jsonb) from reached"#,
         order.id.as_uuid(),
         order.version,
         order.stage.as_str(),
         order.stage.paid_at(),
         order.stage.cancelled_at(),
         at,
-        said.event_id,
-        said.ty,
-        said.aggregate,
-        said.body,
-        said.traceparent,
-        said.created_at,
+        said.as_str(),
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed("reach stage"))?;
-    if row.reached {
-        Ok(())
-    } else {
-        Err(StoreError::Stale(order.id))
-    }
+    reached.map(|_| ()).ok_or(StoreError::Stale(order.id))
 }

@@ -158,7 +158,7 @@ pub async fn record(
 ) -> Result<(), StoreError> {
     let (accounts, minors) = entries(movement);
     let currency = payment.terms.amount.currency();
-    sqlx::query!(
+    sqlx::query_scalar!(
         "with moved as (
              update payment.payments
              set state = $2, captured_minor = $3, refunded_minor = $4, version = version + 1, updated_at = $5
@@ -171,16 +171,8 @@ pub async fn record(
              insert into payment.ledger_entries (payment_id, operation_id, account, minor, currency)
              select $1, $6, entry.account, entry.minor, $9
              from unnest($10::text[], $11::bigint[]) as entry (account, minor)
-         ), said as (
-             insert into payment.outbox (event_id, type, aggregate, body, traceparent, created_at)
-             select $12, $13, $14, $15::text::jsonb, $16, $17 from moved
-             returning event_id
-         ), woken as (
-             select pg_notify('outbox_payment', '') from said
-             where (select position from payment.outbox where published_at is null and done_at is null
-                    order by position desc limit 1) is null
          )
-         select count(*) from woken",
+         select payment.outbox_append($12::text::jsonb) from moved",
         payment.id.as_uuid(),
         payment.stage.as_str(),
         payment.stage.captured(),
@@ -192,14 +184,9 @@ pub async fn record(
         currency.as_str(),
         &accounts,
         &minors,
-        said.event_id,
-        said.ty,
-        said.aggregate,
-        said.body,
-        said.traceparent,
-        said.created_at,
+        said.as_str(),
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed("record movement"))?;
     Ok(())
@@ -215,7 +202,7 @@ pub async fn insert_authorised(
     let (accounts, minors) = entries(movement);
     let terms = &payment.terms;
     let currency = terms.amount.currency();
-    let row = sqlx::query!(
+    let fresh = sqlx::query_scalar!(
         r#"with fresh as (
              insert into payment.payments
                  (payment_id, state, order_id, user_id, method, currency, amount_minor, created_at, updated_at)
@@ -229,16 +216,8 @@ pub async fn insert_authorised(
              insert into payment.ledger_entries (payment_id, operation_id, account, minor, currency)
              select fresh.payment_id, 'authorise', entry.account, entry.minor, $6
              from fresh, unnest($9::text[], $10::bigint[]) as entry (account, minor)
-         ), said as (
-             insert into payment.outbox (event_id, type, aggregate, body, traceparent, created_at)
-             select $11, $12, $13, $14::text::jsonb, $15, $16 from fresh
-             returning event_id
-         ), woken as (
-             select pg_notify('outbox_payment', '') from said
-             where (select position from payment.outbox where published_at is null and done_at is null
-                    order by position desc limit 1) is null
          )
-         select exists (select from fresh) as "fresh!", (select count(*) from woken) as woken"#,
+         select payment.outbox_append($11::text::jsonb) from fresh"#,
         payment.id.as_uuid(),
         payment.stage.as_str(),
         terms.order_id.as_uuid(),
@@ -249,17 +228,12 @@ pub async fn insert_authorised(
         now,
         &accounts,
         &minors,
-        said.event_id,
-        said.ty,
-        said.aggregate,
-        said.body,
-        said.traceparent,
-        said.created_at,
+        said.as_str(),
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed("insert authorised payment"))?;
-    Ok(row.fresh)
+    Ok(fresh.is_some())
 }
 
 /// Accounts and what moves on them.

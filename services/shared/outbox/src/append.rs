@@ -1,9 +1,7 @@
 //! Events enter the outbox in the transaction of the decision.
 
-use chrono::{DateTime, Utc};
 use events::{Event, EventMeta, Payload};
 use sqlx::{AssertSqlSafe, PgConnection};
-use uuid::Uuid;
 
 use crate::error::{Doing, OutboxError};
 use crate::schema::Schema;
@@ -11,24 +9,10 @@ use crate::schema::Schema;
 /// The bus takes 1 MiB with headers; half of it leaves room for both sides to grow.
 const MAX_BYTES: usize = 512 * 1024;
 
-/// An event as a row, for a statement that writes a decision and its event in one: a transaction of
-/// one statement needs no `begin` and no `commit`. Such a statement ends as [`append`] does, with the
-/// insert and the notification. The README shows how.
+/// An event as the argument of `outbox_append`, for a statement that writes a decision and its event in
+/// one: a transaction of one statement needs no `begin` and no `commit`. The README shows how.
 #[derive(Debug, Clone)]
-pub struct Row {
-    /// `event_id`.
-    pub event_id: Uuid,
-    /// `type`.
-    pub ty: &'static str,
-    /// `aggregate`.
-    pub aggregate: String,
-    /// `body`, as text.
-    pub body: String,
-    /// `traceparent`.
-    pub traceparent: Option<String>,
-    /// `created_at`.
-    pub created_at: DateTime<Utc>,
-}
+pub struct Row(String);
 
 impl Row {
     /// The row of an event.
@@ -38,14 +22,12 @@ impl Row {
         if body.len() > MAX_BYTES {
             return Err(OutboxError::TooLarge(body.len()));
         }
-        Ok(Self {
-            event_id: event.id.as_uuid(),
-            ty: event.ty.as_str(),
-            aggregate: event.aggregate,
-            body,
-            traceparent: event.traceparent,
-            created_at: event.time,
-        })
+        Ok(Self(body))
+    }
+
+    /// The envelope, to be bound as `$1::text::jsonb`.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -60,29 +42,10 @@ pub async fn append<P: Payload>(
     payload: &P,
 ) -> Result<(), OutboxError> {
     let row = Row::of(meta, payload)?;
-    // NOTIFY serialises commits, so it is sent only when the relay may be asleep: with a backlog in
-    // sight it is awake. A row that slips through waits for the relay's next poll. The newest row is
-    // looked for: before the oldest lie those that were published since the last vacuum.
-    let outbox = schema.table("outbox");
-    let sql = format!(
-        "with said as (
-             insert into {outbox} (event_id, type, aggregate, body, traceparent, created_at)
-             values ($1, $2, $3, $4::jsonb, $5, $6)
-             returning event_id
-         )
-         select pg_notify($7, '') from said
-         where (select position from {outbox} where published_at is null and done_at is null
-                order by position desc limit 1) is null"
-    );
+    let sql = format!("select {}($1::text::jsonb)", schema.table("outbox_append"));
     sqlx::query(AssertSqlSafe(sql))
-        .bind(row.event_id)
-        .bind(row.ty)
-        .bind(row.aggregate)
-        .bind(row.body)
-        .bind(row.traceparent)
-        .bind(row.created_at)
-        .bind(channel(schema))
-        .fetch_optional(conn)
+        .bind(row.as_str())
+        .execute(conn)
         .await
         .doing("append to the outbox")?;
     Ok(())

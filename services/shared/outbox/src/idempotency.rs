@@ -62,45 +62,32 @@ pub enum Begin {
     Mismatch,
 }
 
-/// A request in flight that has not answered after this time is taken over.
-pub const LOCK: TimeDelta = TimeDelta::seconds(60);
-/// Answers are remembered for this time.
-pub const KEEP: TimeDelta = TimeDelta::hours(24);
+/// Answers are remembered for this time. `idempotency_claim` goes by it too.
+const KEEP: TimeDelta = TimeDelta::hours(24);
 
 /// A row: same fingerprint, status, location, body.
 type Held = (bool, Option<i16>, Option<String>, Option<Vec<u8>>);
 
-/// Claims the key. Commit before working, so that a twin sees the claim instead of waiting. A room
-/// may claim it in the statement that writes down the work, and [`look`] where that finds it taken.
+/// Claims the key. Commit before working, so that a twin sees the claim instead of waiting. A service
+/// may call `idempotency_claim` in the statement that records the work, and [`look`] where that is false.
 pub async fn begin(
     conn: &mut PgConnection,
     schema: Schema,
     key: &Key,
     now: DateTime<Utc>,
 ) -> Result<Begin, OutboxError> {
-    let table = schema.table("idempotency_keys");
-    let claim = format!(
-        "insert into {table} as held (caller, route, key, fingerprint, created_at, locked_until)
-         values ($1, $2, $3, sha256($4), $5, $6)
-         on conflict (caller, route, key) do update
-         set fingerprint = excluded.fingerprint, created_at = excluded.created_at,
-             locked_until = excluded.locked_until, status = null, location = null, body = null
-         where held.created_at < $7
-            or (held.status is null and held.locked_until <= $5
-                and held.fingerprint = excluded.fingerprint)"
-    );
-    let claimed = sqlx::query(AssertSqlSafe(claim))
+    let claim = schema.table("idempotency_claim");
+    let sql = format!("select {claim}($1, $2, $3, $4, $5)");
+    let claimed: bool = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(&key.caller)
         .bind(key.route)
         .bind(&key.key)
         .bind(&key.fingerprint)
         .bind(now)
-        .bind(now + LOCK)
-        .bind(now - KEEP)
-        .execute(&mut *conn)
+        .fetch_one(&mut *conn)
         .await
         .doing("claim an idempotency key")?;
-    if claimed.rows_affected() == 1 {
+    if claimed {
         return Ok(Begin::Fresh);
     }
     look(conn, schema, key).await
@@ -137,27 +124,24 @@ pub async fn look(
     })
 }
 
-/// Records the answer, best in the transaction of the work.
+/// Records the answer, best in the transaction of the work. A statement that does the work calls
+/// `idempotency_finish` itself.
 pub async fn finish(
     conn: &mut PgConnection,
     schema: Schema,
     key: &Key,
     answer: &Answer,
 ) -> Result<(), OutboxError> {
-    let sql = format!(
-        "update {} set status = $4, location = $5, body = $6
-         where caller = $1 and route = $2 and key = $3 and fingerprint = sha256($7)
-           and status is null",
-        schema.table("idempotency_keys")
-    );
+    let finish = schema.table("idempotency_finish");
+    let sql = format!("select {finish}($1, $2, $3, $4, $5, $6, $7)");
     sqlx::query(AssertSqlSafe(sql))
         .bind(&key.caller)
         .bind(key.route)
         .bind(&key.key)
+        .bind(&key.fingerprint)
         .bind(i16::try_from(answer.status).unwrap_or(500))
         .bind(&answer.location)
         .bind(&answer.body)
-        .bind(&key.fingerprint)
         .execute(conn)
         .await
         .doing("finish an idempotency key")?;

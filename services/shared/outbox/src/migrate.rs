@@ -1,10 +1,10 @@
-//! A service's embedded migrations, and whether they have run.
+//! Migrations: this crate's own tables and functions first, then the service's.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, SqlSafeStr};
 
 use crate::error::Unhealthy;
 use crate::schema::Schema;
@@ -29,12 +29,46 @@ const CONNECT_TRIES: u32 = 60;
 const MIGRATE_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(500);
 
-fn bookkeeping(schema: Schema) -> String {
-    schema.table("_migrations")
+/// The tables and functions of this crate, for any schema: `{schema}` stands for it.
+static OWN: Migrator = sqlx::migrate!("./migrations");
+
+/// Where it is recorded which of a service's migrations have run.
+const HISTORY: &str = "_migrations";
+/// The same for the migrations of this crate.
+const OWN_HISTORY: &str = "_outbox_migrations";
+
+/// The migrations of this crate.
+pub fn own() -> &'static Migrator {
+    &OWN
 }
 
-/// Runs `migrator` against `url`, with its bookkeeping in `schema`. Safe to run from many processes
-/// at once and to run again.
+/// The migrations of this crate for one schema. The checksum stays that of the file.
+fn own_in(schema: Schema) -> Migrator {
+    let migrations = OWN.iter().map(|migration| {
+        let sql = schema.fill(migration.sql.as_str());
+        Migration {
+            sql: AssertSqlSafe(sql).into_sql_str(),
+            ..migration.clone()
+        }
+    });
+    recorded_in(migrations.collect(), schema.table(OWN_HISTORY))
+}
+
+fn recorded_in(migrations: Vec<Migration>, table: String) -> Migrator {
+    Migrator {
+        migrations: Cow::Owned(migrations),
+        // A schema may be newer than this build (a rollback), or older than the files that are left:
+        // services once created the tables of this crate themselves.
+        ignore_missing: true,
+        // `run` holds a lock already.
+        locking: false,
+        table_name: Cow::Owned(table),
+        ..Migrator::DEFAULT
+    }
+}
+
+/// Brings `schema` up to this build: first the tables and functions of this crate, then the service's
+/// `migrator`, each with a history of its own. Safe to run from many processes at once and to repeat.
 ///
 /// The lock is tried for, not waited for: a session that waits in `pg_advisory_lock` holds a
 /// snapshot, and `create index concurrently` of the one inside would wait for it for ever.
@@ -58,16 +92,11 @@ pub async fn run(migrator: &Migrator, url: &str, schema: Schema) -> Result<(), M
         tokio::time::sleep(PAUSE).await;
     }
     create_schema(&mut conn, schema).await.map_err(database)?;
-    let migrator = Migrator {
-        migrations: Cow::Owned(migrator.iter().cloned().collect()),
-        // An older build meets a newer schema during a rollback: that is not its concern.
-        ignore_missing: true,
-        // Ours is held already.
-        locking: false,
-        table_name: Cow::Owned(bookkeeping(schema)),
-        ..Migrator::DEFAULT
+    let service = recorded_in(migrator.iter().cloned().collect(), schema.table(HISTORY));
+    let result = match run_patiently(&own_in(schema), &mut conn).await {
+        Ok(()) => run_patiently(&service, &mut conn).await,
+        failed => failed,
     };
-    let result = run_patiently(&migrator, &mut conn).await;
     // Closing the session gives the lock back.
     let _ = conn.close().await;
     result.map_err(|error| MigrationError::Migrate(schema.name(), error))
@@ -135,21 +164,25 @@ fn is_lock_timeout(error: &MigrateError) -> bool {
 
 /// Ready to serve: the pool answers, from a primary, with at least the migrations of this build.
 pub async fn ready(pool: &PgPool, migrator: &Migrator, schema: Schema) -> Result<(), Unhealthy> {
-    let expected = migrator
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
     let sql = format!(
-        "select pg_is_in_recovery(), (select max(version) from {} where success)",
-        bookkeeping(schema)
+        "select pg_is_in_recovery(), (select max(version) from {} where success),
+                (select max(version) from {} where success)",
+        schema.table(OWN_HISTORY),
+        schema.table(HISTORY)
     );
-    let (in_recovery, found): (bool, Option<i64>) =
+    let (in_recovery, own, service): (bool, Option<i64>, Option<i64>) =
         sqlx::query_as(AssertSqlSafe(sql)).fetch_one(pool).await?;
     if in_recovery {
         return Err(Unhealthy::InRecovery);
     }
-    if found.is_some_and(|found| found >= expected) {
+    reached(own, &OWN)?;
+    reached(service, migrator)
+}
+
+fn reached(found: Option<i64>, migrator: &Migrator) -> Result<(), Unhealthy> {
+    let versions = migrator.iter().map(|migration| migration.version);
+    let expected = versions.max().unwrap_or(0);
+    if found.unwrap_or(0) >= expected {
         Ok(())
     } else {
         Err(Unhealthy::Behind { found, expected })

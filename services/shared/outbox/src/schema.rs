@@ -29,8 +29,14 @@ impl Schema {
         self.0
     }
 
-    /// A table of the schema, quoted for use in a statement: `order` is a reserved word.
+    /// A table or function of the schema, quoted for use in a statement: `order` is a reserved word.
     pub fn table(self, table: &str) -> String {
         format!("\"{}\".{table}", self.0)
+    }
+
+    /// Names this schema in the text of a migration.
+    pub(crate) fn fill(self, sql: &str) -> String {
+        sql.replace("{schema}", &format!("\"{}\"", self.0))
+            .replace("{name}", self.0)
     }
 }

@@ -1,6 +1,5 @@
 //! A migrated database of one's own.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -22,10 +21,8 @@ pub struct TestDb {
     admin_url: String,
 }
 
-/// A new database with all migrations of `migrator`, made from a template.
-///
-/// The schema is the one that the first `create table` names; its bookkeeping is `_migrations` in
-/// that schema, as in production.
+/// A new database, migrated as in production (the outbox's tables, then those of `migrator`) and made
+/// from a template. The schema is the one that the first `create table` names.
 pub async fn db(migrator: &Migrator) -> TestDb {
     let port = postgres::port().await;
     let url = |database: &str| format!("postgres://postgres@127.0.0.1:{port}/{database}");
@@ -103,7 +100,7 @@ async fn template(
 ) -> String {
     let mut name = "template_".to_owned();
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
-    for migration in migrator.iter() {
+    for migration in outbox::migrate::own().iter().chain(migrator.iter()) {
         for byte in migration
             .version
             .to_be_bytes()
@@ -137,24 +134,13 @@ async fn template(
 }
 
 async fn migrate(migrator: &Migrator, url: &str) {
-    let mut conn = PgConnection::connect(url).await.expect("a connection");
-    let mut tailored = Migrator {
-        migrations: Cow::Owned(migrator.iter().cloned().collect()),
-        ..Migrator::DEFAULT
+    let Some(schema) = schema_of(migrator) else {
+        return;
     };
-    if let Some(schema) = schema_of(migrator) {
-        execute(
-            &mut conn,
-            format!("create schema if not exists \"{schema}\""),
-        )
-        .await;
-        tailored.table_name = Cow::Owned(format!("\"{schema}\"._migrations"));
-    }
-    tailored
-        .run_direct(None, &mut conn, false)
+    let schema = outbox::Schema::new(schema.leak());
+    outbox::migrate::run(migrator, url, schema)
         .await
         .expect("migrations run");
-    conn.close().await.expect("the connection closes");
 }
 
 /// The schema of the first `create table schema.table`.

@@ -1,5 +1,6 @@
--- The tables of the README, as services have them.
-create table orders.outbox (
+-- Events out, events in, idempotency keys: one set of tables per schema, for every service.
+-- `if not exists`: schemas that are older than these migrations got the same tables from their service's own first file.
+create table if not exists {schema}.outbox (
     event_id       uuid primary key,
     position       bigint generated always as identity,
     type           text not null,
@@ -14,20 +15,22 @@ create table orders.outbox (
     receipts       text[] not null default '{}',
     done_at        timestamptz
 );
-create index outbox_pending on orders.outbox (position) where published_at is null and done_at is null;
-create index outbox_unreceipted on orders.outbox (published_at) where published_at is not null and done_at is null;
-create index outbox_done on orders.outbox (done_at) where done_at is not null;
+create index if not exists outbox_pending on {schema}.outbox (position)
+    where published_at is null and done_at is null;
+create index if not exists outbox_unreceipted on {schema}.outbox (published_at)
+    where published_at is not null and done_at is null;
+create index if not exists outbox_done on {schema}.outbox (done_at) where done_at is not null;
 
-create table orders.inbox (
+create table if not exists {schema}.inbox (
     consumer text not null,
     event_id uuid not null,
     type     text not null,
     seen_at  timestamptz not null,
     primary key (consumer, event_id)
 );
-create index inbox_seen_at on orders.inbox (seen_at);
+create index if not exists inbox_seen_at on {schema}.inbox (seen_at);
 
-create table orders.dead_letters (
+create table if not exists {schema}.dead_letters (
     consumer         text not null,
     event_id         uuid not null,
     type             text not null,
@@ -40,9 +43,9 @@ create table orders.dead_letters (
     resolved_at      timestamptz,
     primary key (consumer, event_id)
 );
-create index dead_letters_open on orders.dead_letters (died_at) where resolved_at is null;
+create index if not exists dead_letters_open on {schema}.dead_letters (died_at) where resolved_at is null;
 
-create table orders.idempotency_keys (
+create table if not exists {schema}.idempotency_keys (
     caller       text not null,
     route        text not null,
     key          text not null,
@@ -54,11 +57,4 @@ create table orders.idempotency_keys (
     locked_until timestamptz not null,
     primary key (caller, route, key)
 );
-create index idempotency_keys_created_at on orders.idempotency_keys (created_at);
-
--- What the tests' effects write: one row per effect, and how often it was tried.
-create table orders.effects (
-    position bigint generated always as identity,
-    event_id uuid not null,
-    number   text not null
-);
+create index if not exists idempotency_keys_created_at on {schema}.idempotency_keys (created_at);
