@@ -1,28 +1,28 @@
-//! New secret material: passwords, tokens, signing keys. The plan decides whether any of it is used:
-//! what a shop has is kept.
+//! New secret material: passwords, tokens, signing keys. The plan says what is missing; what a
+//! shop has is kept.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use operator_plan::storefront::{Fresh, SigningKey};
+use operator_plan::storefront::{Fresh, MissingMaterial, SigningKey};
 
 use crate::error::Error;
 
 /// Random bytes in a password: 32 characters that need no escaping anywhere.
 const PASSWORD_BYTES: usize = 24;
 
-/// One set of everything.
-pub fn fresh() -> Result<Fresh, Error> {
+/// Generates what a shop does not have yet.
+pub fn generate(missing: &MissingMaterial) -> Result<Fresh, Error> {
+    let named = |name: &String| Ok((name.clone(), password()?));
     Ok(Fresh {
-        admin_password: password()?,
-        internal_token: password()?,
-        postgres_password: password()?,
-        nats_password: password()?,
-        nats_routes_password: password()?,
-        redis_password: password()?,
-        signing_key: signing_key()?,
+        passwords: missing
+            .passwords
+            .iter()
+            .map(named)
+            .collect::<Result<_, Error>>()?,
+        signing_key: missing.signing_key.then(signing_key).transpose()?,
     })
 }
 
@@ -76,11 +76,22 @@ mod tests {
 
     #[test]
     fn two_sets_have_nothing_in_common() {
-        let (one, two) = (fresh().unwrap(), fresh().unwrap());
-        assert_ne!(one.admin_password, two.admin_password);
-        assert_ne!(one.admin_password, one.postgres_password);
-        assert_ne!(one.signing_key.kid, two.signing_key.kid);
-        assert_eq!(one.admin_password.len(), 32);
+        let missing = MissingMaterial {
+            passwords: ["demo-admin", "demo-internal"].map(Into::into).into(),
+            signing_key: true,
+        };
+        let (one, two) = (generate(&missing).unwrap(), generate(&missing).unwrap());
+        let [admin, internal] = ["demo-admin", "demo-internal"].map(|name| &one.passwords[name]);
+        assert_ne!(admin, internal);
+        assert_ne!(*admin, two.passwords["demo-admin"]);
+        assert_ne!(one.signing_key.unwrap().kid, two.signing_key.unwrap().kid);
+        assert_eq!(admin.len(), 32);
+    }
+
+    #[test]
+    fn what_is_not_missing_is_not_generated() {
+        let fresh = generate(&MissingMaterial::default()).unwrap();
+        assert!(fresh.passwords.is_empty() && fresh.signing_key.is_none());
     }
 
     #[test]

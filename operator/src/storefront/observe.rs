@@ -7,7 +7,7 @@ use crds::Storefront;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use operator_plan::storefront::certificate::{is_due, own_secret};
-use operator_plan::storefront::{Observed, referenced_secrets, secret_names, servers};
+use operator_plan::storefront::{Observed, missing_material, needs, servers};
 
 use crate::certificate;
 use crate::context::{Context, Data};
@@ -27,7 +27,8 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
         }
     }
     let now = ctx.now();
-    let own = secrets(ctx, &namespace, secret_names(shop)).await?;
+    let needs = needs(shop);
+    let own = secrets(ctx, &namespace, needs.own).await?;
     let known = own_secret(shop)
         .and_then(|name| own.get(&name))
         .and_then(certificate::read);
@@ -37,8 +38,8 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
         now,
         servers: ctx.apply(&servers(shop)).await?,
         jobs,
-        referenced: secrets(ctx, &namespace, referenced_secrets(shop)).await?,
-        fresh: material::fresh()?,
+        referenced: secrets(ctx, &namespace, needs.referenced).await?,
+        fresh: material::generate(&missing_material(shop, &own, now))?,
         minted: minted.transpose()?,
         own,
     })

@@ -9,6 +9,7 @@ mod desired;
 mod edge;
 pub(crate) mod flows;
 mod material;
+mod needs;
 mod parts;
 mod proof;
 mod secrets;
@@ -30,14 +31,12 @@ pub use catalogue::platform_path;
 pub use certificate::{Certificate, Minted};
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;
-pub use material::{Fresh, SigningKey};
+pub use material::{Data, Fresh, SigningKey};
+pub use needs::{MissingMaterial, Needs, missing_material, needs};
 pub use proof::servers;
 pub use status::{children, status, unready};
 pub use teardown::{Live, Teardown, teardown};
 pub use validate::{Missing, Server, Valid, for_deletion, validate};
-
-/// The decoded content of a Secret.
-pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// Port of the Service of every workload.
 pub const SERVICE_PORT: i32 = 8080;
@@ -51,49 +50,26 @@ pub const BUILT_IN_CLASS: &str = "storefront";
 pub struct Observed {
     /// When the look was taken.
     pub now: Timestamp,
-    /// The shop's own Secrets that exist, by name: those of [`secret_names`].
+    /// The shop's own Secrets that exist, by name: those of [`Needs::own`].
     pub own: BTreeMap<String, Data>,
-    /// The user's Secrets that exist, by name: those of [`referenced_secrets`].
+    /// The user's Secrets that exist, by name: those of [`Needs::referenced`].
     pub referenced: BTreeMap<String, Data>,
     /// The live ones of [`servers`].
     pub servers: Objects<Applied>,
     /// The shop's own Jobs, by name.
     pub jobs: BTreeMap<String, Job>,
-    /// New random material; used only where `own` has none.
+    /// New random material: what [`missing_material`] says of `own`.
     pub fresh: Fresh,
     /// A certificate that takes the place of the one in `own`, where that is due.
     pub minted: Option<Minted>,
 }
 
-/// Names of the shop's own Secrets that hold something that must not change by itself; also of the
-/// one that an issuer fills.
-pub fn secret_names(storefront: &Storefront) -> Vec<String> {
-    let name = storefront.metadata.name.as_deref().unwrap_or_default();
-    let mut names: Vec<String> = [
-        "admin",
-        "signing-keys",
-        "internal",
-        "nats-auth",
-        "redis-auth",
-    ]
-    .into_iter()
-    .map(|part| format!("{name}-{part}"))
-    .collect();
-    if storefront.spec.database.external.is_none() {
-        names.push(format!("{name}-postgres-admin"));
-    }
-    if storefront.spec.queue.nats.replicas > 1 {
-        names.push(format!("{name}-{}", bus_cluster::ROUTES));
-    }
-    names.extend(certificate::own_secret(storefront));
-    names
-}
-
 /// Names of every Secret that the shop makes for itself.
 fn made_secrets(storefront: &Storefront) -> Vec<String> {
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
-    let derived = ["nats-config", "redis-config", "smtp"].into_iter();
-    let mut names = secret_names(storefront);
+    // The cache's are taken also while the user runs it: a shop may go back to one of its own.
+    let derived = ["nats-config", "redis-auth", "redis-config", "smtp"].into_iter();
+    let mut names = needs(storefront).own;
     names.extend(derived.map(|part| format!("{name}-{part}")));
     names
 }
@@ -140,7 +116,7 @@ fn references(storefront: &Storefront) -> Vec<Reference<'_>> {
 }
 
 /// Names of the user's Secrets that the spec refers to.
-pub fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
+fn referenced_secrets(storefront: &Storefront) -> Vec<String> {
     let named = references(storefront).into_iter();
     named.map(|reference| reference.name.to_owned()).collect()
 }

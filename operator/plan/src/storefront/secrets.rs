@@ -6,49 +6,50 @@ use super::{
     Data, Valid,
     bus_cluster::ROUTES,
     data_services::{BUS_USER, nats_config, redis_config},
-    material::kept,
-    signing_keys::{ROTATE, signing_keys},
+    material::present,
+    signing_keys::{asked, signing_keys},
 };
 use crate::{Mode, Objects, Planned, pods};
 
+/// End of the name of the Secret with the signing keys.
+pub(super) const SIGNING_KEYS: &str = "signing-keys";
 const OPAQUE: &str = "Opaque";
 const POSTGRESQL: &str = "servicebinding.io/postgresql";
 const REDIS: &str = "servicebinding.io/redis";
 
-/// Plans every Secret, in front of whatever mounts it.
+/// Plans every Secret, in front of whatever mounts it. One whose generated content does not exist yet
+/// stays as it is.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
-    let own = |part: &str| valid.seen.own.get(&valid.child(part));
-    let fresh = &valid.seen.fresh;
-    let mut keep =
-        |part: &str, kind: &str, data: Data| push_kept(valid, objects, (part, kind), data);
-
-    let admin_password = kept(own("admin"), "password", &fresh.admin_password);
-    keep("admin", OPAQUE, admin(valid, &admin_password));
-    let keys = keys(valid, own("signing-keys"));
-    keep("signing-keys", OPAQUE, keys);
-    let token = kept(own("internal"), "token", &fresh.internal_token);
-    keep("internal", OPAQUE, text([("token", token.as_str())]));
+    let mut keep = |part: &str, kind: &str, data: Option<Data>| {
+        push_kept(valid, objects, (part, kind), data);
+    };
+    let admin_password = generated(valid, "admin", "password");
+    keep("admin", OPAQUE, admin_password.map(|it| admin(valid, it)));
+    keep(SIGNING_KEYS, OPAQUE, keys(valid));
+    let token = generated(valid, "internal", "token");
+    keep("internal", OPAQUE, token.map(|it| text([("token", it)])));
     if valid.storefront.spec.database.external.is_none() {
-        let password = kept(own("postgres-admin"), "password", &fresh.postgres_password);
-        keep(
-            "postgres-admin",
-            POSTGRESQL,
-            postgres_admin(valid, &password),
-        );
+        let password = generated(valid, "postgres-admin", "password");
+        let data = password.map(|it| postgres_admin(valid, it));
+        keep("postgres-admin", POSTGRESQL, data);
     }
-    let nats = kept(own("nats-auth"), "password", &fresh.nats_password);
-    keep(
-        "nats-auth",
-        "servicebinding.io/nats",
-        nats_binding(valid, &nats),
-    );
-    let routes = kept(own(ROUTES), "password", &fresh.nats_routes_password);
-    if valid.bus_is_cluster() {
-        keep(ROUTES, OPAQUE, text([("password", routes.as_str())]));
-    }
-    let redis = kept(own("redis-auth"), "password", &fresh.redis_password);
+    let nats = generated(valid, "nats-auth", "password");
+    let binding = nats.map(|it| nats_binding(valid, it));
+    keep("nats-auth", "servicebinding.io/nats", binding);
+    let routes = if valid.bus_is_cluster() {
+        let routes = generated(valid, ROUTES, "password");
+        keep(ROUTES, OPAQUE, routes.map(|it| text([("password", it)])));
+        routes
+    } else {
+        Some("")
+    };
+    let redis = generated(valid, "redis-auth", "password");
     if valid.external_cache().is_none() {
-        keep("redis-auth", REDIS, redis_binding(valid, &redis));
+        keep(
+            "redis-auth",
+            REDIS,
+            redis.map(|it| redis_binding(valid, it)),
+        );
     }
 
     if let Some(data) = valid.certificate() {
@@ -56,31 +57,43 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     }
 
     // Made out of the ones above, so there is nothing in them that could be lost.
-    let config = nats_config(valid, &nats, &routes);
-    let config = text([("nats.conf", config.as_str())]);
-    objects.apply(&derived(valid, "nats-config", OPAQUE, config));
-    cache(valid, objects, &redis);
+    if let Some((nats, routes)) = nats.zip(routes) {
+        let config = nats_config(valid, nats, routes);
+        let config = text([("nats.conf", config.as_str())]);
+        objects.apply(&derived(valid, "nats-config", OPAQUE, config));
+    } else {
+        objects.keep::<Secret>(&valid.scope.namespace, &valid.child("nats-config"));
+    }
+    cache(valid, objects, redis);
     mail(valid, objects);
 }
 
-fn keys(valid: &Valid, own: Option<&Data>) -> Data {
-    let annotations = valid.storefront.metadata.annotations.as_ref();
-    let asked = annotations.and_then(|all| all.get(ROTATE));
-    let fresh = &valid.seen.fresh.signing_key;
-    signing_keys(own, fresh, asked.map(String::as_str), valid.seen.now)
+/// The generated value of a Secret: what the shop has, else what was made for this look.
+fn generated<'a>(valid: &'a Valid, part: &str, key: &str) -> Option<&'a str> {
+    let name = valid.child(part);
+    let fresh = || valid.seen.fresh.passwords.get(&name).map(String::as_str);
+    present(valid.seen.own.get(&name), key).or_else(fresh)
 }
 
-fn cache(valid: &Valid, objects: &mut Objects<Planned>, password: &str) {
+fn keys(valid: &Valid) -> Option<Data> {
+    let own = valid.seen.own.get(&valid.child(SIGNING_KEYS));
+    let fresh = valid.seen.fresh.signing_key.as_ref();
+    signing_keys(own, fresh, asked(&valid.storefront), valid.seen.now)
+}
+
+fn cache(valid: &Valid, objects: &mut Objects<Planned>, password: Option<&str>) {
     let is_lacking = |(secret, _): (&str, _)| valid.lacks(secret);
     if valid.external_cache().is_some_and(is_lacking) {
         // A cache that may still be there is better than none.
         objects.keep::<Secret>(&valid.scope.namespace, &valid.child("redis-auth"));
     } else if let Some(binding) = valid.external_cache_binding() {
         objects.apply(&derived(valid, "redis-auth", REDIS, binding));
-    } else {
+    } else if let Some(password) = password {
         let config = redis_config(password);
         let config = text([("redis.conf", config.as_str())]);
         objects.apply(&derived(valid, "redis-config", OPAQUE, config));
+    } else {
+        objects.keep::<Secret>(&valid.scope.namespace, &valid.child("redis-config"));
     }
 }
 
@@ -102,9 +115,13 @@ fn push_kept(
     valid: &Valid,
     objects: &mut Objects<Planned>,
     (part, kind): (&str, &str),
-    data: Data,
+    data: Option<Data>,
 ) {
     let name = valid.child(part);
+    let Some(data) = data else {
+        objects.keep::<Secret>(&valid.scope.namespace, &name);
+        return;
+    };
     let mode = if valid.seen.own.contains_key(&name) {
         Mode::Apply
     } else {

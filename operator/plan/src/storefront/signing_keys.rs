@@ -6,11 +6,12 @@
 //! | next    | `active`, `next`         | 30 minutes | every pod of auth must publish a key before one signs with it; the next routine look at auth is within 13, and whoever checks tokens keeps a key set for 5 |
 //! | old     | `active`, the one before | 2 hours    | a token is good for one |
 
+use crds::Storefront;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Data,
-    material::{SigningKey, kept},
+    material::{SigningKey, present},
 };
 
 /// Annotation of a Storefront: each new value asks for a new signing key.
@@ -31,54 +32,115 @@ const SINCE: &str = "since";
 /// The value of the annotation that was served last.
 const ASKED: &str = "asked";
 
-/// The content of the Secret, one stage further where it is time. Without a key that can sign there is
-/// a new one at once, beside those that are there: tokens signed with them stay good.
+/// The next step of the rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rotation {
+    /// Nothing is due.
+    Settled,
+    /// The keys are good, and it is not known since when: their time begins now.
+    Begin,
+    /// No key can sign: a new one does at once, beside those that are there, because tokens signed
+    /// with them are still good.
+    Replace,
+    /// Publish a new key, which will sign later.
+    Publish,
+    /// The published key signs.
+    Activate,
+    /// The keys that no longer sign are removed.
+    Remove,
+}
+
+impl Rotation {
+    /// Which step is due for the content of the Secret.
+    pub(super) fn next(own: Option<&Data>, asked: Option<&str>, now: Timestamp) -> Self {
+        let keys = Keys(own.cloned().unwrap_or_default());
+        let active = keys.named(ACTIVE);
+        if !keys.has(&active) {
+            return Self::Replace;
+        }
+        let Some(since) = keys.since() else {
+            return Self::Begin;
+        };
+        let is_over = |time: SignedDuration| since.checked_add(time).is_ok_and(|end| end <= now);
+        let is_asked = asked.is_some_and(|asked| asked != keys.named(ASKED));
+        if keys.has(&keys.named(NEXT)) {
+            if is_over(PUBLISHED_FOR) {
+                Self::Activate
+            } else {
+                Self::Settled
+            }
+        } else if !keys.others(&active).is_empty() {
+            if is_over(KEPT_FOR) {
+                Self::Remove
+            } else {
+                Self::Settled
+            }
+        } else if is_asked || is_over(SIGNS_FOR) {
+            Self::Publish
+        } else {
+            Self::Settled
+        }
+    }
+
+    /// Whether the step needs a key that does not exist yet.
+    pub(super) fn needs_key(self) -> bool {
+        match self {
+            Self::Replace | Self::Publish => true,
+            Self::Settled | Self::Begin | Self::Activate | Self::Remove => false,
+        }
+    }
+}
+
+/// The value of the annotation.
+pub(super) fn asked(storefront: &Storefront) -> Option<&str> {
+    let annotations = storefront.metadata.annotations.as_ref()?;
+    annotations.get(ROTATE).map(String::as_str)
+}
+
+/// The content of the Secret after the step that is due. A step that needs a key waits for one; without
+/// any content there is `None` until then.
 pub(super) fn signing_keys(
     own: Option<&Data>,
-    fresh: &SigningKey,
+    fresh: Option<&SigningKey>,
     asked: Option<&str>,
     now: Timestamp,
-) -> Data {
+) -> Option<Data> {
     let mut keys = Keys(own.cloned().unwrap_or_default());
-    let active = keys.named(ACTIVE);
-    if active.is_empty() || !keys.has(&active) {
-        keys.add(ACTIVE, fresh);
-        keys.0.remove(NEXT);
-        // What was asked for before there was a key has been served by this one.
-        keys.serve(asked);
-        keys.begin(now);
-        return keys.0;
-    }
-    let Some(since) = keys.since() else {
-        keys.begin(now);
-        return keys.0;
-    };
-    let over = |time: SignedDuration| since.checked_add(time).is_ok_and(|end| end <= now);
-    let next = keys.named(NEXT);
-    let old = keys.others(&active);
-    if keys.has(&next) {
-        if over(PUBLISHED_FOR) {
+    match (Rotation::next(own, asked, now), fresh) {
+        (Rotation::Replace | Rotation::Publish, None) => return own.cloned(),
+        (Rotation::Settled, _) => return Some(keys.0),
+        (Rotation::Begin, _) => {}
+        (Rotation::Replace, Some(fresh)) => {
+            keys.add(ACTIVE, fresh);
+            keys.0.remove(NEXT);
+            // What was asked for before there was a key has been served by this one.
+            keys.serve(asked);
+        }
+        (Rotation::Publish, Some(fresh)) => {
+            keys.add(NEXT, fresh);
+            keys.serve(asked);
+        }
+        (Rotation::Activate, _) => {
+            let next = keys.named(NEXT);
             keys.set(ACTIVE, &next);
             keys.0.remove(NEXT);
-            keys.begin(now);
         }
-    } else if !old.is_empty() {
-        if over(KEPT_FOR) {
+        (Rotation::Remove, _) => {
+            let old = keys.others(&keys.named(ACTIVE));
             keys.0.retain(|name, _| !old.contains(name));
+            return Some(keys.0);
         }
-    } else if over(SIGNS_FOR) || asked.is_some_and(|asked| asked != keys.named(ASKED)) {
-        keys.add(NEXT, fresh);
-        keys.serve(asked);
-        keys.begin(now);
     }
-    keys.0
+    keys.begin(now);
+    Some(keys.0)
 }
 
 struct Keys(Data);
 
 impl Keys {
     fn named(&self, entry: &str) -> String {
-        kept(Some(&self.0), entry, "").trim().to_owned()
+        let value = present(Some(&self.0), entry).unwrap_or_default();
+        value.trim().to_owned()
     }
 
     fn has(&self, kid: &str) -> bool {
@@ -141,7 +203,13 @@ mod tests {
     /// What a look after so many minutes makes of the keys, with a key named after the minute at hand.
     fn look(keys: &mut Data, minutes: i64, asked: Option<&str>) -> String {
         let fresh = key(&format!("k{minutes}"));
-        *keys = signing_keys(Some(keys), &fresh, asked, after(minutes));
+        let needed = Rotation::next(Some(keys), asked, after(minutes)).needs_key();
+        if needed {
+            let without = signing_keys(Some(keys), None, asked, after(minutes));
+            assert_eq!(without.as_ref(), Some(&*keys), "it waits for a key");
+        }
+        let fresh = needed.then_some(&fresh);
+        *keys = signing_keys(Some(keys), fresh, asked, after(minutes)).expect("keys");
         let names = keys.keys().filter_map(|name| name.strip_suffix(PEM));
         let all: Vec<&str> = names.collect();
         let active = std::str::from_utf8(&keys["active"]).unwrap();

@@ -58,18 +58,30 @@ pub fn shop(file: &str) -> Storefront {
     example(file).pop().expect("one Storefront")
 }
 
-pub fn fresh() -> Fresh {
+/// What a shop with these Secrets lacks, each password named after its Secret: `demo-nats-auth` gets
+/// `nats-password`.
+pub fn fresh(shop: &Storefront, own: &BTreeMap<String, Data>, now: Timestamp) -> Fresh {
+    let missing = storefront::missing_material(shop, own, now);
+    let prefix = format!("{}-", shop.name_any());
+    let value = |name: &str| match name.strip_prefix(&prefix).unwrap_or(name) {
+        "admin" => "admin-password",
+        "internal" => "internal-token",
+        "postgres-admin" => "postgres-password",
+        "nats-auth" => "nats-password",
+        "nats-routes" => "nats-routes-password",
+        "redis-auth" => "redis-password",
+        other => panic!("no value for {other}"),
+    };
+    let named = |name: String| {
+        let value = value(&name).to_owned();
+        (name, value)
+    };
     Fresh {
-        admin_password: "admin-password".into(),
-        internal_token: "internal-token".into(),
-        postgres_password: "postgres-password".into(),
-        nats_password: "nats-password".into(),
-        nats_routes_password: "nats-routes-password".into(),
-        redis_password: "redis-password".into(),
-        signing_key: SigningKey {
+        passwords: missing.passwords.into_iter().map(named).collect(),
+        signing_key: missing.signing_key.then(|| SigningKey {
             kid: "key-1".into(),
             pem: "a private key".into(),
-        },
+        }),
     }
 }
 
@@ -81,16 +93,18 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         "uri".into(),
         b"rediss://:secret@cache.example:6390".to_vec(),
     );
-    let referenced = storefront::referenced_secrets(shop)
+    let referenced = storefront::needs(shop)
+        .referenced
         .into_iter()
         .map(|name| (name, secret.clone()));
+    let now = "2026-01-02T03:04:05Z".parse().expect("an instant");
     storefront::Observed {
-        now: "2026-01-02T03:04:05Z".parse().expect("an instant"),
+        now,
         own: BTreeMap::new(),
         referenced: referenced.collect(),
         servers: Objects::new(),
         jobs: BTreeMap::new(),
-        fresh: fresh(),
+        fresh: fresh(shop, &BTreeMap::new(), now),
         minted: storefront::certificate::is_due(shop, None, Timestamp::UNIX_EPOCH).then(|| {
             Minted {
                 certificate: "a certificate".into(),

@@ -3,6 +3,7 @@
 mod desired;
 mod fixtures;
 mod hosts;
+mod needs;
 mod proof;
 mod properties;
 mod restricted;

@@ -143,7 +143,7 @@ fn no_example_names_a_secret_that_its_shop_makes() {
         "storefront-foreign-gateway.yaml",
     ] {
         let shop = shop(file);
-        let theirs = storefront::referenced_secrets(&shop);
+        let theirs = storefront::needs(&shop).referenced;
         let planned = storefront::desired(&valid_shop(&shop));
         let ours = planned
             .items
@@ -187,7 +187,7 @@ fn an_invalid_shop_is_told_field_and_remedy() {
 fn a_missing_secret_is_waited_for_by_name() {
     for file in ["storefront-full.yaml", "storefront-external-cache.yaml"] {
         let shop = shop(file);
-        for name in storefront::referenced_secrets(&shop) {
+        for name in storefront::needs(&shop).referenced {
             let mut world = seen(&shop);
             world.referenced.remove(&name);
             let valid = storefront::validate(&shop, world, &platform());

@@ -351,7 +351,7 @@ fn a_missing_secret_decides_and_the_parts_are_still_told() {
 #[test]
 fn a_shop_whose_server_is_not_known_has_no_database() {
     let shop = shop("storefront-full.yaml");
-    let secret = storefront::referenced_secrets(&shop).remove(0);
+    let secret = storefront::needs(&shop).referenced.remove(0);
     let mut seen = crate::fixtures::seen(&shop);
     seen.referenced.remove(&secret);
     let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
