@@ -14,7 +14,7 @@ use crate::access_log::LogSink;
 use crate::config::Limits;
 use crate::control::{Published, Publisher};
 use crate::metrics::Metrics;
-use crate::policy::jwks::Issuers;
+use crate::policy::issuers::Issuers;
 use crate::policy::rate_limit::Limiter;
 use crate::worker::{self, Phase, Progress, Shared};
 

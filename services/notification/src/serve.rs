@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{Process, Verifier, binding, http_client};
+use chassis::{Process, binding, http_client, verifier};
 use notification::config::ServeConfig;
 use notification::domain::letter::Shop;
 use notification::{AppState, Listener, Metrics, Postman, SCHEMA, Sender};
@@ -43,7 +43,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        verifier: Verifier::new(&tokens, http_client(PEER_TIMEOUT)?),
+        verifier: verifier(&tokens, http_client(PEER_TIMEOUT)?),
         shop: Arc::clone(&shop),
         metrics: Metrics::new(process.registry())?,
     };

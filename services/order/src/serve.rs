@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{InternalToken, Process, Verifier, binding, http_client};
+use chassis::{InternalToken, Process, binding, http_client, verifier};
 use order::config::ServeConfig;
 use order::{AppState, Listener, Metrics, Peers, SCHEMA};
 use outbox::{Bus, Consumer, Relay};
@@ -35,7 +35,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         peers: Peers::new(client.clone(), &peers, internal),
-        verifier: Verifier::new(&tokens, client),
+        verifier: verifier(&tokens, client),
         metrics: Metrics::new(process.registry())?,
         tasks: process.tasks(),
         currencies: shop_currencies.into(),

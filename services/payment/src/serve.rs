@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{InternalToken, Process, Verifier, binding, http_client};
+use chassis::{InternalToken, Process, binding, http_client, verifier};
 use outbox::{Bus, Consumer, Relay};
 use payment::config::ServeConfig;
 use payment::{AppState, Listener, Metrics, SCHEMA};
@@ -30,7 +30,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        verifier: Verifier::new(&tokens, http_client(PEER_TIMEOUT)?),
+        verifier: verifier(&tokens, http_client(PEER_TIMEOUT)?),
         internal: InternalToken::new(read("internal")?.require("token")?),
         metrics: Metrics::new(process.registry())?,
     };

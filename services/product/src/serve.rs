@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{InternalToken, Process, Verifier, binding, http_client};
+use chassis::{InternalToken, Process, binding, http_client, verifier};
 use outbox::{Bus, Consumer};
 use product::config::ServeConfig;
 use product::{AppState, Cards, Listener, Metrics, SCHEMA};
@@ -34,7 +34,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         entropy: Arc::new(SystemEntropy),
         cards: Cards::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone())
             .context("reading the cache's address")?,
-        verifier: Verifier::new(&tokens, http_client(PEER_TIMEOUT)?),
+        verifier: verifier(&tokens, http_client(PEER_TIMEOUT)?),
         internal: InternalToken::new(read("internal")?.require("token")?),
         metrics,
     };

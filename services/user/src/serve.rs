@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{InternalToken, Process, Verifier, binding, http_client};
+use chassis::{InternalToken, Process, binding, http_client, verifier};
 use outbox::{Bus, Consumer};
 use user::config::ServeConfig;
 use user::{Accounts, AppState, Listener, Metrics, SCHEMA};
@@ -33,7 +33,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         accounts: Accounts::new(client.clone(), &auth_url, internal.clone()),
-        verifier: Verifier::new(&tokens, client),
+        verifier: verifier(&tokens, client),
         internal,
         metrics: Metrics::new(process.registry())?,
     };

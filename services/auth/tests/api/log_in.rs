@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use argon2::{Argon2, Params, PasswordHash, PasswordHasher};
 use axum::http::StatusCode;
-use chassis::Verifier;
-use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
+use tokens::{Algorithm, KeyCache, KeySet, TokenRules, Verifier};
 use tokio::task::JoinSet;
 use vocabulary::SystemClock;
 
@@ -44,11 +43,9 @@ async fn the_token_is_good_for_whoever_knows_the_published_keys() {
     let published = jwks["keys"].as_array().unwrap();
     assert_eq!(published.len(), 2, "the old key stays published");
     assert!(published.contains(&app.keys.jwks()["keys"][0]));
-    let keys = published.iter().map(|key| {
-        let decoding = DecodingKey::from_ed_components(key["x"].as_str().unwrap()).unwrap();
-        (key["kid"].as_str().unwrap().to_owned(), decoding)
-    });
-    let verifier = Verifier::from_keys(ISSUER, AUDIENCE, keys);
+    let keys = KeySet::parse(jwks.to_string().as_bytes()).unwrap();
+    let rules = TokenRules::new(ISSUER, &[AUDIENCE.to_owned()], &[Algorithm::EdDSA]);
+    let verifier = Verifier::new(KeyCache::fixed(keys), rules);
     let claims = verifier
         .verify(body["access_token"].as_str().unwrap())
         .await

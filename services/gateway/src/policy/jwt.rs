@@ -6,18 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gateway_routes::JwtSettings;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use jsonwebtoken::{Algorithm, Validation};
 use serde_json::{Map, Value};
+use tokens::{Algorithm, LEEWAY_SECS, TokenError, TokenRules, Verified};
 
 use crate::clock::unix_now;
-use crate::policy::jwks::{Issuers, Lookup};
+use crate::policy::issuers::Issuers;
 use crate::problem::Problem;
 
-/// Clocks in one cluster differ by less than this.
-const LEEWAY_SECS: u64 = 10;
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// What issuers may sign with: ES256 for issuers outside, which seldom know EdDSA.
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::ES256];
 /// Tokens that a worker remembers as good.
 const MAX_REMEMBERED: usize = 4096;
 
@@ -59,6 +58,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    fn of(error: &TokenError) -> Self {
+        tracing::debug!(error = traces::chain(error), "token refused");
+        match error {
+            TokenError::KeysUnavailable => Self::NoKeys,
+            _ => Self::Invalid,
+        }
+    }
+
     /// The word for metrics.
     pub fn outcome(self) -> &'static str {
         match self {
@@ -124,7 +131,8 @@ impl Gatekeeper {
         issuers: &Issuers,
         headers: &HeaderMap,
     ) -> Result<Option<Rc<Identity>>, Refusal> {
-        let Some(token) = bearer(headers)? else {
+        let bearer = tokens::bearer(headers).map_err(|_| Refusal::Invalid)?;
+        let Some(token) = bearer else {
             return if settings.is_required {
                 Err(Refusal::Absent)
             } else {
@@ -154,27 +162,12 @@ impl Gatekeeper {
         if let Some(known) = self.recall(&policy, token, issuer.version()) {
             return Ok(known);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Invalid)?;
-        let typ = header.typ.as_deref().unwrap_or_default();
-        let typ = typ.strip_prefix("application/").unwrap_or(typ);
-        let is_ours = typ.eq_ignore_ascii_case("at+jwt")
-            && header.crit.is_none()
-            && matches!(header.alg, Algorithm::EdDSA | Algorithm::ES256);
-        let kid = header
-            .kid
-            .as_deref()
-            .filter(|_| is_ours)
-            .ok_or(Refusal::Invalid)?;
-        let ((algorithm, key), keys_version) = match issuer.find(kid).await {
-            Lookup::Found(key, version) => (key, version),
-            Lookup::Unknown => return Err(Refusal::Invalid),
-            Lookup::Unavailable => return Err(Refusal::NoKeys),
-        };
-        // Only the algorithm of the key, whatever the token would like.
-        let validation = validation(settings, algorithm);
-        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation)
-            .map_err(|_| Refusal::Invalid)?
-            .claims;
+        let rules = TokenRules::new(&settings.issuer, &settings.audiences, &ALGORITHMS);
+        let verified = tokens::verify::<Map<String, Value>>(token, &issuer, &rules).await;
+        let Verified {
+            claims,
+            keys_version,
+        } = verified.map_err(|error| Refusal::of(&error))?;
         let expires = claims
             .get("exp")
             .and_then(Value::as_u64)
@@ -202,48 +195,6 @@ impl Gatekeeper {
             tokens.clear();
         }
         tokens.insert(token.into(), identity);
-    }
-}
-
-fn validation(settings: &JwtSettings, algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.leeway = LEEWAY_SECS;
-    validation.validate_nbf = true;
-    validation.set_issuer(&[&settings.issuer]);
-    if settings.audiences.is_empty() {
-        validation.validate_aud = false;
-        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-    } else {
-        validation.set_audience(&settings.audiences);
-        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
-    }
-    validation
-}
-
-/// The token of a request. Anything that is there but is not exactly one bearer token is refused.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Refusal::Invalid);
-    }
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .ok_or(Refusal::Invalid)?;
-    let is_good = scheme.eq_ignore_ascii_case("bearer")
-        && !token.is_empty()
-        && token.len() <= MAX_TOKEN_BYTES
-        && token
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if is_good {
-        Ok(Some(token))
-    } else {
-        Err(Refusal::Invalid)
     }
 }
 

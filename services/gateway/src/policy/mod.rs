@@ -1,5 +1,5 @@
 //! Who may pass, and how often.
 
-pub mod jwks;
+pub mod issuers;
 pub mod jwt;
 pub mod rate_limit;

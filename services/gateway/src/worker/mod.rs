@@ -23,7 +23,7 @@ use crate::access_log::{AccessLog, LogSink};
 use crate::config::Limits;
 use crate::control::Published;
 use crate::metrics::Metrics;
-use crate::policy::jwks::Issuers;
+use crate::policy::issuers::Issuers;
 use crate::policy::jwt::Gatekeeper;
 use crate::policy::rate_limit::Limiter;
 use crate::upstream::{Endpoints, RetryBudget};

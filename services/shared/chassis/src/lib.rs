@@ -13,13 +13,13 @@ mod tasks;
 mod telemetry;
 
 pub use crate::auth::{
-    Caller, Claims, InternalCaller, InternalToken, MaybeCaller, Unverified, Verifier,
+    Caller, Claims, InternalCaller, InternalToken, MaybeCaller, Verifier, verifier,
 };
 pub use crate::binding::{Binding, BindingError, Secret, binding};
 pub use crate::config::{BindingConfig, ProcessConfig, TokenConfig};
 pub use crate::http::{
-    Call, Client, FieldError, HttpLimits, Json, Path, Problem, Query, RequestId, http_client,
-    layers, openapi_route,
+    Call, Client, FieldError, HttpLimits, Json, Path, Problem, Query, ReadError, RequestId,
+    http_client, layers, openapi_route,
 };
 pub use crate::process::Process;
 pub use crate::registry::{HttpMetrics, Registry};

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chassis::{Claims, Verifier};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use tokens::{Claims, KeyCache, KeySet, TokenRules, Verifier};
 use uuid::Uuid;
 
 /// An issuer with a key of its own.
@@ -45,8 +45,11 @@ impl TestTokens {
 
     /// A verifier that knows the key.
     pub fn verifier(&self) -> Arc<Verifier> {
-        let key = DecodingKey::from_ed_components(&self.public).expect("the key");
-        Verifier::from_keys(&self.issuer, &self.audience, [(self.kid.clone(), key)])
+        let keys = KeySet::parse(self.jwks().to_string().as_bytes()).expect("a key set");
+        let audiences = std::slice::from_ref(&self.audience);
+        let rules = TokenRules::new(&self.issuer, audiences, &[Algorithm::EdDSA]);
+        let rules = rules.require_not_before();
+        Arc::new(Verifier::new(KeyCache::fixed(keys), rules))
     }
 
     /// A token for a caller with roles, good for an hour.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use uuid::Uuid;
 
@@ -50,20 +49,9 @@ impl Caller {
     }
 }
 
-/// The credential of `Authorization: Bearer`. Two headers are none: which one counts is a guess.
+/// The credential of a request, if it has one.
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| Some(token.trim()))
-            .ok_or_else(Problem::unauthenticated),
-        (Some(_), Some(_)) => Err(Problem::unauthenticated()),
-    }
+    tokens::bearer(headers).map_err(|_| Problem::unauthenticated())
 }
 
 async fn maybe_caller<S>(parts: &Parts, state: &S) -> Result<Option<Caller>, Problem>

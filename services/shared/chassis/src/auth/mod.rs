@@ -2,9 +2,9 @@
 
 mod caller;
 mod internal;
-mod keys;
 mod verifier;
 
 pub use caller::{Caller, MaybeCaller};
 pub use internal::{InternalCaller, InternalToken};
-pub use verifier::{Claims, Unverified, Verifier};
+pub use tokens::{Claims, Verifier};
+pub use verifier::verifier;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use traces::http::{Asked, answered, ask};
 
@@ -35,6 +35,26 @@ impl Client {
         }
     }
 
+    /// The body of a successful GET, at most `max_bytes` of it.
+    pub async fn read(
+        &self,
+        url: impl reqwest::IntoUrl,
+        max_bytes: usize,
+    ) -> Result<Vec<u8>, ReadError> {
+        let mut response = self.get(url).send().await?;
+        if !response.status().is_success() {
+            return Err(ReadError::Status(response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > max_bytes {
+                return Err(ReadError::TooLarge(max_bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
     /// Starts a GET.
     pub fn get(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::GET, url)
@@ -49,6 +69,20 @@ impl Client {
     pub fn put(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::PUT, url)
     }
+}
+
+/// Why a document could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There was no complete response.
+    #[error("the request failed")]
+    Http(#[from] reqwest::Error),
+    /// The response is not a success.
+    #[error("the server answered {0}")]
+    Status(StatusCode),
+    /// The body is longer than allowed.
+    #[error("the body is longer than {0} bytes")]
+    TooLarge(usize),
 }
 
 /// A call in the making.

@@ -7,7 +7,9 @@ use axum::extract::FromRef;
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chassis::{Caller, InternalCaller, InternalToken, MaybeCaller, Problem, TokenConfig, Verifier};
+use chassis::{
+    Caller, InternalCaller, InternalToken, MaybeCaller, Problem, TokenConfig, Verifier, verifier,
+};
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -213,7 +215,7 @@ async fn keys_are_fetched_seldom_and_serve_on_when_the_issuer_is_away() {
         jwks_url,
     };
     let client = chassis::http_client(std::time::Duration::from_secs(2)).unwrap();
-    let verifier = Verifier::new(&config, client);
+    let verifier = verifier(&config, client);
     let (good, bad) = (tokens.customer(ME), TestTokens::default().customer(ME));
     for _ in 0..20 {
         assert!(verifier.verify(&good).await.is_ok());
@@ -234,7 +236,7 @@ async fn without_any_keys_the_answer_is_503_rather_than_401() {
         jwks_url: format!("http://127.0.0.1:{}/jwks.json", testkit::free_port()),
     };
     let client = chassis::http_client(std::time::Duration::from_secs(1)).unwrap();
-    let router = router(Verifier::new(&config, client));
+    let router = router(verifier(&config, client));
     let token = TestTokens::default().customer(ME);
     let answer = testkit::get("/me").bearer(&token).send(&router).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
