@@ -23,12 +23,12 @@ impl LocalRef {
 /// What happens to data when the object that asked for it is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// Data stays and can be adopted by an object of the same name.
+    /// Data is kept and can be adopted by an object of the same name.
     #[default]
     Retain,
     /// Data is removed for good.
     Delete,
-    /// Data is dumped to a PersistentVolumeClaim first, and removed only after the dump is proven readable.
+    /// Data is dumped to a PersistentVolumeClaim, and removed only after the dump has been read back.
     BackupThenDelete,
 }
 
@@ -48,11 +48,11 @@ pub struct Replicas {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub min: i32,
-    /// Most pods that load may bring up. Absent: exactly `min` pods run and no autoscaler is made.
+    /// Maximum number of pods for the autoscaler. Absent: exactly `min` pods run without an autoscaler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max: Option<i32>,
-    /// CPU use, in percent of the request, that the autoscaler aims at. Default: 70.
+    /// Target CPU utilisation of the autoscaler, in percent of the request. Default: 70.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 100))]
     pub cpu_percent: Option<i32>,
@@ -89,19 +89,19 @@ pub struct ResourceList {
     pub memory: Option<String>,
 }
 
-/// What a container asks for and may take at most.
+/// Resource requests and limits of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What the scheduler sets aside. What is left out keeps the platform's default.
+    /// Resources that the scheduler reserves. A field that is left out keeps the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<ResourceList>,
-    /// The ceiling. What is left out keeps the platform's default.
+    /// Maximum resources. A field that is left out keeps the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ResourceList>,
 }
 
-/// One environment variable. Secrets do not belong here: bind them (`bindings`), so that they arrive as files.
+/// One environment variable. Not for secrets: bind them (`bindings`), so that they are mounted as files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
@@ -117,8 +117,8 @@ pub struct EnvVar {
     pub value: String,
 }
 
-/// Seconds of a duration with one unit, such as `90s`, `5m` or `720h`; `None` when the text is none
-/// (schemas refuse such).
+/// Seconds of a duration with one unit, such as `90s`, `5m` or `720h`; `None` when the text is not a
+/// duration (the schemas refuse those).
 pub fn duration_secs(text: &str) -> Option<u64> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let count: u64 = digits.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The condition shape of `metav1`, with the schema that the API conventions ask for.
+//! `metav1.Condition`, with the schema that the Kubernetes API conventions require.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// The aspect, in CamelCase. `Ready` sums up the others.
+    /// Type of the condition, in CamelCase. `Ready` summarises the others.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     #[schemars(regex(pattern = "^(True|False|Unknown)$"))]
     pub status: String,
-    /// The generation of the object that this verdict is about.
+    /// Generation of the object that the condition was computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// When `status` last changed.
     pub last_transition_time: Time,
-    /// A word for programs, in CamelCase.
+    /// Machine-readable reason (CamelCase).
     #[schemars(
         length(min = 1, max = 1024),
         regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
     )]
     pub reason: String,
-    /// A sentence for people: what is missing, since when, and what to do.
+    /// Human-readable message that says what is missing, since when, and how to mend it.
     #[schemars(length(max = 32768))]
     pub message: String,
 }
 
 impl Condition {
-    /// Whether the aspect holds.
+    /// Whether the status is `True`.
     pub fn is_true(&self) -> bool {
         self.status == "True"
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Condition, DeletionPolicy, LocalRef};
 
-/// A database on a PostgreSQL server, a role to use it with, and a Secret
-/// (`servicebinding.io/postgresql`) that tells how. The Secret's name is in `status.binding.name`.
+/// A database on a PostgreSQL server, a role that uses it, and a Secret
+/// (`servicebinding.io/postgresql`) with the login. The Secret's name is in `status.binding.name`.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "storefront.dev",
@@ -59,13 +59,13 @@ pub struct DatabaseBindingSpec {
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.access is immutable: create another DatabaseBinding with the access you need"))]
     pub access: Access,
-    /// Extensions that the database shall have.
+    /// Extensions to install in the database.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extensions: Vec<Extension>,
-    /// When the credentials are replaced by themselves. Absent: never. Any new value of the
-    /// annotation `storefront.dev/rotate` replaces them too, with or without this.
+    /// When the credentials are rotated automatically. Absent: never. Any new value of the
+    /// annotation `storefront.dev/rotate` rotates them too, with or without this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
     /// What happens to the database when this object is deleted.
@@ -112,8 +112,8 @@ pub struct Rotation {
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m')")
         .message("spec.rotation.every must be one minute or longer"))]
     pub every: String,
-    /// How long the replaced credentials still work, in the same spelling; at least ten seconds. It
-    /// has to be enough for every user to move: for a ServiceDeployment its migration Job and its
+    /// How long the replaced credentials still work, in the same format; at least ten seconds. It must be
+    /// long enough for every client to change over: for a ServiceDeployment its migration Job and its
     /// whole rollout.
     #[serde(default = "Rotation::default_overlap")]
     #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
@@ -123,7 +123,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// The overlap where nobody has named one.
+    /// The overlap where none is given.
     pub fn default_overlap() -> String {
         "1h".into()
     }
@@ -149,7 +149,7 @@ pub enum Extension {
 }
 
 impl Extension {
-    /// The name that `CREATE EXTENSION` knows.
+    /// The name in `CREATE EXTENSION`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BtreeGin => "btree_gin",
@@ -166,11 +166,11 @@ impl Extension {
     }
 }
 
-/// What is known about a DatabaseBinding.
+/// Observed state of a DatabaseBinding.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseBindingStatus {
-    /// The newest generation that was looked at, also when it failed.
+    /// The newest generation that was reconciled, also when that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, SecretReady, DatabaseReady; Reconciling and Stalled only while true.
@@ -178,16 +178,16 @@ pub struct DatabaseBindingStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The Secret to mount, as servicebinding.io asks.
+    /// The Secret to mount, as servicebinding.io specifies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingRef>,
     /// The database, once it is decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// The login role, written before it is created, so that a crash leaves nothing unnamed.
+    /// The login role, recorded before it is created, so that a crash leaves no unknown role behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The replacement of the credentials. Absent as long as nobody has asked for one.
+    /// The rotation of the credentials. Absent until the first one is requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
     /// The dump that was taken before the database was dropped.
@@ -206,7 +206,7 @@ pub struct BindingRef {
     pub name: String,
 }
 
-/// How far the rotation of the credentials is. The credentials in use are `status.role` and the
+/// Progress of the rotation of the credentials. The credentials in use are `status.role` and the
 /// Secret of `status.binding`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -217,13 +217,13 @@ pub struct RotationStatus {
     /// When those in use took over. Absent: they are the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_at: Option<Time>,
-    /// When they will be replaced. Absent: when somebody asks.
+    /// When they will be replaced. Absent: on request only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Time>,
-    /// The value of the annotation `storefront.dev/rotate` that was served last.
+    /// The value of the annotation `storefront.dev/rotate` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// The credentials that are being made, written before they are made.
+    /// The credentials that are being created, recorded before they are created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incoming: Option<Credentials>,
     /// The credentials that were replaced, as long as they still work.

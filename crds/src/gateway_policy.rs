@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Condition, duration_secs};
 
-/// The route or gateway that a policy governs.
+/// The route or gateway that a policy applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyTargetRef {
@@ -31,7 +31,7 @@ fn gateway_group() -> String {
     "gateway.networking.k8s.io".into()
 }
 
-/// Requests to the targets carry a token that this issuer signed.
+/// Requires requests to the targets to carry a token of an issuer.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "storefront.dev",
@@ -63,40 +63,40 @@ fn gateway_group() -> String {
     .message("spec.roles needs mode Required: a caller without a token has no role")
     .field_path(".roles"))]
 pub struct JwtPolicySpec {
-    /// What the policy governs.
+    /// What the policy applies to.
     #[schemars(length(min = 1, max = 16))]
     pub target_refs: Vec<PolicyTargetRef>,
-    /// The `iss` claim that is trusted.
+    /// Accepted `iss` claim.
     #[schemars(length(min = 1, max = 253))]
     pub issuer: String,
-    /// The `aud` claim holds at least one of these. Empty: any audience.
+    /// Accepted audiences: the `aud` claim must have at least one of these. Empty: any audience.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
     pub audiences: Vec<String>,
-    /// Where the issuer publishes its keys.
+    /// URL of the issuer's key set (JWKS).
     #[schemars(length(min = 1, max = 2048), regex(pattern = "^https?://"))]
     pub jwks_uri: String,
-    /// Whether a request without a token passes.
+    /// Whether a request without a token is accepted.
     #[serde(default)]
     pub mode: JwtMode,
-    /// The `roles` claim holds at least one of these. Empty: any caller.
+    /// Required roles: the `roles` claim must have at least one of these. Empty: any caller.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub roles: Vec<String>,
-    /// Claims that are passed to the backend as headers; what the client sent under these names is dropped.
+    /// Claims that are forwarded to the backend as headers; headers of these names that the client sent are removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub claim_to_headers: Vec<ClaimToHeader>,
 }
 
-/// Whether a token must be there. A token that is there must be good in both modes.
+/// Whether a token is required. A token that is sent must be valid in both modes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum JwtMode {
-    /// No token, no entry.
+    /// A request without a token is refused.
     #[default]
     Required,
-    /// A request without a token passes as nobody.
+    /// A request without a token is accepted as anonymous.
     Optional,
 }
 
@@ -112,7 +112,7 @@ pub struct ClaimToHeader {
     pub header: String,
 }
 
-/// Requests to the targets are limited in number.
+/// Limits the number of requests to the targets.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "storefront.dev",
@@ -139,15 +139,15 @@ pub struct ClaimToHeader {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimitPolicySpec {
-    /// What the policy governs.
+    /// What the policy applies to.
     #[schemars(length(min = 1, max = 16))]
     pub target_refs: Vec<PolicyTargetRef>,
-    /// The limits; a request must pass each one that fits it.
+    /// The limits. A request must be within each one that matches it.
     #[schemars(length(min = 1, max = 32))]
     pub limits: Vec<RateLimit>,
 }
 
-/// So many requests in so much time.
+/// A number of requests per window of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
@@ -159,10 +159,10 @@ pub struct RateLimit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH)$"))]
     pub method: Option<String>,
-    /// What is counted apart.
+    /// Key by which requests are counted.
     #[serde(default)]
     pub per: LimitKey,
-    /// How many requests pass within one window.
+    /// Requests accepted within one window.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub requests: i32,
     /// Length of the window in seconds (`60s`), minutes (`5m`) or hours (`1h`); at most one hour.
@@ -183,7 +183,7 @@ impl RateLimit {
     }
 }
 
-/// What a rate limit counts apart.
+/// Key by which a rate limit counts requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LimitKey {
     /// Each client address.
@@ -191,7 +191,7 @@ pub enum LimitKey {
     ClientIP,
 }
 
-/// What each gateway made of a policy.
+/// Observed state of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyStatus {
@@ -201,13 +201,13 @@ pub struct PolicyStatus {
     pub ancestors: Vec<PolicyAncestor>,
 }
 
-/// What one gateway made of a policy.
+/// State of a policy at one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyAncestor {
     /// The object that the policy was attached to.
     pub ancestor_ref: PolicyParentRef,
-    /// The controller that says so.
+    /// The controller that reports it.
     #[schemars(length(min = 1, max = 253))]
     pub controller_name: String,
     /// `Accepted`, with the reason.

@@ -1,11 +1,11 @@
-//! The CustomResourceDefinitions as files, and the examples beside them.
+//! The CustomResourceDefinitions as files.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 use crate::{DatabaseBinding, JwtPolicy, RateLimitPolicy, ServiceDeployment, Storefront};
 
-/// Every definition, in the order that a reader meets them.
+/// Every definition, in reading order.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     vec![
         Storefront::crd(),

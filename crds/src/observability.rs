@@ -1,9 +1,9 @@
-//! What a shop tells about itself beside metrics and logs.
+//! Telemetry of a shop beyond metrics and logs.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a shop tells about itself beside metrics and logs, which are always there.
+/// Telemetry of a shop beyond metrics and logs, which are always on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Observability {
@@ -26,8 +26,8 @@ pub struct Tracing {
         )
     )]
     pub otlp_endpoint: String,
-    /// How many of a hundred traces are exported. It is decided where a trace begins, as a rule at the
-    /// gateway, and everybody after that follows; a request that comes with a `traceparent` has it decided already.
+    /// Percentage of traces that are exported. The decision is made where a trace begins, usually at the
+    /// gateway, and is propagated; a request with a `traceparent` carries the decision of its sender.
     #[serde(default = "all")]
     #[schemars(range(min = 0, max = 100))]
     pub sample_percent: i32,

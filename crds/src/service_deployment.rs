@@ -66,35 +66,35 @@ pub struct ServiceDeploymentSpec {
     #[serde(default = "http_port")]
     #[schemars(range(min = 1024, max = 65535))]
     pub port: i32,
-    /// Port with Prometheus metrics, in the `/metrics` path; also of the probes unless these say otherwise. Absent: no metrics.
+    /// Port that serves Prometheus metrics at `/metrics`, and the probes unless `probes.port` is set. Absent: no metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 65535))]
     pub metrics_port: Option<i32>,
-    /// Paths of the shop that this service answers.
+    /// Paths of the shop that this service serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub routes: Vec<Route>,
-    /// Secrets that the container gets as files under `/bindings/<name>/`, as servicebinding.io asks.
+    /// Secrets that are mounted as files under `/bindings/<name>/`, as servicebinding.io specifies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub bindings: Vec<ServiceBinding>,
-    /// Parts of the shop's platform that this service talks to: each is bound and reachable.
+    /// Parts of the shop's platform that this service connects to: each is bound and reachable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub uses: Vec<Uses>,
-    /// Names of ServiceDeployments of the same shop that this service calls; nothing else in the shop is reachable for it.
+    /// Names of ServiceDeployments of the same shop that this service calls; it can reach no other one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 53)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub calls: Vec<String>,
-    /// Hosts outside the shop that this service calls, by port. Absent: none is reachable.
+    /// Ports of hosts outside the shop that this service connects to. Absent: none is reachable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(range(min = 1, max = 65535)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub egress_ports: Vec<i32>,
-    /// Runs to its end before the pods of a new image start. Absent: there is nothing to migrate.
+    /// A migration that must complete before pods of a new image start. Absent: no migration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrate: Option<Migrate>,
     /// How many pods.
@@ -108,11 +108,11 @@ pub struct ServiceDeploymentSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
-    /// How the kubelet asks whether a pod is well. Absent: `/healthz` and `/readyz` on the metrics
-    /// port where there is one, else an open port.
+    /// Health checks of the kubelet. Absent: `/healthz` and `/readyz` on the metrics port where there is
+    /// one, else an open port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Probes>,
-    /// While true the operator changes nothing; the pods run on as they are.
+    /// While true the operator changes nothing; the pods keep running as they are.
     #[serde(default)]
     pub paused: bool,
 }
@@ -134,7 +134,7 @@ pub enum PullPolicy {
 }
 
 impl PullPolicy {
-    /// The value in a container's `imagePullPolicy`.
+    /// The value of a container's `imagePullPolicy`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Always => "Always",
@@ -158,7 +158,7 @@ pub struct Route {
     /// Who may call it.
     #[serde(default)]
     pub auth: AuthMode,
-    /// The caller has at least one of these roles. Empty: any caller.
+    /// Roles of which the caller must have at least one. Empty: any caller.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -168,21 +168,21 @@ pub struct Route {
     pub roles: Vec<String>,
 }
 
-/// Whether a route asks for a token.
+/// Whether a route requires a token.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub enum AuthMode {
-    /// Only with a valid token.
+    /// A valid token is required.
     #[default]
     Required,
-    /// With a valid token, or with none.
+    /// A token is optional; one that is sent must be valid.
     Optional,
-    /// The gateway does not look at tokens.
+    /// Tokens are not checked.
     Public,
 }
 
-/// One Secret that the container gets as files: exactly one of `databaseBinding` and `secretRef`.
+/// One Secret that is mounted as files: exactly one of `databaseBinding` and `secretRef`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.databaseBinding) != has(self.secretRef)")
@@ -195,7 +195,7 @@ pub struct ServiceBinding {
         regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: Option<String>,
-    /// A DatabaseBinding in the same namespace; its database server becomes reachable.
+    /// A DatabaseBinding in the same namespace; its database server is made reachable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 60))]
     pub database_binding: Option<String>,
@@ -222,7 +222,7 @@ pub enum Uses {
     Cache,
 }
 
-/// A run of the image that prepares the database for it.
+/// A run of the image that migrates the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Migrate {
@@ -244,7 +244,7 @@ impl Default for Migrate {
     }
 }
 
-/// Paths that the kubelet asks.
+/// Paths of the kubelet's health checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Probes {
@@ -252,7 +252,7 @@ pub struct Probes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<i32>,
-    /// Answers 200 while the process is alive; must not ask the database. Absent: an open port is enough.
+    /// Answers 200 while the process is alive, whatever the state of the database. Absent: an open port is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = "^/"))]
     pub liveness_path: Option<String>,
@@ -262,11 +262,11 @@ pub struct Probes {
     pub readiness_path: Option<String>,
 }
 
-/// What is known about a ServiceDeployment.
+/// Observed state of a ServiceDeployment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceDeploymentStatus {
-    /// The newest generation that was looked at, also when it failed.
+    /// The newest generation that was reconciled, also when that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, BindingsReady, Migrated, Available, RoutesAccepted; Reconciling and Stalled only while true.
@@ -283,7 +283,7 @@ pub struct ServiceDeploymentStatus {
     /// Selector of the pods, for `kubectl scale` and autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    /// The migration that has run to its end, as the suffix of its Job's name.
+    /// The migration that has completed, as the suffix of its Job's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrated: Option<String>,
 }

@@ -39,7 +39,7 @@ pub use servers::*;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct StorefrontSpec {
-    /// Host names of every listener and route of this shop. The first one stands in links and tokens.
+    /// Host names of every listener and route of this shop. The first one is used in links and tokens.
     #[schemars(
         length(min = 1, max = 8),
         inner(
@@ -53,8 +53,8 @@ pub struct StorefrontSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100))]
     pub display_name: Option<String>,
-    /// Platform release that the services run. Default: the operator's own at the time the shop is
-    /// made; it then stays in `status.version`, so that a newer operator restarts nothing by itself.
+    /// Platform release that the services run. Default: the operator's own when the shop is created. It is
+    /// kept in `status.version`, so that an upgrade of the operator restarts nothing by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
@@ -69,13 +69,13 @@ pub struct StorefrontSpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub currencies: Vec<String>,
-    /// The edge.
+    /// The gateway in front of the shop.
     #[serde(default)]
     pub gateway: GatewaySpec,
-    /// The PostgreSQL server that holds the services' databases. Which kind is immutable.
+    /// The PostgreSQL server of the services' databases. Embedded or external is immutable.
     #[serde(default)]
     #[x_kube(validation = Rule::new("has(self.embedded) == has(oldSelf.embedded)")
-        .message("spec.database: a shop does not move between an embedded and an external server by itself; make another Storefront and restore into it"))]
+        .message("spec.database: data is not moved between an embedded and an external server; create another Storefront and restore into it"))]
     pub database: Database,
     /// The event bus.
     #[serde(default)]
@@ -83,25 +83,25 @@ pub struct StorefrontSpec {
     /// The cache.
     #[serde(default)]
     pub cache: Cache,
-    /// Ways to pay. The payment service refuses every method that is not named here.
+    /// Accepted payment methods. The payment service refuses every method that is not named here.
     #[serde(default = "default_payments")]
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub payments: Vec<PaymentMethod>,
-    /// How the shop reaches its customers.
+    /// Channels by which customers are notified.
     pub notifications: Notifications,
     /// Overrides for single services, by name; all services run without being named here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = Service::ALL.len()))]
     #[x_kube(validation = known_services())]
     pub services: BTreeMap<String, ServiceOverride>,
-    /// What the shop tells about itself beside metrics and logs.
+    /// Telemetry beyond metrics and logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observability: Option<Observability>,
     /// What happens to databases, keys and passwords when the Storefront is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// While true the operator changes nothing; the shop runs on as it is.
+    /// While true the operator changes nothing; the shop keeps running as it is.
     #[serde(default)]
     pub paused: bool,
 }
@@ -134,7 +134,7 @@ fn default_payments() -> Vec<PaymentMethod> {
     }]
 }
 
-/// The edge of the shop.
+/// The gateway in front of a shop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewaySpec {
@@ -142,10 +142,10 @@ pub struct GatewaySpec {
     #[serde(default = "default_class")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: String,
-    /// Serves HTTPS on port 443 beside HTTP on port 80. Absent: plain HTTP only.
+    /// HTTPS on port 443 in addition to HTTP on port 80. Absent: plain HTTP only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<GatewayTls>,
-    /// Limits on requests. They need the class `storefront`, which knows RateLimitPolicy.
+    /// Rate limits. They need the class `storefront`, which implements RateLimitPolicy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub rate_limits: Vec<ShopRateLimit>,
@@ -189,23 +189,23 @@ pub struct GatewayTls {
     /// A Secret of type `kubernetes.io/tls` in the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalRef>,
-    /// An issuer of cert-manager, which must run with its Gateway API support on. It makes the Secret
-    /// `<name>-tls` and renews it; until then the shop answers over HTTP only.
+    /// A cert-manager issuer; cert-manager must run with Gateway API support enabled. It creates and renews
+    /// the Secret `<name>-tls`; until then the shop answers over HTTP only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_ref: Option<IssuerRef>,
-    /// A certificate of the operator's own making in the Secret `<name>-tls`, for a year at a time.
-    /// Clients trust it by that Secret's `ca.crt`, which is another one after each renewal.
+    /// A self-signed certificate in the Secret `<name>-tls`, valid for a year and renewed by the operator.
+    /// Clients verify it with that Secret's `ca.crt`, which changes with each renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_signed: Option<SelfSigned>,
 }
 
-/// An issuer of cert-manager.
+/// A cert-manager issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.group) || self.kind == 'Issuer' || self.kind == 'ClusterIssuer'")
     .message("spec.gateway.tls.issuerRef.kind: Issuer or ClusterIssuer; any other kind needs its group"))]
 pub struct IssuerRef {
-    /// Its name.
+    /// Name of the issuer.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// `Issuer` (in the same namespace), `ClusterIssuer`, or a kind of `group`.
@@ -222,23 +222,23 @@ fn issuer_kind() -> String {
     "Issuer".into()
 }
 
-/// A certificate of the operator's own making.
+/// A self-signed certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SelfSigned {}
 
-/// A limit that the shop's gateway keeps; the fields mean what they mean in a RateLimitPolicy.
+/// A rate limit of the shop's gateway, as in a RateLimitPolicy.
 pub type ShopRateLimit = crate::RateLimit;
 
-/// A way to pay.
+/// A payment method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentMethod {
-    /// Which provider.
+    /// Name of the payment provider.
     pub name: PaymentMethodName,
 }
 
-/// Payment providers that exist.
+/// Supported payment providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PaymentMethodName {
@@ -255,19 +255,19 @@ impl PaymentMethodName {
     }
 }
 
-/// How the shop reaches its customers.
+/// Channels by which customers are notified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Notifications {
-    /// By mail.
+    /// Notification by mail.
     pub email: EmailNotifications,
 }
 
-/// Mail.
+/// Notification by mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EmailNotifications {
-    /// The server that takes the shop's mail.
+    /// The server that relays the shop's mail.
     pub smtp: Smtp,
 }
 
@@ -275,7 +275,7 @@ pub struct EmailNotifications {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Smtp {
-    /// Host name or address.
+    /// Host name or IP address.
     #[schemars(length(min = 1, max = 253))]
     pub host: String,
     /// Port.
@@ -294,28 +294,28 @@ fn submission_port() -> i32 {
     587
 }
 
-/// What one service does differently from the default.
+/// Overrides for one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceOverride {
-    /// How many pods.
+    /// Number of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<Replicas>,
     /// CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// More environment; may also replace what the platform sets.
+    /// Additional environment variables; they may also replace those that the platform sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 }
 
-/// What is known about a Storefront.
+/// Observed state of a Storefront.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StorefrontStatus {
-    /// The newest generation that was looked at, also when it failed.
+    /// The newest generation that was reconciled, also when that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, DatabaseReady, QueueReady, CacheReady, ServicesReady, GatewayProgrammed; Reconciling and Stalled only while true.
@@ -323,36 +323,36 @@ pub struct StorefrontStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The release that the shop runs; stays when the operator is upgraded.
+    /// The release that the shop runs. An upgrade of the operator does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Where the shop answers.
+    /// URL of the shop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The Secret with the first administrator's name and password.
+    /// The Secret with the login of the first administrator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret_ref: Option<LocalRef>,
-    /// How many services are ready.
+    /// Number of services that are ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<ServiceCounts>,
-    /// What stands in the way now, and since when.
+    /// First child that is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Blocker>,
 }
 
-/// How many services are ready.
+/// Number of services that are ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceCounts {
-    /// Ready ones.
+    /// Services that are ready.
     pub ready: i32,
-    /// All of them.
+    /// All services of the shop.
     pub total: i32,
-    /// Both, for a table's column: `6/7`.
+    /// Both as text for the printer column, such as `6/7`.
     pub summary: String,
 }
 
-/// The one child that everything waits for.
+/// A child that is not ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocker {
@@ -363,6 +363,6 @@ pub struct Blocker {
     /// Since when it has not been ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// Why.
+    /// Why it is not ready.
     pub message: String,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::LocalRef;
 
-/// Where the databases live: exactly one of the fields.
+/// The database server: exactly one of the fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.embedded) != has(self.external)")
@@ -14,7 +14,7 @@ pub struct Database {
     /// A PostgreSQL that the operator runs for this shop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedded: Option<EmbeddedPostgres>,
-    /// A PostgreSQL elsewhere (RDS, Aurora, Cloud SQL, your own).
+    /// An existing PostgreSQL server (RDS, Aurora, Cloud SQL, your own).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalPostgres>,
 }
@@ -32,7 +32,7 @@ impl Default for Database {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
-    .message("spec.database.embedded.storageClassName is immutable: a volume does not change its class"))]
+    .message("spec.database.embedded.storageClassName is immutable: the class of a volume cannot change"))]
 pub struct EmbeddedPostgres {
     /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim (its class must allow that).
     #[serde(default = "five_gibibytes")]
@@ -58,7 +58,7 @@ impl Default for EmbeddedPostgres {
     }
 }
 
-/// A PostgreSQL that somebody else runs.
+/// A PostgreSQL server that the user runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalPostgres {
@@ -75,17 +75,17 @@ pub struct Queue {
     pub nats: Nats,
 }
 
-/// One NATS server or three, each with a volume; every acknowledged message has been written through to disk.
+/// One NATS server or three, each with a volume; every acknowledged message has been synced to disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Nats {
-    /// Servers. With 3 they are a Raft cluster: each message is on three volumes and acknowledged when
-    /// two have it, so that events flow on while one server is away. Immutable.
+    /// Number of servers. Three form a Raft cluster: each message is stored on three volumes and acknowledged
+    /// once two have it, so that events keep flowing while one server is down. Immutable.
     #[serde(default = "one_server")]
     #[schemars(range(min = 1, max = 3))]
     #[x_kube(
-        validation = Rule::new("self == 1 || self == 3").message("spec.queue.nats.replicas: give 1 or 3; two servers have no majority without each other"),
-        validation = Rule::new("self == oldSelf").message("spec.queue.nats.replicas is immutable: a server that ran alone does not bring its stream into a cluster; make another Storefront and restore into it")
+        validation = Rule::new("self == 1 || self == 3").message("spec.queue.nats.replicas: give 1 or 3; with two servers there is no majority when one is down"),
+        validation = Rule::new("self == oldSelf").message("spec.queue.nats.replicas is immutable: a single server's stream cannot become a cluster's; create another Storefront and restore into it")
     )]
     pub replicas: i32,
     /// Size of each server's volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
@@ -112,8 +112,8 @@ impl Default for Nats {
     }
 }
 
-/// Where the cache is: exactly one of the fields. It holds nothing that cannot be lost, so a shop may
-/// change from one to the other.
+/// The cache: exactly one of the fields. Its content may be lost, so a shop can change from one to the
+/// other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.redis) != has(self.external)")
@@ -122,7 +122,7 @@ pub struct Cache {
     /// A Redis that the operator runs for this shop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,
-    /// A Redis elsewhere (ElastiCache, MemoryStore, your own).
+    /// An existing Redis (ElastiCache, MemoryStore, your own).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalRedis>,
 }
@@ -141,7 +141,7 @@ impl Default for Cache {
 #[serde(rename_all = "camelCase")]
 pub struct Redis {}
 
-/// A Redis that somebody else runs.
+/// A Redis that the user runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalRedis {
