@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backing;
 pub mod conditions;
 pub mod database_binding;
 pub mod gateway;
@@ -7,8 +8,11 @@ pub mod hash;
 pub mod names;
 mod network;
 pub mod objects;
+mod own_secret;
 mod pods;
+mod readiness;
 pub mod service_deployment;
+mod size;
 pub mod storefront;
 mod tracing;
 pub mod trouble;

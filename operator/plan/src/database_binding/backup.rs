@@ -16,22 +16,20 @@ use k8s_openapi::{
 
 use super::names::Wanted;
 use crate::{
-    Objects, Planned, Platform, hash, names,
+    Objects, Planned, Platform,
+    backing::{postgres, role::Role},
+    hash, names,
     objects::{OWNER_UID_LABEL, owner_of},
     pods::{self, Scope, mount},
-    storefront::flows::DATABASE_CLIENT,
 };
 
 /// Tries before the backup counts as failed; nothing is dropped then.
 const TRIES: i32 = 6;
 /// Size of the volume with the dumps of one binding.
 const SIZE: &str = "5Gi";
-/// User of the PostgreSQL image.
-const POSTGRES_UID: i64 = 26;
 
 /// A dump counts only once it has been listed from end to end and has its final name.
-const SCRIPT: &str = r#"set -eu
-export PATH="/usr/lib/postgresql/15/bin:$PATH"
+const SCRIPT: &str = r#"
 cd /bindings/database
 export PGHOST="$(cat host)" PGPORT="$(cat port)" PGUSER="$(cat username)" PGPASSWORD="$(cat password)"
 pg_dump --format=custom --file="/backup/$BACKUP_FILE.part" "$(cat database)"
@@ -136,12 +134,16 @@ fn volume(scope: &Scope, wanted: &Wanted) -> PersistentVolumeClaim {
 fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Job {
     let name = wanted.mark.name.as_str();
     let mut labels = scope.pod_labels("backup", name);
-    labels.insert(DATABASE_CLIENT.into(), "true".into());
+    labels.insert(Role::Database.client_label().into(), "true".into());
+    let script = format!(
+        "set -eu\nexport PATH=\"{}:$PATH\"{SCRIPT}",
+        postgres::PROGRAMS
+    );
     let container = Container {
         name: "backup".into(),
-        image: Some(platform.image("postgres", release)),
+        image: Some(platform.image(postgres::IMAGE, release)),
         image_pull_policy: Some(platform.pull_policy.clone()),
-        command: Some(vec!["/bin/sh".into(), "-c".into(), SCRIPT.into()]),
+        command: Some(vec!["/bin/sh".into(), "-c".into(), script]),
         env: Some(vec![pods::env("BACKUP_FILE", file(wanted))]),
         resources: Some(pods::resources("50m", "48Mi", "512Mi")),
         security_context: Some(pods::container_security()),
@@ -165,7 +167,7 @@ fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Jo
         dumps,
         pods::scratch_volume("tmp", "64Mi", false),
     ];
-    let security = pods::pod_security(Some(POSTGRES_UID), POSTGRES_UID);
+    let security = pods::pod_security(Some(postgres::UID), postgres::UID);
     let pod = pods::pod(container, volumes, security, 30);
     Job {
         metadata: scope.meta(&backup_job_name(wanted), "backup", name),

@@ -6,7 +6,7 @@ use std::fmt;
 use crds::{DatabaseBinding, Storefront};
 
 use super::names::Wanted;
-use crate::{Invalid, Verdict, Waiting};
+use crate::{Invalid, Verdict, Waiting, backing::Database};
 
 /// A Secret's decoded content.
 pub type Data = BTreeMap<String, Vec<u8>>;
@@ -68,10 +68,8 @@ pub fn admin_secret(binding: &DatabaseBinding, storefront: Option<&Storefront>) 
         return Some(secret.name.clone());
     }
     let shop = server.storefront.as_deref()?;
-    match &storefront?.spec.database.external {
-        Some(external) => Some(external.admin_secret_ref.name.clone()),
-        None => Some(crate::names::child(shop, "postgres-admin")),
-    }
+    let spec = &storefront?.spec;
+    Database::of(spec).admin_secret(spec, shop)
 }
 
 /// Decides whether a binding can be acted on.

@@ -6,7 +6,6 @@ mod data_plane;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_routes::api::Gateway;
-use kube::core::ApiResource;
 
 pub use data_plane::desired;
 
@@ -123,24 +122,4 @@ fn tls_secrets(gateway: &Gateway) -> BTreeSet<String> {
         .filter(|secret| secret.namespace.is_none() || secret.namespace.as_deref() == own)
         .map(|secret| secret.name.clone())
         .collect()
-}
-
-/// Kinds that are looked through for objects that no plan names any more.
-pub fn pruned_kinds() -> Vec<ApiResource> {
-    use k8s_openapi::api::{
-        apps::v1::Deployment,
-        core::v1::{Service, ServiceAccount},
-        networking::v1::NetworkPolicy,
-        policy::v1::PodDisruptionBudget,
-        rbac::v1::{Role, RoleBinding},
-    };
-    vec![
-        ApiResource::erase::<Deployment>(&()),
-        ApiResource::erase::<Service>(&()),
-        ApiResource::erase::<PodDisruptionBudget>(&()),
-        ApiResource::erase::<NetworkPolicy>(&()),
-        ApiResource::erase::<RoleBinding>(&()),
-        ApiResource::erase::<Role>(&()),
-        ApiResource::erase::<ServiceAccount>(&()),
-    ]
 }

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront, Uses};
 use k8s_openapi::api::batch::v1::Job;
-use kube::core::ApiResource;
+
+use crate::backing::role::binding_secret;
 
 pub use desired::desired;
 pub use migration::{Migration, job_name};
@@ -71,31 +72,6 @@ pub fn secrets_of(
 
 /// The shop's Secret for a part of its platform.
 pub(crate) fn platform_secret(service: &ServiceDeployment, part: Uses) -> String {
-    let end = match part {
-        Uses::Bus => "nats-auth",
-        Uses::Cache => "redis-auth",
-    };
+    let end = binding_secret(part);
     format!("{}-{end}", service.spec.storefront_ref.name)
-}
-
-/// Kinds that are looked through for objects that no plan names any more.
-pub fn pruned_kinds() -> Vec<ApiResource> {
-    use k8s_openapi::api::{
-        apps::v1::Deployment,
-        autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{Service, ServiceAccount},
-        networking::v1::NetworkPolicy,
-        policy::v1::PodDisruptionBudget,
-    };
-    vec![
-        ApiResource::erase::<Job>(&()),
-        ApiResource::erase::<Deployment>(&()),
-        ApiResource::erase::<HorizontalPodAutoscaler>(&()),
-        ApiResource::erase::<PodDisruptionBudget>(&()),
-        ApiResource::erase::<Service>(&()),
-        ApiResource::erase::<ServiceAccount>(&()),
-        ApiResource::erase::<NetworkPolicy>(&()),
-        ApiResource::erase::<gateway_routes::api::HTTPRoute>(&()),
-        ApiResource::erase::<crds::JwtPolicy>(&()),
-    ]
 }

@@ -7,13 +7,11 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use super::{Valid, workload::HTTP};
 use crate::{
+    backing::role::Role,
     network::{self, Flows, allow_from, allow_to, one},
     objects::STOREFRONT_LABEL,
     pods::{label_selector, selector},
-    storefront::{
-        BUILT_IN_CLASS,
-        flows::{BUS_CLIENT, CACHE_CLIENT, DATABASE_CLIENT},
-    },
+    storefront::BUILT_IN_CLASS,
     tracing::Collector,
 };
 
@@ -24,13 +22,13 @@ pub(crate) const GATEWAY_LABEL: &str = "gateway.networking.k8s.io/gateway-name";
 pub(super) fn client_labels(valid: &Valid) -> BTreeMap<String, String> {
     let uses = |part| valid.service.spec.uses.contains(&part);
     [
-        (DATABASE_CLIENT, valid.uses_database),
-        (BUS_CLIENT, uses(Uses::Bus)),
-        (CACHE_CLIENT, uses(Uses::Cache)),
+        (Role::Database, valid.uses_database),
+        (Role::Bus, uses(Uses::Bus)),
+        (Role::Cache, uses(Uses::Cache)),
     ]
     .into_iter()
     .filter(|(_, on)| *on)
-    .map(|(label, _)| (label.to_owned(), "true".to_owned()))
+    .map(|(role, _)| (role.client_label().to_owned(), "true".to_owned()))
     .collect()
 }
 

@@ -2,13 +2,12 @@
 
 use crds::{
     Access, AuthMode, DatabaseBinding, DatabaseBindingSpec, EnvVar, LocalRef, Migrate, OtherHosts,
-    Route, ServerRef as BindingServer, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec,
-    Uses,
+    Route, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec, Uses,
 };
 use service_catalogue::Service;
 
-use super::{METRICS_PORT, SERVICE_PORT, Server, Valid};
-use crate::{Objects, Planned};
+use super::{METRICS_PORT, SERVICE_PORT, Valid};
+use crate::{Objects, Planned, backing::Database};
 
 /// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
 struct Entry {
@@ -122,18 +121,8 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
 /// The binding of a service to its own database.
 pub(super) fn database_binding(valid: &Valid, service: Service) -> DatabaseBinding {
     let name = valid.child(service.name());
-    let server_ref = match valid.server() {
-        Server::Embedded => BindingServer {
-            storefront: Some(valid.name().to_owned()),
-            admin_secret: None,
-        },
-        Server::External { admin_secret } => BindingServer {
-            storefront: None,
-            admin_secret: Some(LocalRef::new(admin_secret)),
-        },
-    };
     let spec = DatabaseBindingSpec {
-        server_ref,
+        server_ref: Database::of(&valid.storefront.spec).server_ref(valid),
         database: None,
         access: Access::Owner,
         extensions: Vec::new(),

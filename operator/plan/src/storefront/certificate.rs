@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{Storefront, storefront::IssuerRef};
+use crds::{Storefront, StorefrontSpec, storefront::IssuerRef};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Data, Valid};
 
 /// How long a certificate of our own making is good.
 pub const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// End of the name of the Secret, where its name is ours.
+pub(super) const SECRET: &str = "tls";
 /// cert-manager's group, which its annotations leave out.
 const CERT_MANAGER: &str = "cert-manager.io";
 /// What a Secret of a certificate consists of.
@@ -32,23 +34,6 @@ impl Certificate {
     }
 }
 
-/// A new certificate with its key and the authority that signed it, as PEM.
-#[derive(Clone, Default)]
-pub struct Minted {
-    /// The certificate.
-    pub certificate: String,
-    /// Its private key.
-    pub key: String,
-    /// The authority's certificate; its key is gone.
-    pub authority: String,
-}
-
-impl std::fmt::Debug for Minted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Minted(..)")
-    }
-}
-
 /// Whether the operator has to make a certificate now: the shop wants one of our making, and there is
 /// none that can be used, or it is for other hosts, or the time has come.
 pub fn is_due(storefront: &Storefront, known: Option<&Certificate>, now: Timestamp) -> bool {
@@ -69,9 +54,14 @@ pub(super) fn secret(storefront: &Storefront) -> Option<String> {
 
 /// The Secret whose name is ours: the operator fills it, or an issuer does.
 pub fn own_secret(storefront: &Storefront) -> Option<String> {
-    let tls = storefront.spec.gateway.tls.as_ref()?;
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
-    tls.secret_ref.is_none().then(|| format!("{name}-tls"))
+    is_ours(&storefront.spec).then(|| format!("{name}-{SECRET}"))
+}
+
+/// Whether the Secret of the certificate has a name that is ours.
+pub(super) fn is_ours(spec: &StorefrontSpec) -> bool {
+    let tls = spec.gateway.tls.as_ref();
+    tls.is_some_and(|tls| tls.secret_ref.is_none())
 }
 
 fn issuer(storefront: &Storefront) -> Option<&IssuerRef> {
@@ -120,25 +110,25 @@ impl Valid {
             issuer.kind, issuer.name
         ))
     }
+}
 
-    /// The content of the shop's own certificate, where it has one: a new one, or the one that there is.
-    pub(super) fn certificate(&self) -> Option<Data> {
-        let name = own_secret(&self.storefront)?;
-        if issuer(&self.storefront).is_some() {
-            return None;
-        }
-        if let Some(minted) = &self.seen.minted {
-            let parts = [&minted.certificate, &minted.key, &minted.authority];
-            let parts = parts.map(|text| text.as_bytes().to_vec());
-            return Some(PARTS.map(str::to_owned).into_iter().zip(parts).collect());
-        }
-        let kept = self.seen.own.get(&name)?.clone();
-        Some(
-            kept.into_iter()
-                .filter(|(key, _)| PARTS.contains(&key.as_str()))
-                .collect(),
-        )
+/// The content of the shop's own certificate, where it has one: a new one, or the one that exists.
+pub(super) fn content(valid: &Valid) -> Option<Data> {
+    let name = own_secret(&valid.storefront)?;
+    if issuer(&valid.storefront).is_some() {
+        return None;
     }
+    if let Some(minted) = &valid.seen.minted {
+        let parts = [&minted.certificate, &minted.key, &minted.authority];
+        let parts = parts.map(|text| text.as_bytes().to_vec());
+        return Some(PARTS.map(str::to_owned).into_iter().zip(parts).collect());
+    }
+    let kept = valid.seen.own.get(&name)?.clone();
+    Some(
+        kept.into_iter()
+            .filter(|(key, _)| PARTS.contains(&key.as_str()))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

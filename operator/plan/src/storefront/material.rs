@@ -23,6 +23,23 @@ pub struct SigningKey {
     pub pem: String,
 }
 
+/// A new certificate with its key and the authority that signed it, as PEM.
+#[derive(Clone, Default)]
+pub struct Minted {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// The authority's certificate; its key is gone.
+    pub authority: String,
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Minted(..)")
+    }
+}
+
 impl std::fmt::Debug for Fresh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Fresh(..)")

@@ -1,15 +1,23 @@
-//! What must be known before a shop can be planned: Secrets to read, and random material to make.
+//! What must be known before a shop can be planned: Secrets to read, and random material to generate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::Storefront;
 use jiff::Timestamp;
+use kube::core::Resource;
 
 use super::{
-    Data, bus_cluster, certificate,
+    Data,
     material::present,
-    secrets::SIGNING_KEYS,
+    references::references,
+    secrets::SECRETS,
     signing_keys::{self, Rotation},
+};
+use crate::{
+    ObjectKey,
+    backing::{self, Backing},
+    objects::{Objects, Planned, key_of},
+    own_secret::{Content, OwnSecret},
 };
 
 /// What to read before a shop can be planned. All of it is read by name.
@@ -31,50 +39,46 @@ pub struct MissingMaterial {
     pub signing_key: bool,
 }
 
-/// A Secret that holds one generated value.
-pub(super) struct Generated {
-    /// End of the Secret's name.
-    pub(super) part: &'static str,
-    /// Key of the value.
-    pub(super) key: &'static str,
+/// The Secrets that are made for the shop.
+fn own_secrets(storefront: &Storefront) -> impl Iterator<Item = &'static OwnSecret> {
+    let spec = &storefront.spec;
+    let of_servers = Backing::of(spec).into_iter().flat_map(Backing::secrets);
+    let all = SECRETS.iter().chain(of_servers);
+    all.filter(move |secret| (secret.when)(spec))
 }
 
-const fn password(part: &'static str) -> Generated {
-    let key = "password";
-    Generated { part, key }
-}
-
-/// The Secrets of a shop that hold one generated value each.
-fn generated(storefront: &Storefront) -> Vec<Generated> {
-    let token = Generated {
-        part: "internal",
-        key: "token",
-    };
-    let mut all = vec![password("admin"), token, password("nats-auth")];
-    if storefront.spec.database.external.is_none() {
-        all.push(password("postgres-admin"));
-    }
-    if storefront.spec.queue.nats.replicas > 1 {
-        all.push(password(bus_cluster::ROUTES));
-    }
-    if storefront.spec.cache.external.is_none() {
-        all.push(password("redis-auth"));
-    }
-    all
+fn name_of(storefront: &Storefront, part: &str) -> String {
+    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
+    format!("{shop}-{part}")
 }
 
 /// What to read before the shop can be planned.
 pub fn needs(storefront: &Storefront) -> Needs {
-    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
-    let parts = generated(storefront).into_iter().map(|secret| secret.part);
-    let own = parts.chain([SIGNING_KEYS]);
+    let read = own_secrets(storefront).filter(|secret| secret.content.is_read());
+    let referenced = references(&storefront.spec).into_iter();
     Needs {
-        own: own
-            .map(|part| format!("{shop}-{part}"))
-            .chain(certificate::own_secret(storefront))
+        own: read
+            .map(|secret| name_of(storefront, secret.part))
             .collect(),
-        referenced: super::referenced_secrets(storefront),
+        referenced: referenced
+            .map(|reference| reference.name.to_owned())
+            .collect(),
     }
+}
+
+/// The workloads of the shop's servers, to be read and left as they are.
+pub fn servers(storefront: &Storefront) -> Objects<Planned> {
+    let namespace = storefront.metadata.namespace.as_deref();
+    let shop = storefront.metadata.name.as_deref();
+    let place = (namespace.unwrap_or_default(), shop.unwrap_or_default());
+    backing::live(&storefront.spec, place)
+}
+
+/// Names of every Secret that is made for the shop: no other one may have them.
+pub(super) fn taken_secrets(storefront: &Storefront) -> Vec<String> {
+    own_secrets(storefront)
+        .map(|secret| name_of(storefront, secret.part))
+        .collect()
 }
 
 /// What has to be generated, given the Secrets of [`Needs::own`] that exist.
@@ -83,16 +87,42 @@ pub fn missing_material(
     own: &BTreeMap<String, Data>,
     now: Timestamp,
 ) -> MissingMaterial {
-    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
-    let lacking = generated(storefront).into_iter().filter_map(|secret| {
-        let name = format!("{shop}-{}", secret.part);
-        let value = present(own.get(&name), secret.key);
-        value.is_none().then_some(name)
-    });
-    let keys = own.get(&format!("{shop}-{SIGNING_KEYS}"));
-    let asked = signing_keys::asked(storefront);
-    MissingMaterial {
-        passwords: lacking.collect(),
-        signing_key: Rotation::next(keys, asked, now).needs_key(),
+    let mut missing = MissingMaterial::default();
+    for secret in own_secrets(storefront) {
+        let name = name_of(storefront, secret.part);
+        match secret.content {
+            Content::Generated { key } => {
+                if present(own.get(&name), key).is_none() {
+                    missing.passwords.insert(name);
+                }
+            }
+            Content::SigningKeys => {
+                let asked = signing_keys::asked(storefront);
+                let next = Rotation::next(own.get(&name), asked, now);
+                missing.signing_key = next.needs_key();
+            }
+            Content::Certificate | Content::Computed => {}
+        }
     }
+    missing
+}
+
+/// Whether a child of the shop that no plan names may be deleted. Everything may but Secrets: of these
+/// only the ones that can be made again, and never one with a password of a server, a binding or a key.
+pub fn may_be_pruned(storefront: &Storefront, child: &ObjectKey) -> bool {
+    use k8s_openapi::api::core::v1::Secret;
+    let namespace = storefront.meta().namespace.as_deref().unwrap_or_default();
+    if *child != key_of::<Secret>(&child.namespace, &child.name) {
+        return true;
+    }
+    // Servers that the shop no longer uses count too.
+    let of_servers = Backing::ALL.into_iter().flat_map(Backing::secrets);
+    let mut named = SECRETS
+        .iter()
+        .chain(of_servers)
+        .filter(|secret| name_of(storefront, secret.part) == child.name)
+        .peekable();
+    child.namespace == namespace
+        && named.peek().is_some()
+        && named.all(|secret| secret.content.is_replaceable())
 }

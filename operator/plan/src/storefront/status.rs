@@ -1,6 +1,5 @@
 use crds::{
-    Condition, LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus,
-    storefront::Blocker,
+    LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus, storefront::Blocker,
 };
 use gateway_routes::api::Gateway;
 use jiff::Timestamp;
@@ -9,12 +8,14 @@ use service_catalogue::Service;
 
 use super::{
     Missing, Valid,
-    parts::{Part, cache, foreign, gateway, proving, service, stateful},
-    proof, url,
+    parts::{gateway, service},
+    url,
 };
 use crate::{
     Applied, Objects, Outcome, Planned,
+    backing::{self, Backing, role::Role},
     conditions::{self, Aspect},
+    readiness::Part,
     trouble::PodsOf,
 };
 
@@ -32,8 +33,7 @@ pub fn status(
         ..previous.clone()
     };
     if let Some(valid) = valid {
-        let is_proven = proof::waiting(valid).is_empty();
-        if is_proven || status.version.is_none() {
+        if !backing::awaits_trial(valid) || status.version.is_none() {
             status.version = Some(valid.version().to_owned());
         }
         status.url = Some(url(storefront));
@@ -43,30 +43,14 @@ pub fn status(
     let missing = valid.and_then(|valid| valid.missing().first());
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     if let Some(objects) = outcome.seen() {
-        let servers = Servers {
-            database: match &storefront.spec.database.external {
-                Some(external) => foreign(&external.admin_secret_ref.name, valid),
-                None => stateful(objects, name_of(storefront), "postgres"),
-            },
-            cache: match &storefront.spec.cache.external {
-                Some(external) => foreign(&external.secret_ref.name, valid),
-                None => cache(objects, name_of(storefront)),
-            },
-            proof: valid.and_then(|valid| proving(valid, objects)),
-            certificate: valid.and_then(Valid::awaited_certificate),
-        };
-        let look = look(servers, (name_of(storefront), objects), known, now);
+        let look = look(storefront, valid, objects, now);
         status.blocked_by = missing.map(lacking).or(look.blocker);
         status.services = Some(look.services);
         (seen, all) = (look.aspects, look.summary);
         if valid.is_none() {
-            // The user's Secrets were not read: what was said of them stays.
-            let database = storefront.spec.database.external.is_some();
-            let cache = storefront.spec.cache.external.is_some();
-            seen.retain(|aspect| {
-                !(database && aspect.type_ == "DatabaseReady"
-                    || cache && aspect.type_ == "CacheReady")
-            });
+            // The user's Secrets were not read: what was reported about them stays.
+            let external = external_conditions(storefront);
+            seen.retain(|aspect| !external.contains(&aspect.type_));
         }
     }
     let mut aspects = match outcome {
@@ -101,11 +85,20 @@ fn lacking(missing: &Missing) -> Blocker {
     }
 }
 
-/// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
+/// Conditions about servers that the user runs.
+fn external_conditions(storefront: &Storefront) -> Vec<&'static str> {
+    let spec = &storefront.spec;
+    let backings = Backing::of(spec).into_iter();
+    let external = backings.filter(|backing| backing.reference(spec).is_some());
+    external.map(|backing| backing.role().condition()).collect()
+}
+
+/// The children that the status reports on, to be read and left as they are: for a reconciliation that
+/// applies nothing.
 pub fn children(storefront: &Storefront) -> Objects<Planned> {
     let namespace = storefront.metadata.namespace.as_deref();
     let (namespace, shop) = (namespace.unwrap_or_default(), name_of(storefront));
-    let mut objects = proof::servers(storefront);
+    let mut objects = backing::live(&storefront.spec, (namespace, shop));
     for service in Service::ALL {
         objects.keep::<ServiceDeployment>(namespace, &format!("{shop}-{service}"));
     }
@@ -113,25 +106,19 @@ pub fn children(storefront: &Storefront) -> Objects<Planned> {
     objects
 }
 
-/// Pods that know why a server of the shop is not ready, or why its new image is not: read them, and put
-/// them beside `seen`. None while all are. `valid` is given by a look that made something.
+/// Pods that may say why a server of the shop is not ready, or why its new image is not: read them, and
+/// add them to `seen`. None while all are ready. `valid` is given by a reconciliation that applied something.
 pub fn unready(
     storefront: &Storefront,
     valid: Option<&Valid>,
     seen: &Objects<Applied>,
 ) -> Vec<PodsOf> {
-    let shop = name_of(storefront);
-    let servers = [
-        stateful(seen, shop, "postgres"),
-        stateful(seen, shop, "nats"),
-        cache(seen, shop),
-    ];
-    let proofs = valid.map(proof::waiting).unwrap_or_default();
-    let proofs = proofs
+    let (spec, shop) = (&storefront.spec, name_of(storefront));
+    let servers = Backing::of(spec)
         .into_iter()
-        .filter_map(|(_, proof)| Some(PodsOf::job(&proof.waits()?.job)));
-    let servers = servers.into_iter().filter_map(|part| part.pods);
-    servers.chain(proofs).collect()
+        .filter_map(|backing| backing.readiness(spec, shop, valid, seen).pods);
+    let trials = valid.map(backing::pods_of_trials).unwrap_or_default();
+    servers.chain(trials).collect()
 }
 
 struct Look {
@@ -145,69 +132,83 @@ fn name_of(storefront: &Storefront) -> &str {
     storefront.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// What the spec decides, and not the objects alone.
-struct Servers {
-    database: Part,
-    cache: Part,
-    /// The server that keeps its image, and why.
-    proof: Option<(&'static str, Part)>,
-    /// What is said while an issuer has not made the certificate yet.
-    certificate: Option<String>,
+/// The shop's servers with the conditions that report on them.
+fn servers(
+    storefront: &Storefront,
+    valid: Option<&Valid>,
+    objects: &Objects<Applied>,
+    now: Timestamp,
+) -> Vec<(Role, Part)> {
+    let (spec, shop) = (&storefront.spec, name_of(storefront));
+    let servers = Backing::of(spec).into_iter().map(|backing| {
+        let (role, mut part) = (
+            backing.role(),
+            backing.readiness(spec, shop, valid, objects),
+        );
+        // Not every child records since when; our own condition does.
+        if !part.ready && part.since.is_none() {
+            part.since = Some(since(storefront, role.condition(), now));
+        }
+        (role, part)
+    });
+    servers.collect()
+}
+
+/// The Gateway, with its reason for not being ready.
+fn edge(
+    storefront: &Storefront,
+    valid: Option<&Valid>,
+    objects: &Objects<Applied>,
+    now: Timestamp,
+) -> (&'static str, Part) {
+    let part = gateway(objects, name_of(storefront));
+    let Some(message) = valid.and_then(Valid::awaited_certificate) else {
+        return ("GatewayNotProgrammed", part);
+    };
+    let part = Part {
+        ready: false,
+        since: Some(since(storefront, "GatewayProgrammed", now)),
+        message,
+        ..part
+    };
+    ("CertificatePending", part)
 }
 
 fn look(
-    servers: Servers,
-    (name, objects): (&str, &Objects<Applied>),
-    known: &[Condition],
+    storefront: &Storefront,
+    valid: Option<&Valid>,
+    objects: &Objects<Applied>,
     now: Timestamp,
 ) -> Look {
-    let Servers {
-        mut database,
-        cache,
-        proof,
-        certificate,
-    } = servers;
-    let mut queue = stateful(objects, name, "nats");
-    // A StatefulSet does not tell since when; our own condition remembers it.
-    for (part, type_) in [(&mut database, "DatabaseReady"), (&mut queue, "QueueReady")] {
-        if !part.ready && part.since.is_none() {
-            part.since = Some(since(known, type_, now));
-        }
-    }
+    let servers = servers(storefront, valid, objects, now);
+    let trial = valid.and_then(|valid| backing::awaited_trial(valid, objects));
     let services: Vec<Part> = Service::ALL
         .into_iter()
-        .map(|s| service(objects, &format!("{name}-{s}")))
+        .map(|it| service(objects, &format!("{}-{it}", name_of(storefront))))
         .collect();
-    let mut gateway = gateway(objects, name);
-    let mut unprogrammed = "GatewayNotProgrammed";
-    if let Some(message) = certificate {
-        gateway.ready = false;
-        gateway.since = Some(since(known, "GatewayProgrammed", now));
-        gateway.message = message;
-        unprogrammed = "CertificatePending";
-    }
+    let (unprogrammed, gateway) = edge(storefront, valid, objects, now);
 
     let (counts, services_aspect) = count(&services);
-    let mut aspects = vec![
-        aspect("DatabaseReady", "DatabaseNotReady", &database),
-        aspect("QueueReady", "QueueNotReady", &queue),
-        aspect("CacheReady", "CacheNotReady", &cache),
-    ];
-    // A server that stays as it is runs well; all that it keeps from being so is the whole.
-    let stays = proof
+    let mut aspects: Vec<Aspect> = servers
+        .iter()
+        .map(|(role, part)| aspect(role.condition(), role.not_ready(), part))
+        .collect();
+    // A server that keeps its image is ready itself; only the shop as a whole is not.
+    let kept = trial
         .as_ref()
         .map(|(reason, part)| Aspect::no("Ready", reason, part.message.clone()));
-    let mut all = aspects.clone();
-    all.extend(stays);
     let rest = [
         services_aspect,
         aspect("GatewayProgrammed", unprogrammed, &gateway),
     ];
+    let mut all = aspects.clone();
+    all.extend(kept);
     all.extend(rest.clone());
     aspects.extend(rest);
-    let blocker = [&database, &queue, &cache]
-        .into_iter()
-        .chain(proof.as_ref().map(|(_, part)| part))
+    let blocker = servers
+        .iter()
+        .map(|(_, part)| part)
+        .chain(trial.as_ref().map(|(_, part)| part))
         .chain(&services)
         .chain([&gateway])
         .find(|part| !part.ready)
@@ -281,7 +282,10 @@ fn blocked(part: &Part) -> String {
     )
 }
 
-fn since(known: &[Condition], type_: &str, now: Timestamp) -> Time {
+/// Since when a condition has not been true.
+fn since(storefront: &Storefront, type_: &str, now: Timestamp) -> Time {
+    let status = storefront.status.as_ref();
+    let known = status.map_or(&[][..], |status| &status.conditions);
     conditions::find(known, type_)
         .filter(|c| !c.is_true())
         .map_or_else(

@@ -1,111 +1,15 @@
-use std::collections::BTreeMap;
-
-use crds::{DeletionPolicy, Storefront};
+use crds::Storefront;
 
 use super::{
-    BUILT_IN_CLASS, CACHE, Data, Observed, Reference, cache, made_secrets, referenced_secrets,
-    references, version,
+    BUILT_IN_CLASS, Observed, Valid,
+    needs::{needs, taken_secrets},
+    references::missing,
+    version,
 };
-use crate::{Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope};
+use crate::{Invalid, Platform, Verdict, backing, objects::owner_of, pods::Scope};
 
-/// Room that the shop's stream reserves on the bus (1 GiB), with what JetStream needs around it.
-const LEAST_BUS_MIB: u64 = 1_536;
-
-/// A Storefront that can be acted on.
-#[derive(Clone, Debug)]
-pub struct Valid {
-    pub(super) storefront: Storefront,
-    pub(super) scope: Scope,
-    pub(super) platform: Platform,
-    pub(super) version: String,
-    pub(super) seen: Observed,
-    pub(super) missing: Vec<Missing>,
-}
-
-/// A Secret of the user's that is not there, or not whole. Only the parts that are made of it stay as
-/// they are until it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// Its name.
-    pub secret: String,
-    /// Field and remedy.
-    pub on: Waiting,
-}
-
-/// Where the shop's database server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// The operator runs it.
-    Embedded,
-    /// Somebody else runs it; the Secret says where.
-    External {
-        /// Name of the Secret.
-        admin_secret: String,
-    },
-}
-
-impl Valid {
-    /// The shop's name.
-    pub fn name(&self) -> &str {
-        &self.scope.owner.name
-    }
-
-    /// The release that it runs.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// Where its database server is.
-    pub fn server(&self) -> Server {
-        match &self.storefront.spec.database.external {
-            Some(external) => Server::External {
-                admin_secret: external.admin_secret_ref.name.clone(),
-            },
-            None => Server::Embedded,
-        }
-    }
-
-    /// How many servers its event bus has.
-    pub(super) fn bus_servers(&self) -> i32 {
-        self.storefront.spec.queue.nats.replicas
-    }
-
-    /// Whether they are a cluster.
-    pub(super) fn bus_is_cluster(&self) -> bool {
-        self.bus_servers() > 1
-    }
-
-    /// A name made from the shop's.
-    pub(super) fn child(&self, part: &str) -> String {
-        format!("{}-{part}", self.name())
-    }
-
-    pub(super) fn image(&self, name: &str) -> String {
-        self.platform.image(name, &self.version)
-    }
-
-    /// Whether data is meant to survive the Storefront.
-    pub(super) fn retains(&self) -> bool {
-        self.storefront.spec.deletion_policy == DeletionPolicy::Retain
-    }
-
-    /// Secrets of the user's that are waited for.
-    pub fn missing(&self) -> &[Missing] {
-        &self.missing
-    }
-
-    pub(super) fn lacks(&self, secret: &str) -> bool {
-        self.missing.iter().any(|missing| missing.secret == secret)
-    }
-
-    pub(super) fn external_data(&self) -> Option<&Data> {
-        let external = self.storefront.spec.database.external.as_ref()?;
-        self.seen.referenced.get(&external.admin_secret_ref.name)
-    }
-}
-
-/// Whether the shop can be made. A Secret of the user's that is missing does not stop the parts that
-/// have no use for it: see [`Valid::missing`].
+/// Whether the shop can be made. A missing Secret of the user does not stop the parts that have no use
+/// for it: see [`Valid::missing`].
 pub fn validate(storefront: &Storefront, seen: Observed, platform: &Platform) -> Verdict<Valid> {
     match check_spec(storefront) {
         Err(why) => Verdict::Invalid(why),
@@ -113,7 +17,7 @@ pub fn validate(storefront: &Storefront, seen: Observed, platform: &Platform) ->
     }
 }
 
-/// The Storefront as it is, good or not: a deletion must end whatever else is wrong.
+/// The Storefront as it is, valid or not: a deletion must end whatever else is wrong.
 pub fn for_deletion(storefront: &Storefront, seen: Observed, platform: &Platform) -> Valid {
     let owner = owner_of(storefront);
     Valid {
@@ -124,7 +28,7 @@ pub fn for_deletion(storefront: &Storefront, seen: Observed, platform: &Platform
         },
         platform: platform.clone(),
         version: version(storefront, platform),
-        missing: missing(storefront, &seen.referenced),
+        missing: missing(&storefront.spec, &seen.referenced),
         storefront: storefront.clone(),
         seen,
     }
@@ -145,33 +49,10 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
             "spec.hostnames: name at least one host",
         ));
     }
-    if spec.cache.redis.is_some() == spec.cache.external.is_some() {
-        return Err(Invalid::new(
-            "CacheAmbiguous",
-            "spec.cache: give exactly one of redis or external",
-        ));
-    }
-    if spec.database.embedded.is_some() == spec.database.external.is_some() {
-        return Err(Invalid::new(
-            "DatabaseAmbiguous",
-            "spec.database: give exactly one of embedded or external",
-        ));
-    }
-    let bus_mib = mebibytes(&spec.queue.nats.storage).unwrap_or(0);
-    if bus_mib < LEAST_BUS_MIB {
-        return Err(Invalid::new(
-            "QueueStorageTooSmall",
-            format!(
-                "spec.queue.nats.storage: {} is too small, the shop's stream alone reserves 1Gi; make a Storefront with {LEAST_BUS_MIB}Mi or more",
-                spec.queue.nats.storage
-            ),
-        ));
-    }
-    let made = made_secrets(storefront);
-    if let Some(taken) = referenced_secrets(storefront)
-        .iter()
-        .find(|name| made.contains(name))
-    {
+    backing::check(spec)?;
+    let ours = taken_secrets(storefront);
+    let referenced = needs(storefront).referenced;
+    if let Some(taken) = referenced.iter().find(|name| ours.contains(name)) {
         return Err(Invalid::new(
             "SecretNameTaken",
             format!(
@@ -189,56 +70,4 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
         ));
     }
     Ok(())
-}
-
-/// The Secrets that the spec names and that cannot be used, in the order of [`referenced_secrets`].
-fn missing(storefront: &Storefront, referenced: &BTreeMap<String, Data>) -> Vec<Missing> {
-    references(storefront)
-        .into_iter()
-        .filter_map(|reference| {
-            let on = check_secret(&reference, referenced.get(reference.name)).err()?;
-            let secret = reference.name.to_owned();
-            Some(Missing { secret, on })
-        })
-        .collect()
-}
-
-fn check_secret(reference: &Reference<'_>, data: Option<&Data>) -> Result<(), Waiting> {
-    let Reference { field, name, keys } = *reference;
-    let Some(data) = data else {
-        return Err(Waiting::new(
-            "SecretMissing",
-            format!(
-                "{field}: the Secret {name} does not exist; create it with {}",
-                keys.join(", ")
-            ),
-        ));
-    };
-    if let Some(key) = keys.iter().find(|key| !data.contains_key(**key)) {
-        return Err(Waiting::new(
-            "SecretIncomplete",
-            format!("{field}: the Secret {name} has no key {key}; add it"),
-        ));
-    }
-    if field == CACHE && cache::address(data).is_none() {
-        return Err(Waiting::new(
-            "SecretUnreadable",
-            format!(
-                "{field}: the uri in the Secret {name} must be redis://<host> or rediss://<host>, with a port where it is not 6379"
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// Whole mebibytes of a size such as `512Mi` or `2Gi`.
-pub(super) fn mebibytes(size: &str) -> Option<u64> {
-    let (digits, unit) = size.split_at_checked(size.len().checked_sub(2)?)?;
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "Mi" => Some(count),
-        "Gi" => count.checked_mul(1_024),
-        "Ti" => count.checked_mul(1_048_576),
-        _ => None,
-    }
 }

@@ -1,14 +1,17 @@
 //! What is planned for the example manifests, and what must hold for every plan.
 
 mod desired;
+mod every_shop;
 mod fixtures;
 mod hosts;
 mod needs;
 mod proof;
 mod properties;
+mod pruning;
 mod restricted;
 mod rivals;
 mod services;
+mod specs;
 mod status;
 mod teardown;
 mod trouble;

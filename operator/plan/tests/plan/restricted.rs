@@ -78,41 +78,46 @@ fn pods(plans: &[Objects<Planned>]) -> Vec<(String, Value)> {
     pods
 }
 
+/// Asserts what Pod Security's level `restricted` asks of a pod.
+pub fn assert_restricted(name: &str, pod: &Value) {
+    let security = &pod["securityContext"];
+    assert_eq!(security["runAsNonRoot"], true, "{name}");
+    assert_eq!(
+        security["seccompProfile"]["type"], "RuntimeDefault",
+        "{name}"
+    );
+    assert_ne!(security["runAsUser"], 0, "{name}");
+    for field in ["hostNetwork", "hostPID", "hostIPC"] {
+        assert!(pod[field].is_null(), "{name} sets {field}");
+    }
+    for volume in pod["volumes"].as_array().into_iter().flatten() {
+        let allowed = ["secret", "emptyDir", "persistentVolumeClaim"];
+        assert!(
+            allowed.iter().any(|kind| !volume[kind].is_null()),
+            "{name}: {volume}"
+        );
+    }
+    for container in pod["containers"].as_array().expect("containers") {
+        let security = &container["securityContext"];
+        assert_eq!(security["allowPrivilegeEscalation"], false, "{name}");
+        assert_eq!(
+            security["capabilities"]["drop"],
+            serde_json::json!(["ALL"]),
+            "{name}"
+        );
+        assert!(security["capabilities"]["add"].is_null(), "{name}");
+        assert_eq!(security["runAsNonRoot"], true, "{name}");
+        assert!(security["privileged"].is_null(), "{name}");
+        for port in container["ports"].as_array().into_iter().flatten() {
+            assert!(port["hostPort"].is_null(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn every_pod_meets_the_restricted_level() {
     for (name, pod) in pods(&every_plan()) {
-        let security = &pod["securityContext"];
-        assert_eq!(security["runAsNonRoot"], true, "{name}");
-        assert_eq!(
-            security["seccompProfile"]["type"], "RuntimeDefault",
-            "{name}"
-        );
-        assert_ne!(security["runAsUser"], 0, "{name}");
-        for field in ["hostNetwork", "hostPID", "hostIPC"] {
-            assert!(pod[field].is_null(), "{name} sets {field}");
-        }
-        for volume in pod["volumes"].as_array().into_iter().flatten() {
-            let allowed = ["secret", "emptyDir", "persistentVolumeClaim"];
-            assert!(
-                allowed.iter().any(|kind| !volume[kind].is_null()),
-                "{name}: {volume}"
-            );
-        }
-        for container in pod["containers"].as_array().expect("containers") {
-            let security = &container["securityContext"];
-            assert_eq!(security["allowPrivilegeEscalation"], false, "{name}");
-            assert_eq!(
-                security["capabilities"]["drop"],
-                serde_json::json!(["ALL"]),
-                "{name}"
-            );
-            assert!(security["capabilities"]["add"].is_null(), "{name}");
-            assert_eq!(security["runAsNonRoot"], true, "{name}");
-            assert!(security["privileged"].is_null(), "{name}");
-            for port in container["ports"].as_array().into_iter().flatten() {
-                assert!(port["hostPort"].is_null(), "{name}");
-            }
-        }
+        assert_restricted(&name, &pod);
     }
 }
 

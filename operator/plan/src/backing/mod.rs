@@ -1,0 +1,239 @@
+//! The servers behind the services of a shop. A server is one file that implements [`server::Server`]
+//! and one variant below; the compiler names what else has to know it.
+
+mod embedded;
+mod external;
+mod external_postgres;
+mod external_redis;
+mod nats;
+mod policy;
+pub(crate) mod postgres;
+mod redis;
+pub(crate) mod role;
+pub(crate) mod server;
+pub(crate) mod trial;
+mod workload;
+
+use crds::{LocalRef, ServerRef, StorefrontSpec};
+
+use self::{
+    embedded::Embedded,
+    role::Role,
+    server::{Reference, Server},
+};
+use crate::{
+    Applied, Invalid, Objects, Planned, names, own_secret::OwnSecret, readiness::Part,
+    storefront::Valid, trouble::PodsOf,
+};
+
+/// A server behind the services of a shop, by what it does for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backing {
+    Database(Database),
+    Bus(Bus),
+    Cache(Cache),
+}
+
+/// Servers that hold the databases of the services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Database {
+    Postgres,
+    ExternalPostgres,
+}
+
+/// Servers that carry events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bus {
+    Nats,
+}
+
+/// Servers that hold what may be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    Redis,
+    ExternalRedis,
+}
+
+impl Database {
+    /// The one that a shop with this spec uses.
+    pub(crate) fn of(spec: &StorefrontSpec) -> Self {
+        match spec.database.external {
+            Some(_) => Self::ExternalPostgres,
+            None => Self::Postgres,
+        }
+    }
+
+    /// The Secret with the login of the server's administrator, for a shop called `shop`.
+    pub(crate) fn admin_secret(self, spec: &StorefrontSpec, shop: &str) -> Option<String> {
+        match self {
+            Self::Postgres => Some(names::child(shop, postgres::ADMIN)),
+            Self::ExternalPostgres => {
+                let reference = Backing::Database(self).reference(spec)?;
+                Some(reference.name.to_owned())
+            }
+        }
+    }
+
+    /// How a DatabaseBinding of the shop refers to the server.
+    pub(crate) fn server_ref(self, valid: &Valid) -> ServerRef {
+        match self {
+            Self::Postgres => ServerRef {
+                storefront: Some(valid.name().to_owned()),
+                admin_secret: None,
+            },
+            Self::ExternalPostgres => ServerRef {
+                storefront: None,
+                admin_secret: self
+                    .admin_secret(&valid.storefront.spec, valid.name())
+                    .map(LocalRef::new),
+            },
+        }
+    }
+}
+
+impl Cache {
+    /// The one that a shop with this spec uses.
+    fn of(spec: &StorefrontSpec) -> Self {
+        match spec.cache.external {
+            Some(_) => Self::ExternalRedis,
+            None => Self::Redis,
+        }
+    }
+}
+
+impl Backing {
+    /// Every server that there is.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Database(Database::Postgres),
+        Self::Database(Database::ExternalPostgres),
+        Self::Bus(Bus::Nats),
+        Self::Cache(Cache::Redis),
+        Self::Cache(Cache::ExternalRedis),
+    ];
+
+    /// The servers of a shop, in the order in which they are planned and reported.
+    pub(crate) fn of(spec: &StorefrontSpec) -> [Self; 3] {
+        [
+            Self::Database(Database::of(spec)),
+            Self::Bus(Bus::Nats),
+            Self::Cache(Cache::of(spec)),
+        ]
+    }
+
+    /// What the server does for the shop.
+    pub(crate) const fn role(self) -> Role {
+        match self {
+            Self::Database(_) => Role::Database,
+            Self::Bus(_) => Role::Bus,
+            Self::Cache(_) => Role::Cache,
+        }
+    }
+
+    fn server(self) -> &'static dyn Server {
+        match self {
+            Self::Database(Database::Postgres) => &postgres::Postgres,
+            Self::Database(Database::ExternalPostgres) => &external_postgres::ExternalPostgres,
+            Self::Bus(Bus::Nats) => &nats::Nats,
+            Self::Cache(Cache::Redis) => &redis::Redis,
+            Self::Cache(Cache::ExternalRedis) => &external_redis::ExternalRedis,
+        }
+    }
+
+    /// The Secrets that are made for the server.
+    pub(crate) fn secrets(self) -> &'static [OwnSecret] {
+        self.server().secrets()
+    }
+
+    /// The user's Secret that says where the server is.
+    pub(crate) fn reference(self, spec: &StorefrontSpec) -> Option<Reference<'_>> {
+        self.server().reference(spec)
+    }
+
+    /// The server as the status reports it.
+    pub(crate) fn readiness(
+        self,
+        spec: &StorefrontSpec,
+        shop: &str,
+        valid: Option<&Valid>,
+        objects: &Objects<Applied>,
+    ) -> Part {
+        self.server().readiness(spec, shop, valid, objects)
+    }
+}
+
+/// Whether the servers can be made as the spec says.
+pub(crate) fn check(spec: &StorefrontSpec) -> Result<(), Invalid> {
+    if spec.cache.redis.is_some() == spec.cache.external.is_some() {
+        return Err(Invalid::new(
+            "CacheAmbiguous",
+            "spec.cache: give exactly one of redis or external",
+        ));
+    }
+    if spec.database.embedded.is_some() == spec.database.external.is_some() {
+        return Err(Invalid::new(
+            "DatabaseAmbiguous",
+            "spec.database: give exactly one of embedded or external",
+        ));
+    }
+    let mut backings = Backing::of(spec).into_iter();
+    backings.try_for_each(|backing| backing.server().check(spec))
+}
+
+fn embedded(spec: &StorefrontSpec) -> impl Iterator<Item = &'static Embedded> {
+    let servers = Backing::of(spec).into_iter().map(Backing::server);
+    servers.filter_map(Server::embedded)
+}
+
+fn servers(valid: &Valid) -> impl Iterator<Item = &'static dyn Server> {
+    Backing::of(&valid.storefront.spec)
+        .into_iter()
+        .map(Backing::server)
+}
+
+/// Plans the Secrets with generated content.
+pub(crate) fn plan_credentials(valid: &Valid, objects: &mut Objects<Planned>) {
+    servers(valid).for_each(|server| server.plan_credentials(valid, objects));
+}
+
+/// Plans the Secrets that are computed from other ones.
+pub(crate) fn plan_configuration(valid: &Valid, objects: &mut Objects<Planned>) {
+    servers(valid).for_each(|server| server.plan_configuration(valid, objects));
+}
+
+/// Plans who may connect to the servers.
+pub(crate) fn plan_policies(valid: &Valid, objects: &mut Objects<Planned>) {
+    servers(valid).for_each(|server| server.plan_policies(valid, objects));
+}
+
+/// Plans the trials of new images, then what runs the servers.
+pub(crate) fn plan_workloads(valid: &Valid, objects: &mut Objects<Planned>) {
+    embedded(&valid.storefront.spec).for_each(|server| trial::plan(valid, server, objects));
+    servers(valid).for_each(|server| server.plan_workload(valid, objects));
+}
+
+/// The workloads of the shop's embedded servers, to be read and left as they are.
+pub(crate) fn live(spec: &StorefrontSpec, (namespace, shop): (&str, &str)) -> Objects<Planned> {
+    let mut objects = Objects::new();
+    embedded(spec).for_each(|server| trial::keep(server, (namespace, shop), &mut objects));
+    objects
+}
+
+/// Reason and Job of the first server that keeps its image until the new one is known to start.
+pub(crate) fn awaited_trial(
+    valid: &Valid,
+    objects: &Objects<Applied>,
+) -> Option<(&'static str, Part)> {
+    embedded(&valid.storefront.spec).find_map(|server| trial::awaited(valid, server, objects))
+}
+
+/// Whether some server keeps its image until the new one is known to start.
+pub(crate) fn awaits_trial(valid: &Valid) -> bool {
+    embedded(&valid.storefront.spec).any(|server| trial::is_awaited(valid, server))
+}
+
+/// Pods of the Jobs of servers that keep their image.
+pub(crate) fn pods_of_trials(valid: &Valid) -> Vec<PodsOf> {
+    embedded(&valid.storefront.spec)
+        .filter_map(|server| trial::pods_of(valid, server))
+        .collect()
+}

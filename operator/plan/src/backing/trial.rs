@@ -1,0 +1,217 @@
+//! Trial of a server's image before the server's pods are replaced by pods of it: an image that does not
+//! exist, or does not run on these nodes, must not cost a shop its database.
+//!
+//! A Job starts the image and does nothing else. Its completion is an observed fact, as a migration's
+//! is: until then the plan has the image that is known to start, which an annotation of the server's own
+//! workload records. The names of the Jobs and of the annotation say "proof", as they did before.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::{Job, JobSpec},
+    core::v1::{Container, PodSpec, PodTemplateSpec},
+};
+
+use super::embedded::{Embedded, Workload};
+use crate::{
+    Applied, Objects, Planned, hash, names, pods,
+    readiness::Part,
+    storefront::Valid,
+    trouble::{PodsOf, trouble},
+};
+
+/// Annotation of a server's workload with the image that is known to start.
+pub(crate) const PROVEN_ANNOTATION: &str = "storefront.dev/proven-image";
+/// Starts that may fail before the image counts as broken; one that cannot be pulled is waited for.
+const TRIES: i32 = 3;
+
+/// How far the trial of a server's image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trial {
+    /// The server has the image already, or does not exist yet, so that nothing can be lost.
+    Unneeded,
+    /// The image starts.
+    Passed,
+    /// The Job has not ended.
+    Running(Waits),
+    /// The Job has given up.
+    Failed(Waits),
+}
+
+/// What is known while a server keeps its image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Waits {
+    /// Name of the Job.
+    job: String,
+    /// The image that the server has.
+    before: String,
+}
+
+impl Trial {
+    fn waits(&self) -> Option<&Waits> {
+        match self {
+            Self::Running(waits) | Self::Failed(waits) => Some(waits),
+            Self::Unneeded | Self::Passed => None,
+        }
+    }
+}
+
+/// Plans to read the workload of a server of the shop and to leave it as it is.
+pub(super) fn keep(
+    server: &Embedded,
+    (namespace, shop): (&str, &str),
+    objects: &mut Objects<Planned>,
+) {
+    let name = format!("{shop}-{}", server.part);
+    match server.workload {
+        Workload::StatefulSet => objects.keep::<StatefulSet>(namespace, &name),
+        Workload::Deployment => objects.keep::<Deployment>(namespace, &name),
+    }
+}
+
+/// Plans the Job of a server that keeps its image until the new one is known to start.
+pub(super) fn plan(valid: &Valid, server: &Embedded, objects: &mut Objects<Planned>) {
+    if is_awaited(valid, server) {
+        objects.apply(&job(valid, server));
+    }
+}
+
+/// The image that a server is planned with.
+pub(super) fn image(valid: &Valid, server: &Embedded) -> String {
+    match of(valid, server).waits() {
+        Some(waits) => waits.before.clone(),
+        None => valid.image(server.part),
+    }
+}
+
+/// Whether a server keeps its image until the new one is known to start.
+pub(super) fn is_awaited(valid: &Valid, server: &Embedded) -> bool {
+    of(valid, server).waits().is_some()
+}
+
+/// Pods of the Job of a server that keeps its image.
+pub(super) fn pods_of(valid: &Valid, server: &Embedded) -> Option<PodsOf> {
+    Some(PodsOf::job(&of(valid, server).waits()?.job))
+}
+
+/// Reason and Job of a server that keeps its image.
+pub(super) fn awaited(
+    valid: &Valid,
+    server: &Embedded,
+    objects: &Objects<Applied>,
+) -> Option<(&'static str, Part)> {
+    let trial = of(valid, server);
+    let Waits { job, before } = trial.waits()?;
+    let stays = format!(
+        "{} keeps image {before} until {} has been seen to start",
+        valid.child(server.part),
+        valid.image(server.part)
+    );
+    let (reason, message) = match (&trial, trouble(objects, &PodsOf::job(job))) {
+        (Trial::Failed(_), _) => (
+            "UpgradeFailed",
+            format!(
+                "{stays}, and it does not: read `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
+            ),
+        ),
+        (_, Some(trouble)) => ("UpgradeWaiting", format!("{stays}. {}", trouble.message)),
+        (_, None) => ("UpgradeWaiting", stays),
+    };
+    let part = Part {
+        kind: "Job",
+        name: job.clone(),
+        ready: false,
+        since: None,
+        message,
+        pods: None,
+    };
+    Some((reason, part))
+}
+
+fn of(valid: &Valid, server: &Embedded) -> Trial {
+    let Some(before) = known(valid, server).filter(|it| *it != valid.image(server.part)) else {
+        return Trial::Unneeded;
+    };
+    let job = name(valid, server, &template(valid, server));
+    let status = valid
+        .seen
+        .jobs
+        .get(&job)
+        .and_then(|job| job.status.as_ref());
+    let conditions = status.and_then(|status| status.conditions.as_deref());
+    let has = |type_: &str| {
+        let mut conditions = conditions.unwrap_or_default().iter();
+        conditions.any(|c| c.type_ == type_ && c.status == "True")
+    };
+    let waits = Waits { job, before };
+    if has("Complete") {
+        Trial::Passed
+    } else if has("Failed") {
+        Trial::Failed(waits)
+    } else {
+        Trial::Running(waits)
+    }
+}
+
+/// The image that the live server is known to start with. A server from before there were trials has
+/// only that of its pods.
+fn known(valid: &Valid, server: &Embedded) -> Option<String> {
+    let (name, live) = (valid.child(server.part), &valid.seen.servers);
+    let (meta, template) = match server.workload {
+        Workload::StatefulSet => {
+            let found = live.get::<StatefulSet>(&name)?;
+            (found.metadata, found.spec.map(|spec| spec.template))
+        }
+        Workload::Deployment => {
+            let found = live.get::<Deployment>(&name)?;
+            (found.metadata, found.spec.map(|spec| spec.template))
+        }
+    };
+    let proven = meta
+        .annotations
+        .and_then(|mut all| all.remove(PROVEN_ANNOTATION));
+    proven.or_else(|| template?.spec?.containers.into_iter().next()?.image)
+}
+
+fn name(valid: &Valid, server: &Embedded, template: &PodTemplateSpec) -> String {
+    // A Job cannot be changed, so its name has a hash of all of it.
+    let text = serde_json::to_vec(template).unwrap_or_default();
+    let tag = hash::short([text.as_slice()]);
+    names::child(valid.name(), &format!("proof-{}-{tag}", server.part))
+}
+
+fn job(valid: &Valid, server: &Embedded) -> Job {
+    let template = template(valid, server);
+    let name = name(valid, server, &template);
+    Job {
+        metadata: valid.scope.meta(&name, "proof", &valid.child(server.part)),
+        spec: Some(JobSpec {
+            backoff_limit: Some(TRIES),
+            template,
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn template(valid: &Valid, server: &Embedded) -> PodTemplateSpec {
+    let instance = names::child(&valid.child(server.part), "proof");
+    let command = server.trial.iter().map(|word| (*word).to_owned());
+    let container = Container {
+        name: server.part.to_owned(),
+        image: Some(valid.image(server.part)),
+        image_pull_policy: Some(valid.platform.pull_policy.clone()),
+        command: Some(command.collect()),
+        resources: Some(pods::resources("10m", "16Mi", "64Mi")),
+        security_context: Some(pods::container_security()),
+        ..Container::default()
+    };
+    let security = pods::pod_security(Some(server.uid), server.uid);
+    let pod = PodSpec {
+        restart_policy: Some("OnFailure".into()),
+        ..pods::pod(container, Vec::new(), security, 5)
+    };
+    let labels = valid.scope.pod_labels("proof", &instance);
+    pods::template(labels, BTreeMap::new(), pod)
+}

@@ -1,0 +1,142 @@
+//! Pieces of the workloads of embedded servers.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec},
+        core::v1::{
+            Container, ContainerPort, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec,
+            PodTemplateSpec, Probe, Service, VolumeResourceRequirements,
+        },
+    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+};
+
+use super::{embedded::Embedded, trial};
+use crate::{hash, pods, storefront::Valid};
+
+/// Annotation that restarts a pod when its configuration changes.
+const CONFIG_ANNOTATION: &str = "storefront.dev/config-hash";
+
+/// Metadata of what runs a server's pods; it records which image is known to start.
+pub(super) fn meta(valid: &Valid, server: &Embedded) -> ObjectMeta {
+    let image = trial::image(valid, server);
+    let proven = (trial::PROVEN_ANNOTATION.to_owned(), image);
+    ObjectMeta {
+        annotations: Some(BTreeMap::from([proven])),
+        ..valid.meta(server.part)
+    }
+}
+
+/// The Service of a server, with named ports: name, port, name of the container's port.
+pub(super) fn service(valid: &Valid, server: &Embedded, ports: &[(&str, i32, &str)]) -> Service {
+    let selector = pods::selector(server.part, &valid.child(server.part));
+    pods::service(valid.meta(server.part), selector, ports)
+}
+
+/// The template of a server's pods. They restart when `config` changes, where there is one.
+pub(super) fn template(
+    valid: &Valid,
+    server: &Embedded,
+    pod: PodSpec,
+    config: Option<&str>,
+) -> PodTemplateSpec {
+    let labels = valid
+        .scope
+        .pod_labels(server.part, &valid.child(server.part));
+    let hashed = |config: &str| {
+        (
+            CONFIG_ANNOTATION.to_owned(),
+            hash::short([config.as_bytes()]),
+        )
+    };
+    let annotations = config.map(hashed).into_iter().collect();
+    pods::template(labels, annotations, pod)
+}
+
+/// A StatefulSet of one pod with a volume called `data`.
+pub(super) fn stateful_set(
+    valid: &Valid,
+    server: &Embedded,
+    template: PodTemplateSpec,
+    volume: PersistentVolumeClaim,
+) -> StatefulSet {
+    let when_deleted = if valid.retains() { "Retain" } else { "Delete" };
+    let name = valid.child(server.part);
+    StatefulSet {
+        metadata: meta(valid, server),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            // A set in order waits for ever for a pod whose template was wrong, even after the
+            // template has been corrected. These servers need no order.
+            pod_management_policy: Some("Parallel".to_owned()),
+            selector: pods::label_selector(pods::selector(server.part, &name)),
+            service_name: Some(name),
+            template,
+            volume_claim_templates: Some(vec![volume]),
+            persistent_volume_claim_retention_policy: Some(
+                StatefulSetPersistentVolumeClaimRetentionPolicy {
+                    when_deleted: Some(when_deleted.to_owned()),
+                    when_scaled: Some("Retain".to_owned()),
+                },
+            ),
+            ..StatefulSetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// A claim called `data`.
+pub(super) fn claim(storage: &str, class: Option<String>) -> PersistentVolumeClaim {
+    let size = ("storage".to_owned(), Quantity(storage.to_owned()));
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some("data".into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            storage_class_name: class,
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([size])),
+                limits: None,
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// The hardened container of a server, with the image that may run.
+pub(super) fn container(valid: &Valid, server: &Embedded, ports: &[(&str, i32)]) -> Container {
+    let ports = ports.iter().map(|(name, number)| port(name, *number));
+    Container {
+        name: server.part.to_owned(),
+        image: Some(trial::image(valid, server)),
+        image_pull_policy: Some(valid.platform.pull_policy.clone()),
+        security_context: Some(pods::container_security()),
+        ports: Some(ports.collect()),
+        ..Container::default()
+    }
+}
+
+/// A named TCP port of a container.
+pub(super) fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }
+}
+
+/// A probe that an open port passes.
+pub(super) fn tcp_probe(port: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        tcp_socket: Some(pods::tcp(port)),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}

@@ -1,0 +1,70 @@
+//! The Secrets that a shop makes for itself: what is in each decides whether it is read, kept or pruned.
+
+use crds::StorefrontSpec;
+
+/// A Secret that the operator makes for a shop.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnSecret {
+    /// End of its name, after the shop's.
+    pub(crate) part: &'static str,
+    /// What is in it.
+    pub(crate) content: Content,
+    /// Whether a shop with this spec has it.
+    pub(crate) when: fn(&StorefrontSpec) -> bool,
+}
+
+/// What a Secret of a shop holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// One random value under `key`. Databases, servers and clients keep to it, so it is generated once.
+    Generated {
+        /// Key of the value.
+        key: &'static str,
+    },
+    /// The signing keys, of which tokens in use depend.
+    SigningKeys,
+    /// A certificate, which is made again before it expires.
+    Certificate,
+    /// Computed from the spec and from other Secrets.
+    Computed,
+}
+
+impl OwnSecret {
+    /// A Secret with one random value that every shop has.
+    pub(crate) const fn generated(part: &'static str, key: &'static str) -> Self {
+        let content = Content::Generated { key };
+        Self {
+            part,
+            content,
+            when: |_| true,
+        }
+    }
+
+    /// A computed Secret that every shop has.
+    pub(crate) const fn computed(part: &'static str) -> Self {
+        Self {
+            part,
+            content: Content::Computed,
+            when: |_| true,
+        }
+    }
+}
+
+impl Content {
+    /// Whether the plan depends on what is in the Secret already.
+    pub(crate) const fn is_read(self) -> bool {
+        match self {
+            Self::Generated { .. } | Self::SigningKeys | Self::Certificate => true,
+            Self::Computed => false,
+        }
+    }
+
+    /// Whether the Secret can be made again with the same effect, so that it may be deleted once no plan
+    /// names it.
+    pub(crate) const fn is_replaceable(self) -> bool {
+        match self {
+            Self::Certificate | Self::Computed => true,
+            Self::Generated { .. } | Self::SigningKeys => false,
+        }
+    }
+}
