@@ -8,7 +8,7 @@ use auth::admin::FirstAdmin;
 use auth::config::ServeConfig;
 use auth::{AppState, Hasher, Issuer, LoginTallies, Metrics, SCHEMA};
 use chassis::{InternalToken, Process, binding};
-use outbox::{Bus, Relay};
+use outbox::Relay;
 use vocabulary::{SystemClock, SystemEntropy};
 
 /// Connections to the database; a hash takes longer than a statement, so few are busy at once.
@@ -26,7 +26,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "auth")
         .context("reading the database's address")?;
-    let bus = Bus::bound(&read("bus")?, "auth").await?;
+    let bus = bus::connect(&read("bus")?, "auth").await?;
     let cache = read("cache")?;
     let metrics = Metrics::new(process.registry())?;
     let app = AppState {

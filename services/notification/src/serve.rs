@@ -8,7 +8,7 @@ use chassis::{Process, binding, http_client, verifier};
 use notification::config::ServeConfig;
 use notification::domain::letter::Shop;
 use notification::{AppState, Listener, Metrics, Postman, SCHEMA, Sender};
-use outbox::{Bus, Consumer};
+use outbox::Consumer;
 use vocabulary::{SystemClock, SystemEntropy};
 
 const CONNECTIONS: u32 = 10;
@@ -33,7 +33,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         "notification",
     )
     .context("reading the database's address")?;
-    let bus = Bus::bound(&read("bus")?, "notification").await?;
+    let bus = bus::connect(&read("bus")?, "notification").await?;
     let shop = Arc::new(Shop {
         name: shop_name,
         url: shop_url,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use chassis::{InternalToken, Process, binding, http_client, verifier};
 use order::config::ServeConfig;
 use order::{AppState, Listener, Metrics, Peers, SCHEMA};
-use outbox::{Bus, Consumer, Relay};
+use outbox::{Consumer, Relay};
 use vocabulary::{SystemClock, SystemEntropy};
 
 const CONNECTIONS: u32 = 16;
@@ -27,7 +27,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "order")
         .context("reading the database's address")?;
-    let bus = Bus::bound(&read("bus")?, "order").await?;
+    let bus = bus::connect(&read("bus")?, "order").await?;
     let client = http_client(PEER_TIMEOUT)?;
     let internal = InternalToken::new(read("internal")?.require("token")?);
     let app = AppState {

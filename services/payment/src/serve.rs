@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, binding, http_client, verifier};
-use outbox::{Bus, Consumer, Relay};
+use outbox::{Consumer, Relay};
 use payment::config::ServeConfig;
 use payment::{AppState, Listener, Metrics, SCHEMA};
 use vocabulary::{SystemClock, SystemEntropy};
@@ -25,7 +25,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "payment")
         .context("reading the database's address")?;
-    let bus = Bus::bound(&read("bus")?, "payment").await?;
+    let bus = bus::connect(&read("bus")?, "payment").await?;
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, binding, http_client, verifier};
-use outbox::{Bus, Consumer};
+use outbox::Consumer;
 use product::config::ServeConfig;
 use product::{AppState, Cards, Listener, Metrics, SCHEMA};
 use vocabulary::{SystemClock, SystemEntropy};
@@ -25,7 +25,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "product")
         .context("reading the database's address")?;
-    let bus = Bus::bound(&read("bus")?, "product").await?;
+    let bus = bus::connect(&read("bus")?, "product").await?;
     let cache = read("cache")?;
     let metrics = Metrics::new(process.registry())?;
     let app = AppState {

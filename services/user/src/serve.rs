@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, binding, http_client, verifier};
-use outbox::{Bus, Consumer};
+use outbox::Consumer;
 use user::config::ServeConfig;
 use user::{Accounts, AppState, Listener, Metrics, SCHEMA};
 use vocabulary::SystemClock;
@@ -26,7 +26,7 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "user")
         .context("reading the database's address")?;
-    let bus = Bus::bound(&read("bus")?, "user").await?;
+    let bus = bus::connect(&read("bus")?, "user").await?;
     let client = http_client(PEER_TIMEOUT)?;
     let internal = InternalToken::new(read("internal")?.require("token")?);
     let app = AppState {

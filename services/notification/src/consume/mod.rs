@@ -7,7 +7,7 @@ mod order_placed;
 mod user_registered;
 
 use events::{Event, EventType};
-use outbox::{EffectError, Effects};
+use outbox::{Handler, HandlerError};
 use sqlx::PgConnection;
 use vocabulary::MessageId;
 
@@ -32,9 +32,9 @@ impl Listener {
         conn: &mut PgConnection,
         event: &Event,
         occasion: Occasion,
-    ) -> Result<(), EffectError> {
+    ) -> Result<(), HandlerError> {
         let shop = &*self.app.shop;
-        let letter = occasion.letter(shop).map_err(EffectError::poison)?;
+        let letter = occasion.letter(shop).map_err(HandlerError::poison)?;
         let now = self.app.clock.now();
         let message = NewMessage {
             id: MessageId::mint(now, &*self.app.entropy),
@@ -58,12 +58,12 @@ impl Listener {
     }
 }
 
-impl Effects for Listener {
+impl Handler for Listener {
     fn consumer(&self) -> &'static str {
         "notification"
     }
 
-    fn subjects(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &'static [EventType] {
         &[
             EventType::UserRegistered,
             EventType::OrderPlaced,
@@ -72,7 +72,7 @@ impl Effects for Listener {
         ]
     }
 
-    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+    async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         match event.ty {
             EventType::UserRegistered => user_registered::apply(self, conn, event).await,
             EventType::OrderPlaced => order_placed::apply(self, conn, event).await,
@@ -89,12 +89,12 @@ impl Effects for Listener {
     }
 
     // An effect locks nothing but the message that it writes.
-    fn together(&self) -> usize {
+    fn batch_size(&self) -> usize {
         32
     }
 }
 
-impl From<StoreError> for EffectError {
+impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         tracing::warn!(query = error.query, "an effect failed");
         error.source.into()

@@ -1,7 +1,7 @@
 //! `order.placed.v1`: an order is confirmed.
 
 use events::Event;
-use outbox::EffectError;
+use outbox::HandlerError;
 use sqlx::PgConnection;
 
 use super::Listener;
@@ -11,7 +11,7 @@ pub(super) async fn apply(
     listener: &Listener,
     conn: &mut PgConnection,
     event: &Event,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     listener
         .write(conn, event, Occasion::OrderPlaced(event.payload()?))
         .await

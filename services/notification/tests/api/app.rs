@@ -10,7 +10,7 @@ use events::{Event, EventMeta, OrderLine, OrderPaid, OrderPlaced, Payload, UserR
 use notification::domain::letter::Shop;
 use notification::domain::phrases::Locale;
 use notification::{AppState, Listener, MIGRATOR, Metrics, Postman, Sender};
-use outbox::Effects;
+use outbox::Handler;
 use sqlx::PgPool;
 use testkit::{FixedClock, SeededEntropy, TestDb, TestTokens};
 use uuid::Uuid;
@@ -77,7 +77,7 @@ impl TestApp {
     pub async fn hear(&self, event: &Event) {
         let mut tx = self.pool.begin().await.unwrap();
         Listener::new(&self.state)
-            .apply(&mut tx, event)
+            .handle(&mut tx, event)
             .await
             .unwrap();
         tx.commit().await.unwrap();

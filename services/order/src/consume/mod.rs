@@ -4,7 +4,7 @@ mod payment_captured;
 mod payment_failed;
 
 use events::{Event, EventType};
-use outbox::{EffectError, Effects};
+use outbox::{Handler, HandlerError};
 use sqlx::PgConnection;
 use vocabulary::{OrderId, PaymentId};
 
@@ -24,16 +24,16 @@ impl Listener {
     }
 }
 
-impl Effects for Listener {
+impl Handler for Listener {
     fn consumer(&self) -> &'static str {
         "order"
     }
 
-    fn subjects(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &'static [EventType] {
         &[EventType::PaymentCaptured, EventType::PaymentFailed]
     }
 
-    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+    async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         match event.ty {
             EventType::PaymentCaptured => {
                 payment_captured::apply(&self.app, conn, &event.payload()?).await
@@ -41,12 +41,12 @@ impl Effects for Listener {
             EventType::PaymentFailed => {
                 payment_failed::apply(&self.app, conn, &event.payload()?).await
             }
-            other => Err(EffectError::poison(format!("{other} is not heard here"))),
+            other => Err(HandlerError::poison(format!("{other} is not heard here"))),
         }
     }
 
     // An effect locks its order and nothing else.
-    fn together(&self) -> usize {
+    fn batch_size(&self) -> usize {
         32
     }
 }
@@ -56,17 +56,17 @@ async fn lock_order(
     conn: &mut PgConnection,
     id: OrderId,
     payment_id: PaymentId,
-) -> Result<Order, EffectError> {
+) -> Result<Order, HandlerError> {
     match orders::lock(conn, id, None).await? {
         Some(order) if order.payment_id == payment_id => Ok(order),
-        Some(_) => Err(EffectError::poison(format!(
+        Some(_) => Err(HandlerError::poison(format!(
             "{payment_id} is not the payment of {id}"
         ))),
-        None => Err(EffectError::poison(format!("there is no order {id}"))),
+        None => Err(HandlerError::poison(format!("there is no order {id}"))),
     }
 }
 
-impl From<StoreError> for EffectError {
+impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Query { query, source } => {

@@ -1,7 +1,7 @@
 //! `payment.captured.v1`: the money has arrived, the order is paid.
 
 use events::PaymentCaptured;
-use outbox::{EffectError, Row};
+use outbox::{HandlerError, Row};
 use sqlx::PgConnection;
 
 use super::lock_order;
@@ -13,7 +13,7 @@ pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
     said: &PaymentCaptured,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     let now = app.clock.now();
     let order = lock_order(conn, said.order_id, said.payment_id).await?;
     match order.pay(now) {

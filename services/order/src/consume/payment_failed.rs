@@ -1,7 +1,7 @@
 //! `payment.failed.v1`: the money cannot be had after all, the order is cancelled and its stock goes back.
 
 use events::PaymentFailed;
-use outbox::{EffectError, Row};
+use outbox::{HandlerError, Row};
 use sqlx::PgConnection;
 
 use super::lock_order;
@@ -13,7 +13,7 @@ pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
     said: &PaymentFailed,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     let now = app.clock.now();
     let order = lock_order(conn, said.order_id, said.payment_id).await?;
     match order.cancel(now) {

@@ -1,18 +1,18 @@
 use axum::http::StatusCode;
 use events::{Event, EventMeta, Payload, PaymentCaptured, PaymentFailed};
-use outbox::{EffectError, Effects};
+use outbox::{Handler, HandlerError};
 use serde_json::Value;
 use uuid::Uuid;
 use vocabulary::{Clock, Currency, EventId, Money, OrderId, PaymentId, SystemClock, SystemEntropy};
 
 use super::support::{ANN, Shop, body, new_id, shop};
 
-async fn hear<P: Payload>(shop: &Shop, payload: &P) -> Result<(), EffectError> {
+async fn hear<P: Payload>(shop: &Shop, payload: &P) -> Result<(), HandlerError> {
     let now = SystemClock.now();
     let meta = EventMeta::new(EventId::mint(now, &SystemEntropy), now);
     let event = Event::of(meta, payload).unwrap();
     let mut tx = shop.db.pool.begin().await.unwrap();
-    shop.listener().apply(&mut tx, &event).await?;
+    shop.listener().handle(&mut tx, &event).await?;
     tx.commit().await.unwrap();
     Ok(())
 }
@@ -132,6 +132,6 @@ async fn another_orders_payment_is_a_dead_letter() {
         ..placed.captured()
     };
     let refused = hear(&placed.shop, &foreign).await;
-    assert!(matches!(refused, Err(EffectError::Poison(_))));
+    assert!(matches!(refused, Err(HandlerError::Poison(_))));
     assert_eq!(placed.status().await, "placed");
 }

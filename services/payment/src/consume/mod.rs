@@ -4,7 +4,7 @@ mod order_cancelled;
 mod order_placed;
 
 use events::{Event, EventType};
-use outbox::{EffectError, Effects};
+use outbox::{Handler, HandlerError};
 use sqlx::PgConnection;
 
 use crate::operate::OperateError;
@@ -23,32 +23,32 @@ impl Listener {
     }
 }
 
-impl Effects for Listener {
+impl Handler for Listener {
     fn consumer(&self) -> &'static str {
         "payment"
     }
 
-    fn subjects(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &'static [EventType] {
         &[EventType::OrderPlaced, EventType::OrderCancelled]
     }
 
-    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+    async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         match event.ty {
             EventType::OrderPlaced => order_placed::apply(&self.app, conn, &event.payload()?).await,
             EventType::OrderCancelled => {
                 order_cancelled::apply(&self.app, conn, &event.payload()?).await
             }
-            other => Err(EffectError::poison(format!("{other} is not heard here"))),
+            other => Err(HandlerError::poison(format!("{other} is not heard here"))),
         }
     }
 
     // An effect locks its payment and nothing else.
-    fn together(&self) -> usize {
+    fn batch_size(&self) -> usize {
         32
     }
 }
 
-impl From<OperateError> for EffectError {
+impl From<OperateError> for HandlerError {
     fn from(error: OperateError) -> Self {
         match error {
             OperateError::Store(StoreError::Query { query, source }) => {

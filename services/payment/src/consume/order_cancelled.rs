@@ -1,7 +1,7 @@
 //! `order.cancelled.v1`: what was promised or taken goes back.
 
 use events::OrderCancelled;
-use outbox::EffectError;
+use outbox::HandlerError;
 use sqlx::PgConnection;
 
 use crate::domain::payment::Change;
@@ -15,7 +15,7 @@ pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
     said: &OrderCancelled,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     let now = app.clock.now();
     // Heard before the payment exists, it is remembered: the payment can then never be made.
     let record = lock_or_remember(conn, said.payment_id, now)

@@ -1,7 +1,7 @@
 //! `order.placed.v1`: the promise is called in.
 
 use events::OrderPlaced;
-use outbox::EffectError;
+use outbox::HandlerError;
 use sqlx::PgConnection;
 
 use crate::domain::payment::Stage;
@@ -15,7 +15,7 @@ pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
     said: &OrderPlaced,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     let now = app.clock.now();
     let record = lock_or_remember(conn, said.payment_id, now)
         .await

@@ -1,6 +1,6 @@
 use axum::http::StatusCode;
 use events::{Event, EventMeta, OrderCancelled, OrderPlaced, Payload};
-use outbox::Effects;
+use outbox::Handler;
 use uuid::Uuid;
 use vocabulary::{
     Clock, Currency, EventId, Money, OrderId, PaymentId, ReservationId, SystemClock, SystemEntropy,
@@ -44,7 +44,7 @@ async fn hear<P: Payload>(shop: &Shop, payload: &P) {
     let meta = EventMeta::new(EventId::mint(now, &SystemEntropy), now);
     let event = Event::of(meta, payload).unwrap();
     let mut tx = shop.db.pool.begin().await.unwrap();
-    shop.listener().apply(&mut tx, &event).await.unwrap();
+    shop.listener().handle(&mut tx, &event).await.unwrap();
     tx.commit().await.unwrap();
 }
 

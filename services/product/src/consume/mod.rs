@@ -3,7 +3,7 @@
 mod order_cancelled;
 
 use events::{Event, EventType};
-use outbox::{EffectError, Effects};
+use outbox::{Handler, HandlerError};
 use sqlx::PgConnection;
 
 use crate::state::AppState;
@@ -21,21 +21,21 @@ impl Listener {
     }
 }
 
-impl Effects for Listener {
+impl Handler for Listener {
     fn consumer(&self) -> &'static str {
         "product"
     }
 
-    fn subjects(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &'static [EventType] {
         &[EventType::OrderCancelled]
     }
 
-    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+    async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         order_cancelled::apply(&self.app, conn, &event.payload()?).await
     }
 }
 
-impl From<StoreError> for EffectError {
+impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Query { query, source } => {

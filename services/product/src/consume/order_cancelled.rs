@@ -1,7 +1,7 @@
 //! `order.cancelled.v1`: what was sold goes back on the shelf, once.
 
 use events::OrderCancelled;
-use outbox::EffectError;
+use outbox::HandlerError;
 use sqlx::PgConnection;
 
 use crate::state::AppState;
@@ -11,7 +11,7 @@ pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
     said: &OrderCancelled,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     let now = app.clock.now();
     if reservations::restock(conn, said.reservation_id, said.order_id, now).await? {
         app.metrics.reservation("restocked");

@@ -9,14 +9,14 @@ use vocabulary::EventId;
 
 use crate::{EventType, Payload, UnknownEventType};
 
-/// Bytes that are not an event for this build.
+/// Bytes that are not an event this build can read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not JSON, or not the shape of a CloudEvent.
     #[error("not a CloudEvent")]
     Malformed(#[source] serde_json::Error),
     /// Another major version of CloudEvents.
-    #[error("CloudEvents version {0} is not spoken here")]
+    #[error("unsupported CloudEvents version {0}")]
     SpecVersion(String),
     /// A type that this build does not know; skip it.
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub enum PayloadError {
         got: EventType,
     },
     /// The data does not have the promised shape.
-    #[error("the data of {0} does not have its shape")]
+    #[error("invalid data for event type {0}")]
     Shape(EventType, #[source] serde_json::Error),
 }
 
@@ -75,7 +75,7 @@ impl EventMeta {
 pub struct Event {
     /// Dedupe key.
     pub id: EventId,
-    /// Who said it, such as `/order`.
+    /// The publishing service, such as `/order`.
     pub source: String,
     /// What happened.
     pub ty: EventType,

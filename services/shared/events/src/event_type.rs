@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use service_catalogue::Service;
 
-/// A type that this build does not know; a newer service may speak it.
+/// A type that this build does not know; a newer service may publish it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown event type {0}")]
 pub struct UnknownEventType(pub String);
 
 macro_rules! event_types {
-    ($($(#[$doc:meta])* $name:ident = $wire:literal, said by $producer:ident, heard by [$($consumer:ident),*];)+) => {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal, published by $producer:ident, consumed by [$($consumer:ident),*];)+) => {
         /// What can happen. Versioned: a change of meaning is a new variant.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventType {
@@ -27,17 +27,12 @@ macro_rules! event_types {
                 match self { $(Self::$name => $wire,)+ }
             }
 
-            /// The NATS subject.
-            pub const fn subject(self) -> &'static str {
-                match self { $(Self::$name => concat!("shop.", $wire),)+ }
-            }
-
-            /// The service that says it.
+            /// The service that publishes it.
             pub const fn producer(self) -> &'static str {
                 match self { $(Self::$name => Service::$producer.name(),)+ }
             }
 
-            /// The services that must hear it; the outbox keeps the row until each has said so.
+            /// The services that consume it; the outbox keeps the row until each has sent a receipt.
             pub const fn consumers(self) -> &'static [&'static str] {
                 match self { $(Self::$name => const { &[$(Service::$consumer.name()),*] },)+ }
             }
@@ -58,25 +53,25 @@ macro_rules! event_types {
 
 event_types! {
     /// An account exists.
-    UserRegistered = "user.registered.v1", said by Auth, heard by [User, Notification];
+    UserRegistered = "user.registered.v1", published by Auth, consumed by [User, Notification];
     /// A shopper committed to an order; its payment is authorised and its stock claimed.
-    OrderPlaced = "order.placed.v1", said by Order, heard by [Payment, Notification];
+    OrderPlaced = "order.placed.v1", published by Order, consumed by [Payment, Notification];
     /// The money has arrived.
-    OrderPaid = "order.paid.v1", said by Order, heard by [Notification];
+    OrderPaid = "order.paid.v1", published by Order, consumed by [Notification];
     /// The order will not be fulfilled: money and stock go back.
-    OrderCancelled = "order.cancelled.v1", said by Order, heard by [Payment, Product, Notification];
+    OrderCancelled = "order.cancelled.v1", published by Order, consumed by [Payment, Product, Notification];
     /// Money is promised.
-    PaymentAuthorised = "payment.authorised.v1", said by Payment, heard by [];
+    PaymentAuthorised = "payment.authorised.v1", published by Payment, consumed by [];
     /// Money is taken.
-    PaymentCaptured = "payment.captured.v1", said by Payment, heard by [Order];
+    PaymentCaptured = "payment.captured.v1", published by Payment, consumed by [Order];
     /// The promise is handed back.
-    PaymentVoided = "payment.voided.v1", said by Payment, heard by [];
+    PaymentVoided = "payment.voided.v1", published by Payment, consumed by [];
     /// Money is handed back.
-    PaymentRefunded = "payment.refunded.v1", said by Payment, heard by [];
+    PaymentRefunded = "payment.refunded.v1", published by Payment, consumed by [];
     /// The money could not be taken.
-    PaymentFailed = "payment.failed.v1", said by Payment, heard by [Order];
+    PaymentFailed = "payment.failed.v1", published by Payment, consumed by [Order];
     /// A product is nearly gone.
-    StockLow = "stock.low.v1", said by Product, heard by [];
+    StockLow = "stock.low.v1", published by Product, consumed by [];
 }
 
 impl fmt::Display for EventType {

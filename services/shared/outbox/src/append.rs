@@ -3,7 +3,7 @@
 use events::{Event, EventMeta, Payload};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::error::{Doing, OutboxError};
+use crate::error::{Attempting, OutboxError};
 use crate::schema::Schema;
 
 /// The bus takes 1 MiB with headers; half of it leaves room for both sides to grow.
@@ -47,7 +47,7 @@ pub async fn append<P: Payload>(
         .bind(row.as_str())
         .execute(conn)
         .await
-        .doing("append to the outbox")?;
+        .attempting("append to the outbox")?;
     Ok(())
 }
 

@@ -1,64 +1,37 @@
-//! What can go wrong between a table and the bus.
+//! Errors of outbox and inbox.
+
+use bus::BusError;
 
 /// An outbox operation that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
     /// A statement failed.
-    #[error("{doing} failed")]
+    #[error("failed to {action}")]
     Query {
-        /// What was being done.
-        doing: &'static str,
+        /// What was attempted.
+        action: &'static str,
         /// Why it failed.
         #[source]
         source: sqlx::Error,
     },
-    /// A payload that cannot be JSON.
-    #[error("the payload is not JSON")]
+    /// A payload that has no JSON form.
+    #[error("failed to serialise the event")]
     Payload(#[source] serde_json::Error),
-    /// A payload that the bus would refuse for ever.
-    #[error("the event has {0} bytes, more than the bus takes")]
+    /// A payload that no bus would take.
+    #[error("the event has {0} bytes, more than a message may have")]
     TooLarge(usize),
-    /// The bus did not do as asked.
-    #[error("{doing} failed")]
-    Bus {
-        /// What was being done.
-        doing: &'static str,
-        /// Why it failed.
-        #[source]
-        source: async_nats::Error,
-    },
-    /// The binding of the bus is not whole.
+    /// The bus failed.
     #[error(transparent)]
-    Binding(#[from] chassis::BindingError),
-    /// The binding of the bus names no number of replicas.
-    #[error("the bus's binding: replicas is not a number")]
-    Replicas,
-    /// The stream is another one than before, or an older state of it.
-    #[error("the stream was replaced")]
-    Replaced,
-    /// An answer did not come in time.
-    #[error("{0} took too long")]
+    Bus(#[from] BusError),
+    /// No answer in time.
+    #[error("timed out: {0}")]
     TimedOut(&'static str),
-}
-
-impl OutboxError {
-    /// Whether the bus may be in trouble.
-    pub(crate) fn is_of_the_bus(&self) -> bool {
-        match self {
-            Self::Bus { .. } | Self::Replaced | Self::TimedOut(_) => true,
-            Self::Query { .. }
-            | Self::Payload(_)
-            | Self::TooLarge(_)
-            | Self::Binding(_)
-            | Self::Replicas => false,
-        }
-    }
 }
 
 /// Why a database is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
-    /// It does not answer.
+    /// It does not answer, or was never migrated.
     #[error("the database does not answer: {0}")]
     Silent(#[from] sqlx::Error),
     /// It is a replica, or was demoted to one.
@@ -69,33 +42,18 @@ pub enum Unhealthy {
     Behind {
         /// Version found.
         found: Option<i64>,
-        /// Version this build needs.
+        /// Version that this build needs.
         expected: i64,
     },
 }
 
-pub(crate) trait Doing<T> {
-    /// Says what was being done when it failed.
-    fn doing(self, doing: &'static str) -> Result<T, OutboxError>;
+/// Adds what was attempted to an error of the database.
+pub(crate) trait Attempting<T> {
+    fn attempting(self, action: &'static str) -> Result<T, OutboxError>;
 }
 
-impl<T> Doing<T> for Result<T, sqlx::Error> {
-    fn doing(self, doing: &'static str) -> Result<T, OutboxError> {
-        self.map_err(|source| OutboxError::Query { doing, source })
-    }
-}
-
-/// The same for the bus, whose errors come in twenty types.
-pub(crate) trait DoingOnBus<T> {
-    /// Says what was being done when it failed.
-    fn on_bus(self, doing: &'static str) -> Result<T, OutboxError>;
-}
-
-impl<T, E: Into<async_nats::Error>> DoingOnBus<T> for Result<T, E> {
-    fn on_bus(self, doing: &'static str) -> Result<T, OutboxError> {
-        self.map_err(|source| OutboxError::Bus {
-            doing,
-            source: source.into(),
-        })
+impl<T> Attempting<T> for Result<T, sqlx::Error> {
+    fn attempting(self, action: &'static str) -> Result<T, OutboxError> {
+        self.map_err(|source| OutboxError::Query { action, source })
     }
 }

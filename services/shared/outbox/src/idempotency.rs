@@ -1,21 +1,21 @@
-//! Once per idempotency key: the first request works, later ones get its answer.
+//! Once per idempotency key: the first request is processed, later ones get its response.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::error::{Doing, OutboxError};
+use crate::error::{Attempting, OutboxError};
 use crate::schema::Schema;
 
-/// A request that was marked to be done once.
+/// A request that must be processed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Whose key it is: keys of two callers never meet.
+    /// Whose key it is: keys of two callers are independent.
     pub caller: String,
     /// Which operation, such as `POST /v1/orders`.
     pub route: &'static str,
     /// The `Idempotency-Key` header.
     pub key: String,
-    /// What was asked, such as the body's bytes; the table keeps its SHA-256.
+    /// The request, such as the bytes of its body; the table keeps its SHA-256.
     pub fingerprint: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ impl Key {
     }
 }
 
-/// The answer that is given again.
+/// The response that is replayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
@@ -51,18 +51,18 @@ pub struct Answer {
 /// What a key means for this request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    /// Do the work, then [`finish`]. A request that died is taken over a minute later: what lies
-    /// beneath must be safe to do twice.
+    /// Do the work, then [`finish`]. A request that was interrupted is taken over a minute later, so the
+    /// work must be safe to repeat.
     Fresh,
-    /// The work is done: give this answer.
+    /// The work is done: give this response.
     Replay(Answer),
-    /// The first request is still at it: 409.
+    /// The first request is still being processed: 409.
     InFlight,
     /// The key was used for something else: 422.
     Mismatch,
 }
 
-/// Answers are remembered for this time. `idempotency_claim` goes by it too.
+/// Responses are kept for this time. `idempotency_claim` goes by it too.
 const KEEP: TimeDelta = TimeDelta::hours(24);
 
 /// A row: same fingerprint, status, location, body.
@@ -86,7 +86,7 @@ pub async fn begin(
         .bind(now)
         .fetch_one(&mut *conn)
         .await
-        .doing("claim an idempotency key")?;
+        .attempting("claim an idempotency key")?;
     if claimed {
         return Ok(Begin::Fresh);
     }
@@ -111,7 +111,7 @@ pub async fn look(
         .bind(&key.fingerprint)
         .fetch_optional(conn)
         .await
-        .doing("read an idempotency key")?;
+        .attempting("read an idempotency key")?;
     Ok(match held {
         Some((false, ..)) => Begin::Mismatch,
         Some((true, Some(status), location, body)) => Begin::Replay(Answer {
@@ -124,7 +124,7 @@ pub async fn look(
     })
 }
 
-/// Records the answer, best in the transaction of the work. A statement that does the work calls
+/// Records the response, best in the transaction of the work. A statement that does the work calls
 /// `idempotency_finish` itself.
 pub async fn finish(
     conn: &mut PgConnection,
@@ -144,11 +144,11 @@ pub async fn finish(
         .bind(&answer.body)
         .execute(conn)
         .await
-        .doing("finish an idempotency key")?;
+        .attempting("finish an idempotency key")?;
     Ok(())
 }
 
-/// Gives the key back: nothing was done, the client may try again with it.
+/// Releases the key: nothing was done, the client may use it again.
 pub async fn abandon(
     conn: &mut PgConnection,
     schema: Schema,
@@ -164,11 +164,11 @@ pub async fn abandon(
         .bind(&key.key)
         .execute(conn)
         .await
-        .doing("abandon an idempotency key")?;
+        .attempting("abandon an idempotency key")?;
     Ok(())
 }
 
-/// Forgets up to a thousand keys older than a day; true if there may be more. The relay calls it.
+/// Deletes up to a thousand keys older than a day; true if there may be more. The relay calls it.
 pub async fn sweep(
     conn: &mut PgConnection,
     schema: Schema,
@@ -183,6 +183,6 @@ pub async fn sweep(
         .bind(now - KEEP)
         .execute(conn)
         .await
-        .doing("sweep idempotency keys")?;
+        .attempting("sweep idempotency keys")?;
     Ok(swept.rows_affected() == 1000)
 }

@@ -1,22 +1,22 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
-pub mod bus;
+mod backoff;
 mod consumer;
 mod error;
 pub mod idempotency;
-mod leader;
+mod lock;
 mod metrics;
 pub mod migrate;
 pub mod pool;
 mod relay;
+mod routing;
 mod schema;
 mod spans;
 
 pub use append::{Row, append};
-pub use bus::Bus;
 pub use consumer::{
-    Consumer, ConsumerOptions, DeadLetter, EffectError, Effects, dead_letters, replay_dead_letter,
+    Consumer, ConsumerOptions, DeadLetter, Handler, HandlerError, dead_letters, replay_dead_letter,
 };
 pub use error::{OutboxError, Unhealthy};
 pub use events::EventMeta;

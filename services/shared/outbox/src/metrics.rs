@@ -1,4 +1,4 @@
-//! The series of outbox and inbox.
+//! The metrics of outbox and inbox.
 
 use chassis::Registry;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts};

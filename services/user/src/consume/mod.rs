@@ -5,7 +5,7 @@ mod user_registered;
 use std::sync::Arc;
 
 use events::{Event, EventType};
-use outbox::{EffectError, Effects};
+use outbox::{Handler, HandlerError};
 use sqlx::PgConnection;
 use vocabulary::Clock;
 
@@ -26,21 +26,21 @@ impl Listener {
     }
 }
 
-impl Effects for Listener {
+impl Handler for Listener {
     fn consumer(&self) -> &'static str {
         "user"
     }
 
-    fn subjects(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &'static [EventType] {
         &[EventType::UserRegistered]
     }
 
-    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+    async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         user_registered::apply(conn, &event.payload()?, self.clock.now()).await
     }
 }
 
-impl From<StoreError> for EffectError {
+impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         tracing::warn!(query = error.query, "an effect failed");
         error.source.into()

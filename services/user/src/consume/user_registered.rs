@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use events::UserRegistered;
-use outbox::EffectError;
+use outbox::HandlerError;
 use sqlx::PgConnection;
 
 use crate::store::profiles;
@@ -11,7 +11,7 @@ pub(super) async fn apply(
     conn: &mut PgConnection,
     said: &UserRegistered,
     now: DateTime<Utc>,
-) -> Result<(), EffectError> {
+) -> Result<(), HandlerError> {
     profiles::insert_if_absent(conn, said.user_id, &said.username, &said.email, now).await?;
     Ok(())
 }

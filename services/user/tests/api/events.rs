@@ -1,7 +1,7 @@
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use events::{Event, EventMeta, UserRegistered};
-use outbox::Effects;
+use outbox::Handler;
 use serde_json::{Value, json};
 use user::Listener;
 use vocabulary::{EventId, UserId};
@@ -24,7 +24,7 @@ async fn an_event_makes_the_profile_and_auth_need_not_be_asked() {
     let app = app::start().await;
     let mut conn = app.pool.acquire().await.unwrap();
     Listener::new(&app.state)
-        .apply(&mut conn, &registered())
+        .handle(&mut conn, &registered())
         .await
         .unwrap();
     app.get(ANN, &app.ann()).await.expect(StatusCode::OK);
@@ -40,7 +40,7 @@ async fn an_event_that_comes_late_or_twice_undoes_nothing() {
     let mut conn = app.pool.acquire().await.unwrap();
     for _ in 0..2 {
         Listener::new(&app.state)
-            .apply(&mut conn, &registered())
+            .handle(&mut conn, &registered())
             .await
             .unwrap();
     }
@@ -52,11 +52,11 @@ async fn an_event_that_comes_late_or_twice_undoes_nothing() {
 async fn the_room_hears_what_the_table_of_events_says_it_must() {
     let app = app::start().await;
     let listener = Listener::new(&app.state);
-    for heard in listener.subjects() {
+    for heard in listener.event_types() {
         assert!(heard.consumers().contains(&listener.consumer()), "{heard}");
     }
     let must = events::EventType::ALL
         .iter()
         .filter(|t| t.consumers().contains(&"user"));
-    assert!(must.eq(listener.subjects()));
+    assert!(must.eq(listener.event_types()));
 }

@@ -1,161 +1,79 @@
-//! One session with the bus: from getting the lock until something breaks.
+//! One session with the bus: from acquiring the lock until something breaks.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::jetstream::stream::Stream;
-use sqlx::{AssertSqlSafe, PgConnection};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use bus::BusError;
+use sqlx::PgConnection;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::pull::{HAND_BACK, Loan, pull};
-use super::returns::Returns;
-use super::{Consumer, Effects, apply, dead};
-use crate::bus::{ACK_WAIT, StreamState, ensure_consumer, ensure_stream, state_of};
-use crate::error::{Doing, DoingOnBus, OutboxError};
-use crate::leader::{connected, lead, timed};
+use super::context::Context;
+use super::handler::Handler;
+use super::{dead_letters, inbox, process, receive};
+use crate::error::OutboxError;
+use crate::lock::{acquire, connected, timed};
+use crate::routing;
 
-/// The stream notices that a loan is over a little later than it is, a new leader of it later still.
-const MARGIN: Duration = Duration::from_millis(1_500);
-
-pub async fn run<E: Effects>(
-    consumer: &Consumer<E>,
+pub async fn run<H: Handler>(
+    consumer: &Context<H>,
     shutdown: &CancellationToken,
 ) -> Result<(), OutboxError> {
-    let name = consumer.effects.consumer();
+    let name = consumer.handler.consumer();
     let lock = format!("outbox consumer {} {name}", consumer.schema.name());
     let standby = consumer.options.standby;
-    let Some(mut conn) = lead(&consumer.pool, &lock, standby, shutdown).await? else {
+    let Some(mut conn) = acquire(&consumer.pool, &lock, standby, shutdown).await? else {
         return Ok(());
     };
-    if !connected(&consumer.bus, shutdown).await {
+    if !connected(consumer.bus.as_ref(), shutdown).await {
         return Ok(());
     }
-    let stream = ensure_stream(&consumer.bus).await?;
-    let born = state_of(&stream.get_info().await.on_bus("look at the stream")?);
-    let durable = durable(name, &stream).await?;
-    let loans = loans(consumer, &stream).await?;
-    tracing::info!(consumer = name, "consuming");
-    // Whichever ends first ends the other, which then hands back what it has on loan.
+    let spec = routing::consumer(name);
+    let subscription = consumer.bus.subscribe(&spec).await?;
+    let stream_id = subscription.stream_id().to_owned();
+    tracing::info!(consumer = name, "consumer active");
+    // Whichever ends first ends the other, which then hands back what it has in flight.
     let ending = shutdown.child_token();
-    let watching = async {
+    let checking = async {
         let result = tokio::select! {
-            result = watch(consumer, &mut conn, &stream, born) => result,
+            result = check(consumer, &mut conn, &stream_id) => result,
             () = ending.cancelled() => Ok(()),
         };
         ending.cancel();
         result
     };
-    let pulling = async {
-        let result = pull(consumer, &durable, loans, &ending).await;
+    let receiving = async {
+        let result = receive::run(consumer, subscription, &ending).await;
         ending.cancel();
         result
     };
-    let (watched, pulled) = tokio::join!(watching, pulling);
-    let ended = watched.and(pulled);
-    // What is handed back goes to whoever leads the consumer. A bus that does not answer may be
-    // without one, and then nobody took it: what was on loan comes back when its time is over.
-    if ended.as_ref().is_err_and(OutboxError::is_of_the_bus) {
-        consumer.handed_back.store(false, Ordering::Relaxed);
+    let (checked, received) = tokio::join!(checking, receiving);
+    match received {
+        // The client has logged that already; the next session begins when it is back.
+        Err(OutboxError::Bus(BusError::Disconnected)) => checked,
+        received => checked.and(received),
     }
-    ended
 }
 
-/// Makes or updates the durable consumer. One that has seen more than the stream holds belongs to a
-/// stream that was restored from a backup: it would wait in silence for sequences to come, so it
-/// starts anew, and the inbox swallows what it has heard before.
-async fn durable(name: &str, stream: &Stream) -> Result<PullConsumer, OutboxError> {
-    let made = ensure_consumer(stream, name).await?;
-    if !is_ahead(name, stream).await? {
-        return Ok(made);
-    }
-    tracing::warn!(
-        consumer = name,
-        "consumer is ahead of its stream: starting anew"
-    );
-    stream
-        .delete_consumer(name)
-        .await
-        .on_bus("delete the consumer")?;
-    ensure_consumer(stream, name).await
-}
-
-/// True if the consumer has seen more than the stream holds. Asks the consumer first: in between
-/// the stream may grow, but not shrink.
-async fn is_ahead(name: &str, stream: &Stream) -> Result<bool, OutboxError> {
-    let info = stream
-        .consumer_info(name)
-        .await
-        .on_bus("look at the consumer")?;
-    let delivered = i64::try_from(info.delivered.stream_sequence).unwrap_or(i64::MAX);
-    let now = state_of(&stream.get_info().await.on_bus("look at the stream")?);
-    Ok(delivered > now.last_seq)
-}
-
-/// What a predecessor has on loan. It must be worked on before what was never lent, or an aggregate's
-/// events would be applied out of order.
-async fn loans<E: Effects>(
-    consumer: &Consumer<E>,
-    stream: &Stream,
-) -> Result<Returns<Loan>, OutboxError> {
-    let name = consumer.effects.consumer();
-    let info = stream
-        .consumer_info(name)
-        .await
-        .on_bus("look at the consumer")?;
-    let handed_back = consumer.handed_back.swap(false, Ordering::Relaxed);
-    let wait = if handed_back { HAND_BACK } else { ACK_WAIT } + MARGIN;
-    if info.num_ack_pending > 0 {
-        tracing::info!(
-            consumer = name,
-            on_loan = info.num_ack_pending,
-            "waiting for loans"
-        );
-    }
-    let until = Instant::now() + wait;
-    let up_to = info.delivered.stream_sequence;
-    Ok(Returns::of(info.num_ack_pending, up_to, until))
-}
-
-/// Ends with an error when the ground has moved: another stream, another consumer, a lost lock.
-async fn watch<E: Effects>(
-    consumer: &Consumer<E>,
+/// Housekeeping. Ends with an error when the stream or the consumer was replaced, or the lock is lost.
+async fn check<H: Handler>(
+    consumer: &Context<H>,
     conn: &mut PgConnection,
-    stream: &Stream,
-    born: StreamState,
+    stream_id: &str,
 ) -> Result<(), OutboxError> {
-    let name = consumer.effects.consumer();
+    let (name, schema) = (consumer.handler.consumer(), consumer.schema);
     let mut due = interval(consumer.options.check);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        timed("sweep the inbox", sweep(conn, consumer)).await?;
-        let open = timed("count", dead::count(conn, consumer.schema, name)).await?;
+        timed("sweep the inbox", inbox::sweep(conn, schema)).await?;
+        let open = timed(
+            "count dead letters",
+            dead_letters::count(conn, schema, name),
+        )
+        .await?;
         consumer.metrics.dead_letters.set(open);
-        if let Err(error) = apply::replays(consumer).await {
+        if let Err(error) = process::replays(consumer).await {
             let error: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(error, "replays interrupted");
         }
-        let now = state_of(&stream.get_info().await.on_bus("look at the stream")?);
-        if now.created != born.created || is_ahead(name, stream).await? {
-            return Err(OutboxError::Replaced);
-        }
+        consumer.bus.check(name, stream_id).await?;
     }
-}
-
-async fn sweep<E: Effects>(
-    conn: &mut PgConnection,
-    consumer: &Consumer<E>,
-) -> Result<(), OutboxError> {
-    let inbox = consumer.schema.table("inbox");
-    let sql = format!(
-        "delete from {inbox} where ctid = any (array(
-             select ctid from {inbox} where seen_at < now() - interval '30 days' limit 1000))"
-    );
-    sqlx::query(AssertSqlSafe(sql))
-        .execute(conn)
-        .await
-        .doing("sweep the inbox")?;
-    Ok(())
 }

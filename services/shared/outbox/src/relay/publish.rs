@@ -2,28 +2,15 @@
 
 use std::collections::HashMap;
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::message::PublishMessage;
+use bus::{Outgoing, Transport};
 use events::EventType;
 use futures::StreamExt;
 use futures::stream;
 use uuid::Uuid;
 
-use super::rows::Pending;
-use crate::bus::{STREAM, subject};
-use crate::error::{DoingOnBus, OutboxError};
+use super::rows::{Mark, Pending};
+use crate::error::OutboxError;
 use crate::spans;
-
-/// A row that the stream has acknowledged.
-#[derive(Debug)]
-pub struct Mark {
-    pub event_id: Uuid,
-    pub seq: i64,
-    /// The stream knew the message already.
-    pub duplicate: bool,
-    /// No consumer is expected: the row is done.
-    pub unheard: bool,
-}
 
 /// What became of a batch.
 pub struct Outcome {
@@ -32,8 +19,8 @@ pub struct Outcome {
     pub error: Option<OutboxError>,
 }
 
-pub async fn batch(context: &Context, batch: Vec<Pending>, in_flight: usize) -> Outcome {
-    let chains = stream::iter(chains(batch)).map(|chain| publish_chain(context, chain));
+pub async fn batch(bus: &dyn Transport, batch: Vec<Pending>, in_flight: usize) -> Outcome {
+    let chains = stream::iter(chains(batch)).map(|chain| publish_chain(bus, chain));
     let results: Vec<Outcome> = chains.buffer_unordered(in_flight).collect().await;
     let mut all = Outcome {
         marks: Vec::new(),
@@ -60,10 +47,10 @@ fn chains(batch: Vec<Pending>) -> Vec<Vec<Pending>> {
     chains
 }
 
-async fn publish_chain(context: &Context, chain: Vec<Pending>) -> Outcome {
+async fn publish_chain(bus: &dyn Transport, chain: Vec<Pending>) -> Outcome {
     let mut marks = Vec::with_capacity(chain.len());
     for row in chain {
-        match publish_row(context, row).await {
+        match publish_row(bus, row).await {
             Ok(mark) => marks.push(mark),
             // The next row must not overtake this one.
             Err(error) => {
@@ -77,46 +64,31 @@ async fn publish_chain(context: &Context, chain: Vec<Pending>) -> Outcome {
     Outcome { marks, error: None }
 }
 
-async fn publish_row(context: &Context, row: Pending) -> Result<Mark, OutboxError> {
-    let mut span = spans::sending(&row);
-    let mark = send(context, row).await;
+async fn publish_row(bus: &dyn Transport, row: Pending) -> Result<Mark, OutboxError> {
+    let mut span = spans::send(bus, &row);
+    let published = bus
+        .publish(Outgoing {
+            event_type: &row.ty,
+            key: &row.aggregate,
+            dedupe_id: &dedupe_id(row.event_id, row.attempts),
+            traceparent: row.traceparent.as_deref(),
+            body: &row.body,
+        })
+        .await;
     if let Some(span) = &mut span {
-        spans::ended(span, mark.as_ref().err().map(|_| "bus"));
+        spans::ended(span, published.as_ref().err().map(|_| "bus"));
     }
-    mark
-}
-
-async fn send(context: &Context, row: Pending) -> Result<Mark, OutboxError> {
-    let mut message = PublishMessage::build()
-        .payload(row.body.into())
-        .expected_stream(STREAM)
-        .header("content-type", "application/cloudevents+json")
-        .message_id(message_id(row.event_id, row.attempts));
-    if let Some(traceparent) = &row.traceparent {
-        message = message.header("traceparent", traceparent.as_str());
-    }
-    let ack = context
-        .send_publish(subject(&row.ty), message)
-        .await
-        .on_bus("publish")?
-        .await
-        .on_bus("publish")?;
-    let unheard = row
-        .ty
-        .parse::<EventType>()
-        .is_ok_and(|ty| ty.consumers().is_empty());
-    let seq = i64::try_from(ack.sequence).unwrap_or(i64::MAX);
+    let ty = row.ty.parse::<EventType>();
     Ok(Mark {
         event_id: row.event_id,
-        seq,
-        duplicate: ack.duplicate,
-        unheard,
+        published: published?,
+        unconsumed: ty.is_ok_and(|ty| ty.consumers().is_empty()),
     })
 }
 
-/// A try whose acknowledgement was lost keeps its id, so the stream swallows the second; a row that
-/// is published again on purpose gets another, so that the stream does not swallow it.
-pub fn message_id(event_id: Uuid, attempts: i32) -> String {
+/// An attempt whose acknowledgement was lost keeps its id, so that the bus may drop the second; a row that
+/// is published again on purpose gets another, so that the bus does not drop it.
+fn dedupe_id(event_id: Uuid, attempts: i32) -> String {
     if attempts == 0 {
         event_id.to_string()
     } else {
@@ -156,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_deliberate_repetition_gets_another_message_id() {
-        assert_eq!(message_id(Uuid::nil(), 0), Uuid::nil().to_string());
-        assert_ne!(message_id(Uuid::nil(), 1), message_id(Uuid::nil(), 2));
+    fn only_a_deliberate_repetition_gets_another_id() {
+        assert_eq!(dedupe_id(Uuid::nil(), 0), Uuid::nil().to_string());
+        assert_ne!(dedupe_id(Uuid::nil(), 1), dedupe_id(Uuid::nil(), 2));
     }
 }

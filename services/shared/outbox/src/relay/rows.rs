@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
+use bus::{Position, Published, StreamState};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::publish::Mark;
 use super::receipts::{Expected, Receipt};
-use crate::bus::StreamState;
-use crate::error::{Doing, OutboxError};
+use crate::error::{Attempting, OutboxError};
 use crate::idempotency;
 use crate::schema::Schema;
 
 /// Rows read at once.
 const BATCH: i64 = 256;
 /// Rows changed by one housekeeping statement.
-const BITE: i64 = 1_000;
+const CHUNK: i64 = 1_000;
 
 /// A row that waits to be published.
 #[derive(Debug, FromRow)]
@@ -31,12 +30,12 @@ pub struct Pending {
 }
 
 /// From here on, commits of this connection do not wait for the disk. It writes bookkeeping only: a
-/// mark or a receipt that a crash of the server takes back is a repetition, which the inboxes bear.
-pub async fn relax(conn: &mut PgConnection) -> Result<(), OutboxError> {
+/// mark or a receipt that a crash of the server takes back is a repetition, which the inboxes ignore.
+pub async fn commit_asynchronously(conn: &mut PgConnection) -> Result<(), OutboxError> {
     sqlx::query("set synchronous_commit = off")
         .execute(conn)
         .await
-        .doing("relax the relay's commits")?;
+        .attempting("disable synchronous commit")?;
     Ok(())
 }
 
@@ -49,13 +48,22 @@ pub async fn pending(conn: &mut PgConnection, schema: Schema) -> Result<Vec<Pend
     sqlx::query_as(AssertSqlSafe(sql))
         .fetch_all(conn)
         .await
-        .doing("read the outbox")
+        .attempting("read the outbox")
+}
+
+/// A row that the bus has stored.
+#[derive(Debug)]
+pub struct Mark {
+    pub event_id: Uuid,
+    pub published: Published,
+    /// The type has no consumers: the row is done.
+    pub unconsumed: bool,
 }
 
 pub async fn mark(
     conn: &mut PgConnection,
     schema: Schema,
-    created: DateTime<Utc>,
+    stream_id: &str,
     marks: &[Mark],
 ) -> Result<(), OutboxError> {
     if marks.is_empty() {
@@ -63,45 +71,57 @@ pub async fn mark(
     }
     let sql = format!(
         "update {} as o
-         set published_at = now(), attempts = attempts + 1, stream_created = $1,
-             stream_seq = m.seq, done_at = case when m.unheard then now() else o.done_at end
-         from unnest($2::uuid[], $3::bigint[], $4::boolean[]) as m(event_id, seq, unheard)
+         set published_at = now(), attempts = attempts + 1, stream_id = $1,
+             stream_partition = m.partition, stream_seq = m.seq,
+             done_at = case when m.unconsumed then now() else o.done_at end
+         from unnest($2::uuid[], $3::integer[], $4::bigint[], $5::boolean[])
+             as m (event_id, partition, seq, unconsumed)
          where o.event_id = m.event_id",
         schema.table("outbox")
     );
     let ids: Vec<Uuid> = marks.iter().map(|mark| mark.event_id).collect();
-    let seqs: Vec<i64> = marks.iter().map(|mark| mark.seq).collect();
-    let unheard: Vec<bool> = marks.iter().map(|mark| mark.unheard).collect();
+    let (partitions, seqs) = columns(marks.iter().map(|mark| mark.published.position));
+    let unconsumed: Vec<bool> = marks.iter().map(|mark| mark.unconsumed).collect();
     sqlx::query(AssertSqlSafe(sql))
-        .bind(created)
+        .bind(stream_id)
         .bind(ids)
+        .bind(partitions)
         .bind(seqs)
-        .bind(unheard)
+        .bind(unconsumed)
         .execute(conn)
         .await
-        .doing("mark published rows")?;
+        .attempting("mark published rows")?;
     Ok(())
 }
 
-/// True if a row that somebody still waits for was put into another stream than this one, or
-/// further up than this one reaches.
+fn columns(positions: impl Iterator<Item = Position>) -> (Vec<i32>, Vec<i64>) {
+    positions.map(|at| (at.partition, at.offset)).unzip()
+}
+
+/// True if a row that is not done was published to another stream than this one, or further up than
+/// this one reaches. Rows that an older build published have no stream id: their position decides.
 pub async fn went_backwards(
     conn: &mut PgConnection,
     schema: Schema,
-    seen: StreamState,
+    seen: &StreamState,
 ) -> Result<bool, OutboxError> {
     let sql = format!(
         "select exists (
-             select from {} where published_at is not null and done_at is null
-             and (stream_created <> $1 or stream_seq > $2))",
+             select from {} as o
+             left join unnest($2::integer[], $3::bigint[]) as last (partition, seq)
+                 on last.partition = o.stream_partition
+             where o.published_at is not null and o.done_at is null
+               and (o.stream_id <> $1 or o.stream_seq > coalesce(last.seq, -1)))",
         schema.table("outbox")
     );
+    let (partitions, seqs) = columns(seen.last.iter());
     sqlx::query_scalar(AssertSqlSafe(sql))
-        .bind(seen.created)
-        .bind(seen.last_seq)
+        .bind(&seen.id)
+        .bind(partitions)
+        .bind(seqs)
         .fetch_one(conn)
         .await
-        .doing("compare the stream with the outbox")
+        .attempting("compare the stream with the outbox")
 }
 
 /// Unmarks every row that is not done; returns how many.
@@ -110,14 +130,14 @@ pub async fn rewind(conn: &mut PgConnection, schema: Schema) -> Result<u64, Outb
     let sql = format!(
         "update {outbox} set published_at = null where event_id = any (array(
              select event_id from {outbox} where published_at is not null and done_at is null
-             limit {BITE}))"
+             limit {CHUNK}))"
     );
     let mut rewound = 0;
     loop {
         let rows = sqlx::query(AssertSqlSafe(sql.clone()))
             .execute(&mut *conn)
             .await
-            .doing("rewind the outbox")?
+            .attempting("rewind the outbox")?
             .rows_affected();
         rewound += rows;
         if rows == 0 {
@@ -133,7 +153,18 @@ pub struct Overdue {
     #[sqlx(rename = "type")]
     pub ty: String,
     pub receipts: Vec<String>,
+    pub stream_partition: i32,
     pub stream_seq: i64,
+}
+
+impl Overdue {
+    /// Where it was published to.
+    pub fn position(&self) -> Position {
+        Position {
+            partition: self.stream_partition,
+            offset: self.stream_seq,
+        }
+    }
 }
 
 pub async fn overdue(
@@ -143,7 +174,8 @@ pub async fn overdue(
 ) -> Result<Vec<Overdue>, OutboxError> {
     // Up to 128 times the grace: with 30 s, about an hour.
     let sql = format!(
-        "select event_id, type, receipts, coalesce(stream_seq, 0) as stream_seq from {}
+        "select event_id, type, receipts, stream_partition, coalesce(stream_seq, 0) as stream_seq
+         from {}
          where published_at is not null and done_at is null
          and published_at < now() - make_interval(secs => $1 * (1 << least(attempts, 8) - 1))
          order by published_at limit {BATCH}",
@@ -153,10 +185,10 @@ pub async fn overdue(
         .bind(grace.as_secs_f64())
         .fetch_all(conn)
         .await
-        .doing("read overdue rows")
+        .attempting("read overdue rows")
 }
 
-/// Overdue rows are either given back to the publisher, or left alone for longer.
+/// Overdue rows are either published again, or given more time.
 pub async fn settle(
     conn: &mut PgConnection,
     schema: Schema,
@@ -174,7 +206,7 @@ pub async fn settle(
         .bind(wait)
         .execute(conn)
         .await
-        .doing("settle overdue rows")?;
+        .attempting("settle overdue rows")?;
     Ok(())
 }
 
@@ -222,7 +254,7 @@ pub async fn receipt(
         .bind(lists)
         .execute(conn)
         .await
-        .doing("record receipts")?;
+        .attempting("record receipts")?;
     Ok(())
 }
 
@@ -237,22 +269,22 @@ pub struct Backlog {
 pub async fn backlog(conn: &mut PgConnection, schema: Schema) -> Result<Backlog, OutboxError> {
     // One subquery per partial index: the table holds a week of rows that are done.
     let sql = format!(
-        "select waiting.pending, heard.unreceipted, waiting.oldest_age_secs
+        "select waiting.pending, published.unreceipted, waiting.oldest_age_secs
          from (select count(*) as pending,
                       greatest(coalesce(extract(epoch from now() - min(created_at)), 0), 0)::float8
                           as oldest_age_secs
                from {outbox} where published_at is null and done_at is null) as waiting,
               (select count(*) as unreceipted
-               from {outbox} where published_at is not null and done_at is null) as heard",
+               from {outbox} where published_at is not null and done_at is null) as published",
         outbox = schema.table("outbox")
     );
     sqlx::query_as(AssertSqlSafe(sql))
         .fetch_one(conn)
         .await
-        .doing("measure the outbox")
+        .attempting("measure the outbox")
 }
 
-/// Deletes some of what nobody needs any more; the rest waits for the next round.
+/// Deletes a bounded number of old rows; the rest waits for the next check.
 pub async fn sweep(
     conn: &mut PgConnection,
     schema: Schema,
@@ -262,19 +294,19 @@ pub async fn sweep(
     let sql = format!(
         "delete from {outbox} where event_id = any (array(
              select event_id from {outbox}
-             where done_at < now() - make_interval(secs => $1) limit {BITE}))"
+             where done_at < now() - make_interval(secs => $1) limit {CHUNK}))"
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(keep.as_secs_f64())
         .execute(&mut *conn)
         .await
-        .doing("sweep the outbox")?;
+        .attempting("sweep the outbox")?;
     let (has_keys, now): (bool, DateTime<Utc>) =
         sqlx::query_as("select to_regclass($1) is not null, now()")
             .bind(schema.table("idempotency_keys"))
             .fetch_one(&mut *conn)
             .await
-            .doing("look for idempotency keys")?;
+            .attempting("look for idempotency keys")?;
     if has_keys {
         idempotency::sweep(conn, schema, now).await?;
     }

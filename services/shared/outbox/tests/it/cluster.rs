@@ -4,15 +4,44 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Stream;
 use sqlx::PgPool;
 use testkit::eventually_within;
 use tokio::task::JoinHandle;
 use vocabulary::{Clock, EventId, SystemClock};
 
+use crate::broker::Broker;
 use crate::world::{World, effects, new_id, new_order, place_with};
 
 /// An election, and the time that a consumer needs to miss the server that it listened to.
 const BOUND: Duration = Duration::from_secs(60);
+
+/// A shop on a bus of three servers.
+async fn clustered() -> World {
+    let servers = testkit::nats_cluster(3).await;
+    World::running(Broker::Nats(servers)).await
+}
+
+fn urls(world: &mut World) -> Vec<String> {
+    (0..3).map(|n| world.broker.server(n).url()).collect()
+}
+
+async fn stream(urls: &[String]) -> Option<Stream> {
+    let client = async_nats::connect(urls).await.ok()?;
+    let context = async_nats::jetstream::new(client);
+    context.get_stream(bus::nats::STREAM).await.ok()
+}
+
+/// Which server leads the stream.
+async fn leader(world: &mut World) -> usize {
+    let urls = urls(world);
+    eventually_within(BOUND, "the stream has a leader", || async {
+        let stream = stream(&urls).await?;
+        let leader = stream.cached_info().cluster.as_ref()?.leader.as_ref()?;
+        leader.strip_prefix("server-")?.parse().ok()
+    })
+    .await
+}
 
 /// Three orders to which something happens in turn, until told to stop.
 struct Orders {
@@ -82,12 +111,10 @@ async fn count(pool: &PgPool, sql: &'static str, since: chrono::DateTime<chrono:
 
 #[tokio::test]
 async fn the_stream_is_on_three_servers_and_so_are_its_consumers() {
-    let world = World::clustered().await.run().await;
+    let mut world = clustered().await;
     let id = world.place(new_order(), "x").await;
-    world.all_hear(&[id]).await;
-    let bus = world.connect().await;
-    let context = async_nats::jetstream::new(async_nats::Client::clone(&bus));
-    let stream = context.get_stream(outbox::bus::STREAM).await.unwrap();
+    world.all_consume(&[id]).await;
+    let stream = stream(&urls(&mut world)).await.unwrap();
     assert_eq!(stream.cached_info().config.num_replicas, 3);
     for name in ["payment", "notification"] {
         let info = stream.consumer_info(name).await.unwrap();
@@ -98,19 +125,19 @@ async fn the_stream_is_on_three_servers_and_so_are_its_consumers() {
 
 #[tokio::test]
 async fn a_leader_that_is_killed_while_events_are_appended_loses_and_doubles_nothing() {
-    let mut world = World::clustered().await.run().await;
+    let mut world = clustered().await;
     let orders = Orders::new(world.db.pool.clone());
     some_more(&world, 50).await;
     for _ in 0..2 {
-        let leader = world.leader().await;
-        world.server(leader).kill();
+        let leader = leader(&mut world).await;
+        world.broker.server(leader).kill();
         // Without it, and then with it again.
         some_more(&world, 100).await;
-        world.server(leader).start().await;
+        world.broker.server(leader).start().await;
         some_more(&world, 50).await;
     }
     let ids = orders.done().await;
-    world.all_hear(&ids).await;
+    world.all_consume(&ids).await;
     world.all_done().await;
     all_in_order(&world).await;
     world.tasks.stop().await;
@@ -118,13 +145,13 @@ async fn a_leader_that_is_killed_while_events_are_appended_loses_and_doubles_not
 
 #[tokio::test]
 async fn without_a_majority_events_wait_and_with_one_again_they_go_on() {
-    let mut world = World::clustered().await.run().await;
+    let mut world = clustered().await;
     let orders = Orders::new(world.db.pool.clone());
     some_more(&world, 50).await;
-    let leader = world.leader().await;
+    let leader = leader(&mut world).await;
     let other = (leader + 1) % 3;
-    world.server(leader).kill();
-    world.server(other).kill();
+    world.broker.server(leader).kill();
+    world.broker.server(other).kill();
     let since = SystemClock.now();
     let pool = world.db.pool.clone();
     eventually_within(BOUND, "orders go on", || async {
@@ -135,10 +162,10 @@ async fn without_a_majority_events_wait_and_with_one_again_they_go_on() {
     let sql =
         "select count(*) from orders.outbox where created_at > $1 and published_at is not null";
     assert_eq!(count(&pool, sql, since).await, 0);
-    world.server(other).start().await;
+    world.broker.server(other).start().await;
     some_more(&world, 200).await;
     let ids = orders.done().await;
-    world.all_hear(&ids).await;
+    world.all_consume(&ids).await;
     world.all_done().await;
     all_in_order(&world).await;
     world.tasks.stop().await;

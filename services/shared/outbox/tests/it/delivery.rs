@@ -4,28 +4,42 @@ use outbox::{EventMeta, Metrics, append, dead_letters, replay_dead_letter};
 use testkit::eventually;
 use vocabulary::{Clock, SystemClock};
 
+use crate::broker::Broker;
 use crate::world::{
     SCHEMA, World, assert_each_once, effects, metric, new_id, new_order, place_together,
     place_with, placed,
 };
 
-#[tokio::test]
-async fn an_event_has_its_effect_once_at_every_consumer_and_its_row_is_done() {
-    let world = World::running().await;
+on_every_transport! {
+    an_event_has_its_effect_once_at_every_consumer_and_its_row_is_done,
+    an_event_that_rolled_back_never_happened,
+    a_row_that_commits_late_is_not_skipped,
+    the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_first,
+    events_that_arrive_together_share_a_transaction,
+    one_failure_among_events_applied_together_harms_nobody_else,
+    poison_becomes_a_dead_letter_that_can_be_replayed,
+    an_effect_that_keeps_failing_is_given_up_without_a_trace_of_its_tries,
+    of_two_relays_one_is_active_and_the_other_takes_over,
+    an_event_without_consumers_is_done_when_it_is_published,
+    a_consumer_that_starts_after_the_event_still_gets_it,
+    a_backlog_of_thousands_is_worked_off,
+}
+
+async fn an_event_has_its_effect_once_at_every_consumer_and_its_row_is_done(broker: Broker) {
+    let world = World::running(broker).await;
     let mut ids = Vec::new();
     for number in 0..50 {
         ids.push(world.place(new_order(), &number.to_string()).await);
     }
-    world.all_hear(&ids).await;
+    world.all_consume(&ids).await;
     world.all_done().await;
     assert!(metric(&world.registry, "shop_outbox_published_total") >= 50.0);
     assert!(metric(&world.registry, "shop_outbox_rewinds_total") < 1.0);
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn an_event_that_rolled_back_never_happened() {
-    let world = World::running().await;
+async fn an_event_that_rolled_back_never_happened(broker: Broker) {
+    let world = World::running(broker).await;
     let mut tx = world.db.pool.begin().await.unwrap();
     let meta = EventMeta::new(new_id(), SystemClock.now());
     append(&mut tx, SCHEMA, meta, &placed(new_order(), "never"))
@@ -33,13 +47,12 @@ async fn an_event_that_rolled_back_never_happened() {
         .unwrap();
     tx.rollback().await.unwrap();
     let id = world.place(new_order(), "after").await;
-    world.all_hear(&[id]).await;
+    world.all_consume(&[id]).await;
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn a_row_that_commits_late_is_not_skipped() {
-    let world = World::running().await;
+async fn a_row_that_commits_late_is_not_skipped(broker: Broker) {
+    let world = World::running(broker).await;
     let (early, late) = (new_id(), new_id());
     // Takes its position first ...
     let mut tx = world.db.pool.begin().await.unwrap();
@@ -49,16 +62,17 @@ async fn a_row_that_commits_late_is_not_skipped() {
         .unwrap();
     // ... and is still invisible when a later position is published.
     place_with(&world.db.pool, new_order(), "early", early).await;
-    world.all_hear(&[early]).await;
+    world.all_consume(&[early]).await;
     tx.commit().await.unwrap();
-    world.all_hear(&[early, late]).await;
+    world.all_consume(&[early, late]).await;
     world.all_done().await;
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_first() {
-    let world = World::running().await;
+async fn the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_first(
+    broker: Broker,
+) {
+    let world = World::running(broker).await;
     let (one, other) = (new_order(), new_order());
     let mut ids = Vec::new();
     for number in 0..20 {
@@ -70,10 +84,10 @@ async fn the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_f
         ids.push(id);
         ids.push(world.place(other, "other").await);
     }
-    world.all_hear(&ids).await;
+    world.all_consume(&ids).await;
     for side in world.sides.values() {
-        let heard = effects(&side.db.pool).await;
-        let mut of_one: Vec<_> = heard
+        let applied = effects(&side.db.pool).await;
+        let mut of_one: Vec<_> = applied
             .into_iter()
             .map(|(_, number)| number)
             .filter(|n| n != "other")
@@ -85,12 +99,11 @@ async fn the_events_of_one_aggregate_are_applied_in_order_even_if_one_fails_at_f
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn events_that_arrive_together_share_a_transaction() {
-    let world = World::running().await;
+async fn events_that_arrive_together_share_a_transaction(broker: Broker) {
+    let world = World::running(broker).await;
     let ids: Vec<_> = (0..40).map(|_| new_id()).collect();
     place_together(&world.db.pool, &ids).await;
-    world.all_hear(&ids).await;
+    world.all_consume(&ids).await;
     world.all_done().await;
     for side in world.sides.values() {
         let sql = "select count(distinct xmin::text) from orders.inbox";
@@ -103,18 +116,17 @@ async fn events_that_arrive_together_share_a_transaction() {
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn one_failure_among_events_applied_together_harms_nobody_else() {
-    let world = World::running().await;
+async fn one_failure_among_events_applied_together_harms_nobody_else(broker: Broker) {
+    let world = World::running(broker).await;
     let side = &world.sides["payment"];
     let ids: Vec<_> = (0..8).map(|_| new_id()).collect();
     side.fail.lock().unwrap().insert(ids[3], 2);
     side.poison.lock().unwrap().insert(ids[5], u32::MAX);
     place_together(&world.db.pool, &ids).await;
     world.all_done().await;
-    let heard = effects(&side.db.pool).await;
+    let applied = effects(&side.db.pool).await;
     let others: Vec<_> = ids.iter().copied().filter(|id| *id != ids[5]).collect();
-    assert_each_once("payment", &heard, &others);
+    assert_each_once("payment", &applied, &others);
     let mut conn = side.db.pool.acquire().await.unwrap();
     let letters = dead_letters(&mut conn, SCHEMA, 10).await.unwrap();
     let dead: Vec<_> = letters.iter().map(|letter| letter.event_id).collect();
@@ -122,9 +134,8 @@ async fn one_failure_among_events_applied_together_harms_nobody_else() {
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn poison_becomes_a_dead_letter_that_can_be_replayed() {
-    let world = World::running().await;
+async fn poison_becomes_a_dead_letter_that_can_be_replayed(broker: Broker) {
+    let world = World::running(broker).await;
     let (bad, good) = (new_id(), new_id());
     let side = &world.sides["payment"];
     side.poison.lock().unwrap().insert(bad, 1);
@@ -153,7 +164,7 @@ async fn poison_becomes_a_dead_letter_that_can_be_replayed() {
     .await;
 
     assert!(replay_dead_letter(&mut conn, SCHEMA, bad).await.unwrap());
-    world.all_hear(&[good, bad]).await;
+    world.all_consume(&[good, bad]).await;
     eventually("the letter is resolved", || async {
         let mut conn = side.db.pool.acquire().await.ok()?;
         dead_letters(&mut conn, SCHEMA, 10)
@@ -167,9 +178,8 @@ async fn poison_becomes_a_dead_letter_that_can_be_replayed() {
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn an_effect_that_keeps_failing_is_given_up_without_a_trace_of_its_tries() {
-    let world = World::running().await;
+async fn an_effect_that_keeps_failing_is_given_up_without_a_trace_of_its_tries(broker: Broker) {
+    let world = World::running(broker).await;
     let side = &world.sides["payment"];
     let id = new_id();
     side.fail.lock().unwrap().insert(id, u32::MAX);
@@ -189,9 +199,8 @@ async fn an_effect_that_keeps_failing_is_given_up_without_a_trace_of_its_tries()
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn of_two_relays_one_is_active_and_the_other_takes_over() {
-    let world = World::new().await;
+async fn of_two_relays_one_is_active_and_the_other_takes_over(broker: Broker) {
+    let world = World::new(broker).await;
     let registries = [
         chassis::Registry::new().unwrap(),
         chassis::Registry::new().unwrap(),
@@ -217,9 +226,8 @@ async fn of_two_relays_one_is_active_and_the_other_takes_over() {
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn an_event_that_nobody_must_hear_is_done_when_it_is_published() {
-    let world = World::new().await;
+async fn an_event_without_consumers_is_done_when_it_is_published(broker: Broker) {
+    let world = World::new(broker).await;
     world.add_relay().await;
     let product = vocabulary::ProductId::from_uuid(new_id().as_uuid());
     let low = events::StockLow {
@@ -240,9 +248,8 @@ async fn an_event_that_nobody_must_hear_is_done_when_it_is_published() {
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn a_consumer_that_starts_after_the_event_still_hears_it() {
-    let mut world = World::new().await;
+async fn a_consumer_that_starts_after_the_event_still_gets_it(broker: Broker) {
+    let mut world = World::new(broker).await;
     world.add_relay().await;
     let id = world.place(new_order(), "early").await;
     eventually("the event is published to nobody", || async {
@@ -256,7 +263,7 @@ async fn a_consumer_that_starts_after_the_event_still_hears_it() {
     .await;
     world.add_consumer("payment").await;
     world.add_consumer("notification").await;
-    world.all_hear(&[id]).await;
+    world.all_consume(&[id]).await;
     world.all_done().await;
     for side in world.sides.values() {
         assert_each_once("side", &effects(&side.db.pool).await, &[id]);
@@ -264,9 +271,8 @@ async fn a_consumer_that_starts_after_the_event_still_hears_it() {
     world.tasks.stop().await;
 }
 
-#[tokio::test]
-async fn a_backlog_of_thousands_is_worked_off() {
-    let mut world = World::new().await;
+async fn a_backlog_of_thousands_is_worked_off(broker: Broker) {
+    let mut world = World::new(broker).await;
     world.add_consumer("payment").await;
     world.add_consumer("notification").await;
     let mut tx = world.db.pool.begin().await.unwrap();
@@ -286,7 +292,7 @@ async fn a_backlog_of_thousands_is_worked_off() {
     }
     tx.commit().await.unwrap();
     world.add_relay().await;
-    world.all_hear(&ids).await;
+    world.all_consume(&ids).await;
     world.all_done().await;
     world.tasks.stop().await;
 }

@@ -1,13 +1,16 @@
-//! Outbox and inbox against a real PostgreSQL and a real NATS.
+//! Outbox and inbox on a real PostgreSQL, and on a real NATS or a log in memory.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot be set up has failed"
 )]
 
+#[macro_use]
+mod broker;
 mod cluster;
 mod delivery;
 mod faults;
 mod idempotency;
+mod log;
 mod migrations;
 mod pool;
 mod traces;

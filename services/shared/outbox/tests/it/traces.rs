@@ -18,6 +18,7 @@ use testkit::{Collector, SeenSpan, eventually};
 use tokio::net::TcpListener;
 use vocabulary::{Clock, SystemClock};
 
+use crate::broker::Broker;
 use crate::world::{SCHEMA, World, new_id, new_order, placed};
 
 const CLIENT: &str = "b7ad6b7169203331";
@@ -77,7 +78,7 @@ async fn one_request_is_one_trace_through_services_and_bus() {
         ..TracingConfig::default()
     };
     let spans = Spans::start("order", &config, &Registry::new().unwrap()).unwrap();
-    let world = World::running().await;
+    let world = World::running(Broker::nats().await).await;
     let router = shop(&world).await;
     let order = |trace: &str, flags: &str| {
         let parent = format!("00-{trace}-{CLIENT}-{flags}");

@@ -1,31 +1,33 @@
-//! A shop in small: one schema, a relay, two consumers (`order.placed` is heard by payment and
+//! A small shop: one schema, a relay, two consumers (`order.placed` is consumed by payment and
 //! notification), each with its own database as in production.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::Client;
+use bus::Bus;
 use chassis::{Registry, Tasks};
 use events::{Event, EventType, OrderPlaced};
 use outbox::{
-    Bus, Consumer, ConsumerOptions, EffectError, Effects, EventMeta, Metrics, Relay, RelayOptions,
-    Schema, append, bus,
+    Consumer, ConsumerOptions, EventMeta, Handler, HandlerError, Metrics, Relay, RelayOptions,
+    Schema, append,
 };
 use sqlx::migrate::Migrator;
 use sqlx::{PgConnection, PgPool};
-use testkit::{Nats, TestDb, eventually_within};
+use testkit::{TestDb, eventually_within};
 use tokio_util::sync::CancellationToken;
 use vocabulary::{
     Clock, Currency, EventId, Money, OrderId, PaymentId, ReservationId, SystemClock, SystemEntropy,
     UserId,
 };
 
+use crate::broker::Broker;
+
 pub static MIGRATOR: Migrator = sqlx::migrate!("tests/it/migrations");
 pub const SCHEMA: Schema = Schema::new("orders");
 const BOUND: Duration = Duration::from_secs(60);
 
-/// How often each event's effect shall fail before it works.
+/// How often each event's handler fails before it succeeds.
 pub type Plan = Arc<Mutex<HashMap<EventId, u32>>>;
 
 pub struct Recorder {
@@ -42,16 +44,16 @@ fn take_one(plan: &Plan, id: EventId) -> bool {
         .is_some()
 }
 
-impl Effects for Recorder {
+impl Handler for Recorder {
     fn consumer(&self) -> &'static str {
         self.name
     }
 
-    fn subjects(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &'static [EventType] {
         &[EventType::OrderPlaced]
     }
 
-    async fn apply(&self, conn: &mut PgConnection, event: &Event) -> Result<(), EffectError> {
+    async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         let placed: OrderPlaced = event.payload()?;
         sqlx::query("insert into orders.effects (event_id, number) values ($1, $2)")
             .bind(event.id)
@@ -59,15 +61,15 @@ impl Effects for Recorder {
             .execute(conn)
             .await?;
         if take_one(&self.poison, event.id) {
-            return Err(EffectError::poison("the effect cannot be done"));
+            return Err(HandlerError::poison("the effect cannot be done"));
         }
         if take_one(&self.fail, event.id) {
-            return Err(EffectError::transient("the effect failed this time"));
+            return Err(HandlerError::transient("the effect failed this time"));
         }
         Ok(())
     }
 
-    fn together(&self) -> usize {
+    fn batch_size(&self) -> usize {
         8
     }
 }
@@ -81,9 +83,7 @@ pub struct Side {
 }
 
 pub struct World {
-    pub nats: Nats,
-    /// The other servers of a cluster.
-    pub peers: Vec<Nats>,
+    pub broker: Broker,
     pub db: TestDb,
     pub registry: Registry,
     pub sides: HashMap<&'static str, Side>,
@@ -112,22 +112,11 @@ fn consumer_options() -> ConsumerOptions {
 
 impl World {
     /// Servers and databases; nothing runs yet.
-    pub async fn new() -> Self {
-        Self::on(testkit::nats().await, Vec::new()).await
-    }
-
-    /// The same on a bus of three servers.
-    pub async fn clustered() -> Self {
-        let mut servers = testkit::nats_cluster(3).await;
-        Self::on(servers.remove(0), servers).await
-    }
-
-    async fn on(nats: Nats, peers: Vec<Nats>) -> Self {
+    pub async fn new(broker: Broker) -> Self {
         let db = testkit::db(&MIGRATOR).await;
         let registry = Registry::new().unwrap();
         Self {
-            nats,
-            peers,
+            broker,
             db,
             registry,
             sides: HashMap::new(),
@@ -136,8 +125,8 @@ impl World {
     }
 
     /// The usual: a relay and both consumers.
-    pub async fn running() -> Self {
-        Self::new().await.run().await
+    pub async fn running(broker: Broker) -> Self {
+        Self::new(broker).await.run().await
     }
 
     /// A relay and both consumers.
@@ -149,32 +138,8 @@ impl World {
         self
     }
 
-    /// A connection to whichever server answers.
     pub async fn connect(&self) -> Bus {
-        let servers = [&self.nats].into_iter().chain(&self.peers);
-        let urls: Vec<String> = servers.map(Nats::url).collect();
-        let bus = bus::connect(&urls.join(","), None, "test").await.unwrap();
-        bus.replicated(urls.len())
-    }
-
-    /// One of the servers of a cluster.
-    pub fn server(&mut self, index: usize) -> &mut Nats {
-        match index.checked_sub(1) {
-            None => &mut self.nats,
-            Some(index) => &mut self.peers[index],
-        }
-    }
-
-    /// Which server of a cluster leads the stream.
-    pub async fn leader(&self) -> usize {
-        let bus = self.connect().await;
-        eventually_within(BOUND, "the stream has a leader", || async {
-            let context = async_nats::jetstream::new(Client::clone(&bus));
-            let stream = context.get_stream(bus::STREAM).await.ok()?;
-            let leader = stream.cached_info().cluster.as_ref()?.leader.as_ref()?;
-            leader.strip_prefix("server-")?.parse().ok()
-        })
-        .await
+        self.broker.connect().await
     }
 
     pub async fn add_relay(&self) -> CancellationToken {
@@ -206,14 +171,14 @@ impl World {
 
     pub async fn start_consumer(&self, name: &'static str, metrics: Metrics) -> CancellationToken {
         let side = &self.sides[name];
-        let effects = Recorder {
+        let handler = Recorder {
             name,
             fail: side.fail.clone(),
             poison: side.poison.clone(),
         };
         let pool = outbox::pool::connect(&side.db.url, 6, "consumer").unwrap();
         let bus = self.connect().await;
-        let consumer = Consumer::new(pool, bus, SCHEMA, effects, metrics);
+        let consumer = Consumer::new(pool, bus, SCHEMA, handler, metrics);
         let stop = self.tasks.shutdown().child_token();
         self.tasks.spawn(
             "consumer",
@@ -230,12 +195,12 @@ impl World {
     }
 
     /// Waits until each side shows exactly these effects, per event once.
-    pub async fn all_hear(&self, ids: &[EventId]) {
+    pub async fn all_consume(&self, ids: &[EventId]) {
         for (name, side) in &self.sides {
             let what = format!("{name} has the effect of every event");
             eventually_within(BOUND, &what, || async {
-                let heard = effects(&side.db.pool).await;
-                (heard.len() >= ids.len()).then_some(())
+                let applied = effects(&side.db.pool).await;
+                (applied.len() >= ids.len()).then_some(())
             })
             .await;
             assert_each_once(name, &effects(&side.db.pool).await, ids);
@@ -265,12 +230,12 @@ pub fn metric(registry: &Registry, name: &str) -> f64 {
     })
 }
 
-pub fn assert_each_once(name: &str, heard: &[(EventId, String)], ids: &[EventId]) {
+pub fn assert_each_once(name: &str, applied: &[(EventId, String)], ids: &[EventId]) {
     for id in ids {
-        let times = heard.iter().filter(|(heard, _)| heard == id).count();
+        let times = applied.iter().filter(|(applied, _)| applied == id).count();
         assert_eq!(times, 1, "{name} applied {id} {times} times");
     }
-    assert_eq!(heard.len(), ids.len(), "{name} applied something else");
+    assert_eq!(applied.len(), ids.len(), "{name} applied something else");
 }
 
 /// The effects of one side, in the order in which they were applied.

@@ -1,4 +1,4 @@
-//! Dead letters: events that could not be applied. Rows, with a replay button.
+//! Dead letters: events that could not be handled. Rows, which can be replayed.
 
 use chrono::{DateTime, Utc};
 use events::Event;
@@ -6,10 +6,10 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use vocabulary::EventId;
 
-use crate::error::{Doing, OutboxError};
+use crate::error::{Attempting, OutboxError};
 use crate::schema::Schema;
 
-/// An event that could not be applied.
+/// An event that could not be handled.
 #[derive(Debug, Clone, FromRow)]
 pub struct DeadLetter {
     /// The event.
@@ -25,7 +25,7 @@ pub struct DeadLetter {
     pub attempts: i32,
     /// When it was given up.
     pub died_at: DateTime<Utc>,
-    /// When somebody asked for a replay; empty again after a replay that failed.
+    /// When a replay was requested; empty again after a replay that failed.
     pub replay_asked_at: Option<DateTime<Utc>>,
 }
 
@@ -45,10 +45,10 @@ pub async fn dead_letters(
         .bind(i64::from(limit))
         .fetch_all(conn)
         .await
-        .doing("read dead letters")
+        .attempting("read dead letters")
 }
 
-/// Asks the running consumer to apply a dead letter again; false if there is no such open letter.
+/// Asks the running consumer to handle a dead letter again; false if there is no such open letter.
 pub async fn replay_dead_letter(
     conn: &mut PgConnection,
     schema: Schema,
@@ -62,18 +62,18 @@ pub async fn replay_dead_letter(
         .bind(event_id)
         .execute(conn)
         .await
-        .doing("ask for a replay")?;
+        .attempting("request a replay")?;
     Ok(asked.rows_affected() > 0)
 }
 
-/// Writes a dead letter. A second death of the same event (a replay that failed, a broker that was
+/// Writes a dead letter. Another one for the same event (a replay that failed, a broker that was
 /// rewound) updates the row.
-pub(super) async fn bury(
+pub(super) async fn insert(
     conn: &mut PgConnection,
     schema: Schema,
     consumer: &str,
     event: &Event,
-    death: &Death,
+    failure: &Failure,
 ) -> Result<(), OutboxError> {
     let sql = format!(
         "insert into {} as old
@@ -90,22 +90,22 @@ pub(super) async fn bury(
         .bind(event.ty.as_str())
         .bind(&event.aggregate)
         .bind(event.to_value().map_err(OutboxError::Payload)?)
-        .bind(&death.error)
-        .bind(i32::try_from(death.attempts).unwrap_or(i32::MAX))
+        .bind(&failure.error)
+        .bind(i32::try_from(failure.attempts).unwrap_or(i32::MAX))
         .execute(conn)
         .await
-        .doing("write a dead letter")?;
+        .attempting("write a dead letter")?;
     Ok(())
 }
 
 /// Why an event was given up.
-pub(super) struct Death {
+pub(super) struct Failure {
     pub error: String,
     pub attempts: u32,
 }
 
-/// The oldest letter whose replay was asked for, locked.
-pub(super) async fn asked(
+/// The oldest letter whose replay was requested, locked.
+pub(super) async fn lock_requested(
     conn: &mut PgConnection,
     schema: Schema,
     consumer: &str,
@@ -120,7 +120,7 @@ pub(super) async fn asked(
         .bind(consumer)
         .fetch_optional(conn)
         .await
-        .doing("look for replays")
+        .attempting("look for replays")
 }
 
 pub(super) async fn resolve(
@@ -138,7 +138,7 @@ pub(super) async fn resolve(
         .bind(event_id)
         .execute(conn)
         .await
-        .doing("resolve a dead letter")?;
+        .attempting("resolve a dead letter")?;
     Ok(())
 }
 
@@ -155,5 +155,5 @@ pub(super) async fn count(
         .bind(consumer)
         .fetch_one(conn)
         .await
-        .doing("count dead letters")
+        .attempting("count dead letters")
 }

@@ -1,49 +1,53 @@
-//! One of many: a session advisory lock on a connection of its own.
+//! At most one active relay and consumer: a session advisory lock on a connection of its own.
 
 use std::time::Duration;
 
-use async_nats::Client;
-use async_nats::connection::State;
+use bus::Transport;
 use sqlx::postgres::PgPool;
 use sqlx::{ConnectOptions, PgConnection};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Doing, OutboxError};
+use crate::backoff::Backoff;
+use crate::error::{Attempting, OutboxError};
 
 /// A statement that takes longer has met a dead socket: sqlx sets no keepalive.
 const STATEMENT: Duration = Duration::from_secs(15);
 
-/// Bounds a wait for the database.
+/// Limits a wait for the database.
 pub(crate) async fn timed<T>(
-    doing: &'static str,
+    action: &'static str,
     work: impl Future<Output = Result<T, OutboxError>>,
 ) -> Result<T, OutboxError> {
     tokio::time::timeout(STATEMENT, work)
         .await
-        .unwrap_or(Err(OutboxError::TimedOut(doing)))
+        .unwrap_or(Err(OutboxError::TimedOut(action)))
 }
 
-/// Waits for the bus; false if told to stop first. Asking a bus that is away ends in a timeout of
-/// seconds, during which it may have come back.
-pub(crate) async fn connected(bus: &Client, shutdown: &CancellationToken) -> bool {
-    while bus.connection_state() != State::Connected {
+/// Waits until the bus is connected; false if shutdown comes first. Requests to a bus that is away end
+/// in a timeout of seconds, during which it may have come back.
+pub(crate) async fn connected(bus: &dyn Transport, shutdown: &CancellationToken) -> bool {
+    while bus.connection().is_none() {
         tokio::select! {
             () = shutdown.cancelled() => return false,
-            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            () = sleep(Duration::from_millis(50)) => {}
         }
     }
     true
 }
 
-/// Waits until this process holds the lock `name`; none if it is told to stop first. The lock lives
-/// as long as the connection: work that must not be done by two is done over it.
-pub(crate) async fn lead(
+/// Waits until this process holds the lock `name`; none if shutdown comes first. The lock is held as
+/// long as the connection lives: work that must not be done twice at a time is done over it.
+pub(crate) async fn acquire(
     pool: &PgPool,
     name: &str,
     retry: Duration,
     shutdown: &CancellationToken,
 ) -> Result<Option<PgConnection>, OutboxError> {
-    let connect = async { pool.connect_options().connect().await.doing("connect") };
+    let connect = async {
+        let connected = pool.connect_options().connect().await;
+        connected.attempting("connect")
+    };
     let mut conn = timed("connect", connect).await?;
     loop {
         let ask = async {
@@ -53,28 +57,33 @@ pub(crate) async fn lead(
             .bind(name)
             .fetch_one(&mut conn)
             .await
-            .doing("ask for the lock")
+            .attempting("acquire the lock")
         };
-        if timed("ask for the lock", ask).await? {
+        if timed("acquire the lock", ask).await? {
             return Ok(Some(conn));
         }
         tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
-            () = tokio::time::sleep(retry) => {}
+            () = sleep(retry) => {}
         }
     }
 }
 
 /// Runs `session` again and again until shutdown, with a growing pause after failures.
-pub(crate) async fn for_ever<F, Fut>(what: &str, shutdown: &CancellationToken, mut session: F)
+pub(crate) async fn supervise<F, Fut>(what: &str, shutdown: &CancellationToken, mut session: F)
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<(), OutboxError>>,
 {
-    let mut pause = Duration::from_millis(100);
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !shutdown.is_cancelled() {
-        let started = tokio::time::Instant::now();
-        if let Err(error) = session().await {
+        let started = Instant::now();
+        let ended = session().await;
+        if started.elapsed() > Duration::from_secs(5) {
+            backoff.reset();
+        }
+        let pause = backoff.pause();
+        if let Err(error) = ended {
             let error: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(
                 error,
@@ -82,13 +91,9 @@ where
                 "{what} interrupted"
             );
         }
-        if started.elapsed() > Duration::from_secs(5) {
-            pause = Duration::from_millis(100);
-        }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = sleep(pause) => {}
         }
-        pause = (pause * 2).min(Duration::from_secs(5));
     }
 }
