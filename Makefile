@@ -7,10 +7,10 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 PROGRAM := $(CACHE)/bin/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status url kubeconfig check test e2e images gen sqlx seed bench image-sizes
+.PHONY: help up down status url kubeconfig check test e2e images gen sqlx observability seed bench image-sizes
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  CLUSTER=name chooses another cluster than dev."
 
 up: ## from nothing to a running shop: packages, build, images, cluster, operator, shop
@@ -29,7 +29,7 @@ kubeconfig: ## the path of the administrator's kubeconfig
 	@$(PROGRAM) kubeconfig --name $(CLUSTER)
 
 check: ## format, lints, boundaries between crates and files, generated = committed
-	@e2e/build-tools.sh helm cargo-deny && e2e/check.sh
+	@e2e/packages.sh --tests && e2e/build-tools.sh helm cargo-deny && e2e/check.sh
 
 test: ## every test there is, the users' stories on a cluster of their own included
 	@e2e/test.sh
@@ -45,6 +45,9 @@ gen: ## write what is generated: CRDs, OpenAPI documents, crate edges
 
 sqlx: ## check every SQL statement on a real PostgreSQL and describe it for builds without one
 	@e2e/sqlx.sh
+
+observability: ## Prometheus and a collector of traces on the running cluster
+	@e2e/observability.sh
 
 seed: ## put the example catalogue into the shop
 	@e2e/seed.sh

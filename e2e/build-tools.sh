@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# Builds the tools that come as Go modules into the cache: Kubernetes (one binary), the
-# cluster program, CoreDNS, NATS, mailpit, Prometheus, OpenTelemetry's collector and helm; and cargo-deny. Each is built only when its version or
-# our sources changed. With arguments: only the named ones.
+# Builds tools into the cache: Kubernetes (one binary), the cluster program, CoreDNS, helm, NATS, mailpit, Prometheus,
+# OpenTelemetry's collector and cargo-deny. Each is built only when its version or our sources changed. With arguments:
+# only the named ones.
+#
+# The first four share a module (cluster/go.mod), and so one version of the Kubernetes libraries, which are compiled
+# once. The others are modules of their own.
 set -euo pipefail
 cd "$(dirname "$0")/cluster"
 # shellcheck source=e2e/lib.sh
 . ../lib.sh
 
 KUBERNETES=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+HELM=$(go list -m -f '{{.Version}}' helm.sh/helm/v3)
 BUILD=(-trimpath -buildvcs=false)
 
 # build NAME KEY COMMAND...: COMMAND writes the file "$NEXT", which replaces the tool in one
@@ -30,15 +34,15 @@ kubernetes() {
   go build "${BUILD[@]}" -ldflags "-s -w $stamp" -o "$NEXT" ./cmd/kubernetes
 }
 program() { go build "${BUILD[@]}" -ldflags "-s -w" -o "$NEXT" ./cmd/cluster; }
-# Helm judges a chart by the Kubernetes version that it was linked with; without one it
-# believes in v1.20 and refuses ours.
+coredns() { go build "${BUILD[@]}" -ldflags "-s -w" -o "$NEXT" ./cmd/coredns; }
+# Helm judges a chart by the Kubernetes version that it was linked with; without one it assumes v1.20.
 helm() {
   local minor=${KUBERNETES#v1.} at=helm.sh/helm/v3 flags=()
   minor=${minor%%.*}
   for package in chartutil lint/rules; do
     flags+=("-X $at/pkg/$package.k8sVersionMajor=1 -X $at/pkg/$package.k8sVersionMinor=$minor")
   done
-  module "$at/cmd/helm@$HELM_VERSION" "-X $at/internal/version.version=$HELM_VERSION ${flags[*]}"
+  go build "${BUILD[@]}" -ldflags "-s -w -X $at/internal/version.version=$HELM ${flags[*]}" -o "$NEXT" "$at/cmd/helm"
 }
 # module PACKAGE@VERSION [LINKER FLAGS [BUILD TAGS]]: `go install` names the file itself, hence the folder.
 module() {
@@ -74,7 +78,8 @@ if wanted kubernetes; then
   ln -sfn kubernetes "$BIN/kubectl"
 fi
 if wanted cluster; then build cluster "$(program_sources)" program; fi
-if wanted coredns; then build coredns "$COREDNS_VERSION" module "github.com/coredns/coredns@$COREDNS_VERSION"; fi
+if wanted coredns; then build coredns "$(sources cmd/coredns)" coredns; fi
+if wanted helm; then build helm "$HELM $(sources)" helm; fi
 if wanted nats-server; then build nats-server "$NATS_VERSION" module "github.com/nats-io/nats-server/v2@$NATS_VERSION"; fi
 if wanted mailpit; then build mailpit "$MAILPIT_VERSION" module "github.com/axllent/mailpit@$MAILPIT_VERSION"; fi
 if wanted prometheus; then
@@ -85,5 +90,4 @@ fi
 if wanted otelcol; then
   build otelcol "$OTELCOL_VERSION $OTELCOL_STABLE_VERSION $(sha256sum < ../images/otelcol/builder.yaml)" otelcol
 fi
-if wanted helm; then build helm "$HELM_VERSION for $KUBERNETES" helm; fi
 if wanted cargo-deny; then build cargo-deny "$CARGO_DENY_VERSION $(rustc --version)" deny; fi

@@ -1,12 +1,74 @@
 #!/usr/bin/env bash
-# deploy.sh CLUSTER: everything up to a running operator on the named cluster: packages,
-# tools, services, images, the cluster itself, Gateway API, mailpit, Prometheus, a collector of traces, the chart. Each step
-# does only what is missing, so a second run takes seconds and changes nothing.
+# deploy.sh CLUSTER [--observability]: everything up to a running operator on the named cluster: packages, tools,
+# services, images, the cluster itself, Gateway API, mailpit, the chart; with --observability also Prometheus, a
+# collector of traces and the image of the example team service, which only the stories and `make observability` need.
+# deploy.sh --images: builds all images, and touches no cluster.
+#
+# Each step does only what is missing, so a second run takes seconds and changes nothing. What comes from Go (the
+# cluster with its tools) and what comes from Rust (the services) is built side by side, and the cluster boots meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=e2e/lib.sh
 . ./lib.sh
-CLUSTER=${1:?usage: deploy.sh CLUSTER}
+
+TOOLS=(kubernetes cluster coredns helm nats-server mailpit)
+SERVERS=(pause coredns postgres nats redis mailpit)
+mapfile -t SERVICES < <(release_crates)
+OBSERVABILITY=() TEAM=() CLUSTER=
+case "$*" in
+  --images) OBSERVABILITY=(prometheus otelcol) TEAM=(reviews) ;;
+  *' --observability') CLUSTER=$1 OBSERVABILITY=(prometheus otelcol) TEAM=(reviews) ;;
+  '' | -* | *' '*) die "usage: deploy.sh CLUSTER [--observability] | deploy.sh --images" ;;
+  *) CLUSTER=$1 ;;
+esac
+AGAIN="Fix that, then run the same command again: finished steps are not repeated."
+
+tools_lane() {
+  exec 8>&- # the lock of the services must not be inherited by the cluster's daemons
+  step "tools" "$AGAIN" ./build-tools.sh "${TOOLS[@]}" "${OBSERVABILITY[@]}"
+  step "images of servers" "$AGAIN" ./images/build.sh "${SERVERS[@]}" "${OBSERVABILITY[@]}" "${TEAM[@]}"
+  [[ -n $CLUSTER ]] || return 0
+  step "cluster" "$AGAIN  Logs of its components: $STATE/$CLUSTER/logs; start afresh: make down CLUSTER=$CLUSTER" \
+    cluster up --name "$CLUSTER"
+  step "Gateway API $GATEWAY_API_VERSION" "$AGAIN" gateway_api
+}
+
+services_lane() { step "services (release build)" "$AGAIN" ./services.sh; }
+
+main() {
+  progress_begin
+  announce
+  step "packages and toolchains" "$AGAIN" ./packages.sh
+  # From compiling until the binaries are in images: another checkout compiles at the same place.
+  exec 8> "$CACHE/.services.lock"
+  step "turn to build" "$AGAIN" flock 8
+  side_by_side tools_lane services_lane
+  step "images of services" "$AGAIN" ./images/build.sh "${SERVICES[@]}"
+  exec 8>&-
+  [[ -n $CLUSTER ]] || return 0
+  step "images into the cluster" "$AGAIN" cluster load-image --name "$CLUSTER"
+  step "mailpit" "$AGAIN" mailpit
+  if ((${#OBSERVABILITY[@]})); then ./observability.sh "$CLUSTER"; fi
+  step "operator (Helm chart)" \
+    "See: kubectl --kubeconfig $STATE/$CLUSTER/kubeconfig -n storefront-system describe pods" chart
+}
+
+announce() {
+  local tools=warm servers=warm services cluster=cold tool
+  for tool in "${TOOLS[@]}" "${OBSERVABILITY[@]}"; do [[ -x $BIN/$tool ]] || tools=cold; done
+  [[ -s $CACHE/images/index.tsv ]] || servers=cold
+  services=$(./services.sh --state)
+  if [[ -n $CLUSTER && -f $STATE/$CLUSTER/kubeconfig ]]; then cluster=warm; fi
+  plan go "tools" "$tools"
+  plan go "images of servers" "$servers"
+  plan rust "services (release build)" "$services"
+  plan last "images of services" "$services"
+  if [[ -n $CLUSTER ]]; then
+    plan go "cluster" "$cluster"
+    plan last "images into the cluster" "$cluster"
+    plan last "operator (Helm chart)" "$cluster"
+  fi
+}
 
 # Skipped when that version is there: the API server rewrites an admission policy at every
 # apply, and a second run is to change nothing.
@@ -22,17 +84,6 @@ gateway_api() {
 }
 
 mailpit() { sed "s|@MAILPIT_IMAGE@|$(image mailpit)|" manifests/mailpit.yaml | apply -; }
-
-collector() { sed "s|@OTELCOL_IMAGE@|$(image otelcol)|" manifests/otelcol.yaml | apply -; }
-
-# What the chart ships goes in as files, word for word.
-prometheus() {
-  local files=("$ROOT"/charts/storefront/files/{prometheus-scrape,rules}.yaml) hash
-  hash=$(cat "${files[@]}" | sha256sum | cut -c1-12) &&
-    sed "s|@PROMETHEUS_IMAGE@|$(image prometheus)|; s|@FILES_HASH@|$hash|" manifests/prometheus.yaml | apply - &&
-    kube create configmap storefront-files --namespace monitoring --dry-run=client -o yaml \
-      --from-file "${files[0]}" --from-file "${files[1]}" | apply -
-}
 
 # A Helm upgrade writes a new revision even when nothing changed, so it is asked for only
 # when the chart, the images or the release in the cluster are not what they were.
@@ -58,13 +109,4 @@ operator_log() {
   kube -n storefront-system get events --sort-by=.lastTimestamp | tail -n 5
 }
 
-AGAIN="Put that right, then run the same command again: what is done stays done."
-./images.sh
-live "cluster $CLUSTER" "$AGAIN  Logs of the parts: $STATE/$CLUSTER/logs; start afresh: make down CLUSTER=$CLUSTER" \
-  cluster up --name "$CLUSTER"
-live "images into the cluster" "$AGAIN" cluster load-image --name "$CLUSTER"
-step "Gateway API $GATEWAY_API_VERSION" "$AGAIN" gateway_api
-step "mailpit" "$AGAIN" mailpit
-step "Prometheus" "$AGAIN" prometheus
-step "OpenTelemetry collector" "$AGAIN" collector
-step "operator (Helm chart)" "Look: kubectl --kubeconfig $STATE/$CLUSTER/kubeconfig -n storefront-system describe pods" chart
+main

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Writes what is generated: CRDs (for users and for the chart), OpenAPI documents, the list
-# of edges between crates. `gen.sh --check` writes to a scratch folder instead and names
-# what differs from the committed files.
+# Writes what is generated: CRDs (for users and for the chart), OpenAPI documents, the list of services for scripts,
+# the dependencies between crates, diagrams. `gen.sh --check` writes to a scratch folder instead and names what differs
+# from the committed files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=e2e/lib.sh
 . e2e/lib.sh
-
-OPENAPI=(auth user product order payment notification)
 
 # generate ROOT: writes every generated file below ROOT.
 generate() {
@@ -17,16 +15,35 @@ generate() {
   cargo test --quiet "${EVERYTHING[@]}" --no-run
   "$built/crdgen" --write "$out/crds/generated"
   cp "$out"/crds/generated/*.yaml "$out/charts/storefront/files/crds/"
-  for service in "${OPENAPI[@]}"; do
-    mkdir -p "$out/services/$service"
-    "$built/$service" openapi > "$out/services/$service/openapi.json"
+  "$built/service-catalogue" > "$out/e2e/services.tsv"
+  while IFS=$'\t' read -r service _ document; do
+    [[ $document != - ]] || continue
+    mkdir -p "$out/${document%/*}"
+    "$built/$service" openapi > "$out/$document"
+  done < "$out/e2e/services.tsv"
+}
+
+# A picture depends on the fonts of the machine that rendered it, so what is compared is the source that it was rendered
+# from: its hash is the first line of the SVG.
+diagrams() {
+  local source picture hash stale=0
+  for source in docs/diagrams/*.dot; do
+    picture=${source%.dot}.svg
+    hash="<!-- rendered from sha256 $(sha256sum < "$source" | cut -c1-64) -->"
+    [[ $(head -n 1 "$picture" 2> /dev/null) != "$hash" ]] || continue
+    stale=1
+    if [[ ${1-} == --check ]]; then echo "differs: $picture (make gen writes it)"; continue; fi
+    command -v dot > /dev/null || die "$picture needs graphviz: apt-get install graphviz"
+    { echo "$hash"; dot -Tsvg "$source" | sed '/^<?xml/d; /^<!DOCTYPE/,/>$/d'; } > "$picture"
   done
+  [[ ${1-} != --check ]] || ((stale == 0))
 }
 
 if [[ ${1-} != --check ]]; then
   generate .
   e2e/crate-edges.sh > e2e/crate-edges.txt
-  git --no-pager diff --stat -- crds charts services e2e/crate-edges.txt
+  diagrams
+  git --no-pager diff --stat -- crds charts services e2e docs
   exit
 fi
 fresh=$(mktemp -d)
@@ -37,4 +54,5 @@ while read -r file; do
   diff -u --label "committed $file" --label generated "$file" "$fresh/$file" | head -n 20 || true
   cmp -s "$file" "$fresh/$file" || { echo "differs: $file (make gen writes it)"; status=1; }
 done < <(cd "$fresh" && find . -type f -printf '%P\n')
+diagrams --check || status=1
 exit "$status"

@@ -9,10 +9,8 @@ BIN=$CACHE/bin
 LOGS=$CACHE/logs
 export PATH=$BIN:$PATH
 
-COREDNS_VERSION=v1.14.6
 NATS_VERSION=v2.15.2
 MAILPIT_VERSION=v1.27.11
-HELM_VERSION=v3.22.0
 PROMETHEUS_VERSION=v0.316.0 # the Go module of Prometheus 3.16.0; the first without replace directives
 OTELCOL_VERSION=v0.165.0 # of the builder and the components
 OTELCOL_STABLE_VERSION=v1.71.0 # of the components that belong to it and have reached 1.0
@@ -30,52 +28,8 @@ MUSL=x86_64-unknown-linux-musl
 EVERYTHING=(--workspace --locked)
 STORIES=(--features e2e/stories)
 
-# step NAME HINT COMMAND...: runs COMMAND with its output in a log file, shows the name, a
-# running clock where somebody watches, and the duration. When it fails: the last lines of
-# the log, where the rest is, and HINT (how to go on). A function given as COMMAND chains
-# with && what must not go on after a failure: `set -e` is off where a status is looked at.
-step() {
-  local name=$1 hint=$2; shift 2
-  local log began=$EPOCHREALTIME status=0 clock=
-  log=$(log_of "$name")
-  if [[ -t 1 ]]; then
-    { while sleep 1; do printf '\r  %-46s %6.0f s ' "$name" "$(since "$began")"; done; } & clock=$!
-  fi
-  "$@" > "$log" 2>&1 || status=$?
-  if [[ -n $clock ]]; then kill "$clock"; wait "$clock" 2>/dev/null || true; printf '\r'; fi
-  if ((status == 0)); then
-    printf '  %-46s %6.1f s\n' "$name" "$(since "$began")"
-    return 0
-  fi
-  failed "$name" "$hint" "$began" "$status" "$log"
-}
-
-# live NAME HINT COMMAND...: the same for a command that reports its own progress.
-live() {
-  local name=$1 hint=$2; shift 2
-  local log began=$EPOCHREALTIME status=0
-  log=$(log_of "$name")
-  printf '  %s\n' "$name"
-  "$@" 2>&1 | tee "$log" | sed -u 's/^/  /' || status=${PIPESTATUS[0]}
-  if ((status == 0)); then
-    printf '  %-46s %6.1f s\n' "$name: done" "$(since "$began")"
-    return 0
-  fi
-  failed "$name" "$hint" "$began" "$status" "$log"
-}
-
-failed() {
-  local name=$1 hint=$2 began=$3 status=$4 log=$5
-  printf '  %-46s failed after %.1f s (exit %d)\n\n' "$name" "$(since "$began")" "$status"
-  tail -n "${LOG_LINES:-20}" "$log" | sed 's/^/  | /'
-  printf '\n  The whole log: %s\n  %s\n' "$log" "$hint"
-  return "$status"
-}
-
-log_of() { mkdir -p "$LOGS" && echo "$LOGS/${1//[^a-zA-Z0-9]/-}.log"; }
-
-# since INSTANT: seconds from an $EPOCHREALTIME to now.
-since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
+# shellcheck source=e2e/progress.sh
+. "$ROOT/e2e/progress.sh"
 
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
@@ -88,3 +42,7 @@ kube() { kubectl --kubeconfig "$STATE/$CLUSTER/kubeconfig" --cache-dir "$STATE/$
 
 # apply FILE...: server-side, so that what is right already is not written again.
 apply() { kube apply --server-side --force-conflicts --field-manager=make-up -f "$@"; }
+
+# release_crates: what ships as an image of its own, one crate a line. The columns of services.tsv, which `make gen`
+# writes: name, database schema, OpenAPI document.
+release_crates() { printf '%s\n' operator gateway; cut -f 1 "$ROOT/e2e/services.tsv"; }

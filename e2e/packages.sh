@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs those Debian packages that are missing, and keeps their daemons from starting:
-# only the programs are wanted. Checks Go and Rust, which do not come from Debian.
+# Installs those Debian packages that are missing, and keeps their daemons from starting: only the programs are needed.
+# With --tests also those that only tests and checks need. Checks Go and Rust, which do not come from Debian.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=e2e/lib.sh
@@ -10,9 +10,10 @@ PACKAGES=(
   containerd runc containernetworking-plugins nftables conntrack iproute2 util-linux # the node
   buildah mmdebstrap                                                                 # images
   gcc libc6-dev make musl-tools                                                      # C parts of Rust crates
-  redis-server postgresql-15 prometheus                                              # real servers for tests
-  rsync shellcheck jq curl openssl ca-certificates git
+  redis-server                                                                       # for the image of the cache
+  rsync jq curl ca-certificates git
 )
+if [[ ${1-} == --tests ]]; then PACKAGES+=(postgresql-15 prometheus shellcheck openssl); fi
 
 missing() {
   local package

@@ -8,8 +8,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=e2e/lib.sh
 . e2e/lib.sh
 
-SERVICES=(auth user product order payment notification)
-declare -A SCHEMAS=([auth]=auth [user]=users [product]=product [order]=orders [payment]=payment [notification]=notification)
+mapfile -t SERVICES < <(awk -F '\t' '$2 != "-" { print $1 }' e2e/services.tsv)
 SERVER=/usr/lib/postgresql/15/bin
 WORK=$(mktemp -d /tmp/storefront-sqlx.XXXXXX)
 
@@ -36,25 +35,31 @@ psql() { command psql --host "$WORK" --username postgres --no-psqlrc --quiet --s
 migrate() {
   local service schema file
   psql --command 'create database queries'
-  for service in "${SERVICES[@]}"; do
-    schema=${SCHEMAS[$service]}
+  while IFS=$'\t' read -r service schema _; do
+    [[ $schema != - ]] || continue
     psql --dbname queries --command "create schema $schema"
     # As outbox::migrate does: the outbox's own migrations come first, for the schema at hand.
     for file in services/shared/outbox/migrations/*.sql; do
       sed "s/{schema}/$schema/g; s/{name}/$schema/g" "$file" | psql --dbname queries
     done
     for file in migrations/"$service"/*.sql; do psql --dbname queries --file "$file"; done
-  done
+  done < e2e/services.tsv
 }
 
 describe() {
   mkdir -p "$WORK/sqlx"
   if ((EUID == 0)); then chown "$(id -u)" "$WORK/sqlx"; fi
-  # A macro that is not expanded describes nothing, so the crates are compiled anew.
-  local service
-  for service in "${SERVICES[@]}"; do touch "services/$service/src/lib.rs"; done
+  # A macro that is not expanded describes nothing, so the crates are compiled anew. Their files then get their time
+  # back: otherwise the next build of the tests would compile them, and all that depends on them, once more.
+  local service status=0
+  for service in "${SERVICES[@]}"; do
+    touch --reference="services/$service/src/lib.rs" "$WORK/$service.time"
+    touch "services/$service/src/lib.rs"
+  done
   SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$WORK/sqlx \
-    DATABASE_URL="postgres://postgres@localhost/queries?host=$WORK" "$@"
+    DATABASE_URL="postgres://postgres@localhost/queries?host=$WORK" "$@" || status=$?
+  for service in "${SERVICES[@]}"; do touch --reference="$WORK/$service.time" "services/$service/src/lib.rs"; done
+  return "$status"
 }
 
 start

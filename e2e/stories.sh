@@ -12,7 +12,7 @@ leave() {
   [[ ${KEEP:-} == 1 ]] || step "cluster $CLUSTER down" "make down CLUSTER=$CLUSTER" cluster down --name "$CLUSTER"
 }
 trap leave EXIT
-e2e/deploy.sh "$CLUSTER"
+e2e/deploy.sh "$CLUSTER" --observability
 export STOREFRONT_E2E_STATE=$STATE/$CLUSTER STOREFRONT_KUBECTL=$BIN/kubectl
 STOREFRONT_TEAM_IMAGE=$(image reviews)
 export STOREFRONT_TEAM_IMAGE

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make test`: every test there is. A failing stage does not stop the next; the last line
-# counts over all of them.
+# `make test`: every test there is. A failing stage does not stop the next; the last lines count over all stages, and
+# show how long each took.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=e2e/lib.sh
@@ -25,23 +25,25 @@ stage() {
   if ((passed + failed == 0)); then ((status == 0)) && passed=1 || failed=1; fi
   ((status == 0 || failed > 0)) || failed=1
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
-  SUMMARY+=$(printf '  %-32s %5d passed %5d failed %8.1f s' "$name" "$passed" "$failed" "$(since "$began")")$'\n'
+  SUMMARY+=$(printf '  %-32s %5d passed %5d failed %12s' "$name" "$passed" "$failed" "$(duration "$(since "$began")")")$'\n'
 }
 
-tools() { ./e2e/packages.sh && ./e2e/build-tools.sh; }
+HINT="Fix that, then: make test"
+# What comes from Go and what comes from Rust is compiled side by side: each ends with a long step on one core.
+build() { step "packages and toolchains" "$HINT" ./e2e/packages.sh --tests && side_by_side tools programs; }
+tools() { step "tools" "$HINT" ./e2e/build-tools.sh; }
+programs() { step "programs and tests" "$HINT" cargo test "${EVERYTHING[@]}" --no-run; }
 go_tests() { cd e2e/cluster && go test -trimpath -v ./internal/... ./cmd/cluster; }
-build() { step "all programs and tests" "Put it right, then: make test" cargo test "${EVERYTHING[@]}" --no-run; }
 rust_tests() {
   STOREFRONT_NATS_SERVER=$BIN/nats-server cargo test "${EVERYTHING[@]}" --no-fail-fast
 }
 
 BEGAN=$EPOCHREALTIME
-stage "packages and tools" tools
 stage "build" build
 stage "check" e2e/check.sh
 stage "cluster program" go_tests
 stage "unit, property, store, scenarios" rust_tests
 stage "stories on the embedded cluster" e2e/stories.sh
 
-printf '\n== summary (%.0f s)\n%s\n%d passed, %d failed\n' "$(since "$BEGAN")" "$SUMMARY" "$PASSED" "$FAILED"
+printf '\n== summary (%s)\n%s\n%d passed, %d failed\n' "$(duration "$(since "$BEGAN")")" "$SUMMARY" "$PASSED" "$FAILED"
 ((FAILED == 0))

@@ -4,7 +4,7 @@
 # is neither built nor loaded again. With arguments: only the named images.
 #
 #   index.tsv  name <TAB> reference <TAB> archive, one line an image
-#   release    the tag under which all images of this state are known together
+#   release    the tag under which the images of this state are known together that the operator starts
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=e2e/lib.sh
@@ -12,8 +12,10 @@ cd "$(dirname "$0")"
 
 OUT=$CACHE/images
 REGISTRY=localhost/storefront
-RUST=(operator gateway auth user product order payment notification web)
+mapfile -t RUST < <(release_crates)
 ALL=(pause coredns postgres nats redis mailpit prometheus otelcol "${RUST[@]}" reviews)
+# What the operator starts, all under one tag.
+RELEASED=(postgres nats redis "${RUST[@]}")
 BINARIES=${CARGO_TARGET_DIR:-$CACHE/target}/x86_64-unknown-linux-musl/release
 
 # context NAME DIR: puts what the Containerfile copies into DIR.
@@ -86,7 +88,7 @@ build() {
 }
 
 main() {
-  local name hash reference archive began lines="" wanted=("$@")
+  local name hash reference archive began line lines="" released="" wanted=("$@")
   mkdir -p "$OUT"
   exec 9> "$OUT/.lock" && flock 9 # `make up` and `make test` may run at the same time
   rm -rf "$OUT"/.context.*
@@ -95,7 +97,7 @@ main() {
   for name in "${ALL[@]}"; do
     if [[ " ${wanted[*]} " != *" $name "* ]]; then
       line=$(grep -P "^$name\t" "$OUT/index.tsv" 2>/dev/null || true)
-      lines+=${line:+$line$'\n'}
+      [[ -z $line ]] || add "$line"
       continue
     fi
     hash=$(inputs "$name" | sha256sum | cut -c1-12)
@@ -106,10 +108,16 @@ main() {
       printf '    built %-20s %6.1f s  %5.1f MB\n' "$name" "$(since "$began")" "$(megabytes "$archive")"
       find "$OUT" -maxdepth 1 -name "$name-????????????.tar" ! -path "$archive" -delete
     fi
-    lines+=$name$'\t'$reference$'\t'$archive$'\n'
+    add "$name"$'\t'"$reference"$'\t'"$archive"
   done
   replace "$OUT/index.tsv" "$lines"
-  replace "$OUT/release" "$(printf %s "$lines" | cut -f2 | sha256sum | cut -c1-12)"$'\n'
+  replace "$OUT/release" "$(printf %s "$released" | sha256sum | cut -c1-12)"$'\n'
+}
+
+# add LINE: to the index, which main holds.
+add() {
+  lines+=$1$'\n'
+  if [[ " ${RELEASED[*]} " == *" ${1%%$'\t'*} "* ]]; then released+=$(cut -f2 <<< "$1")$'\n'; fi
 }
 
 megabytes() { awk -v b="$(stat -c %s "$1")" 'BEGIN { print b / 1e6 }'; }

@@ -9,14 +9,13 @@ use crate::support::ShopFixture;
 
 /// How long nothing may be written in this story; `make bench` watches for ten minutes.
 const QUIET: Duration = Duration::from_secs(45);
-const OPERATOR: &str = ":storefront-operator";
 
 #[test]
 fn an_idle_operator_writes_nothing_but_its_lease() -> anyhow::Result<()> {
     let fixture = ShopFixture::start("quiet")?;
     // The last status of the shop is written by now; what is still under way ends by itself.
     let writes = |mark| -> anyhow::Result<Vec<String>> {
-        let counts = audit::writes_since(&fixture.kubectl, mark, OPERATOR)?;
+        let counts = audit::writes_since(&fixture.kubectl, mark, audit::OPERATOR)?;
         let lease = |key: &String| key.ends_with(" leases");
         Ok(counts.into_keys().filter(|key| !lease(key)).collect())
     };
@@ -37,7 +36,7 @@ fn an_idle_operator_writes_nothing_but_its_lease() -> anyhow::Result<()> {
         Ok(())
     })?;
     // A test that could not fail would be worth nothing: the operator is seen writing its Lease.
-    let start = audit::writes_since(&fixture.kubectl, mark, OPERATOR)?;
+    let start = audit::writes_since(&fixture.kubectl, mark, audit::OPERATOR)?;
     ensure!(
         start.keys().any(|key| key.ends_with(" leases")),
         "no Lease renewal in {start:?}"
