@@ -147,8 +147,8 @@ func printURL(o options) error {
 	return fmt.Errorf("cluster %q has no gateway yet; watch it come: kubectl --kubeconfig %s get gateways -A", o.name, c.Kubeconfig())
 }
 
-// url takes the host name from the Gateway's listener; names below localhost need no
-// entry anywhere, browsers and curl send them to 127.0.0.1.
+// url is by address where the Gateway accepts any host, because not every program resolves names below localhost.
+// Elsewhere the host name of the Gateway's listener is needed; browsers and curl send such names to 127.0.0.1.
 func url(c *layout.Cluster, port forward.Port) string {
 	host := "127.0.0.1"
 	if name := listenerHost(c, port); name != "" && !strings.HasPrefix(name, "*") {
@@ -160,6 +160,7 @@ func url(c *layout.Cluster, port forward.Port) string {
 	return fmt.Sprintf("http://%s:%d/", host, port.Host)
 }
 
+// listenerHost is the name of the first listener on the port, or nothing when one of them accepts any.
 func listenerHost(c *layout.Cluster, port forward.Port) string {
 	client, err := connect(c)
 	if err != nil {
@@ -181,10 +182,17 @@ func listenerHost(c *layout.Cluster, port forward.Port) string {
 	if err := json.Unmarshal(raw, &gateway); err != nil {
 		fmt.Fprintf(os.Stderr, "read gateway %s/%s: %v\n", port.Namespace, port.Gateway, err)
 	}
+	host := ""
 	for _, listener := range gateway.Spec.Listeners {
-		if listener.Port == port.Port {
-			return listener.Hostname
+		if listener.Port != port.Port {
+			continue
+		}
+		if listener.Hostname == "" {
+			return ""
+		}
+		if host == "" {
+			host = listener.Hostname
 		}
 	}
-	return ""
+	return host
 }

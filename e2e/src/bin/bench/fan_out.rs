@@ -9,10 +9,9 @@ use e2e::audit::{self, Requests};
 use e2e::{Kubectl, Namespace, eventually};
 use serde_json::Value;
 
+use crate::selectors::{OPERATOR, SYSTEM};
 use crate::{cpu, pods};
 
-pub const OPERATOR_POD: &str = "app.kubernetes.io/name=storefront-operator";
-const SYSTEM: &str = "storefront-system";
 /// How long the operator is watched while all wait.
 const WAITING: Duration = Duration::from_secs(30);
 
@@ -31,9 +30,7 @@ pub fn measure(kubectl: &Kubectl, count: u64) -> anyhow::Result<()> {
     let wall = start.elapsed().as_secs_f64();
     let cpu = operator_cpu_ms(kubectl)? - cpu_before;
     let requests = audit::requests_since(kubectl, mark, audit::OPERATOR)?;
-    let memory: f64 = pods::memory_of(kubectl, SYSTEM, OPERATOR_POD)?
-        .values()
-        .sum();
+    let memory: f64 = pods::memory_of(kubectl, SYSTEM, OPERATOR)?.values().sum();
     println!("| {count} Storefronts until all wait for their servers | {wall:.1} s |");
     println!("| ... CPU of the operator | {:.1} s |", seconds(cpu));
     println!("| ... memory of the operator then (PSS) | {memory:.1} MiB |");
@@ -142,7 +139,7 @@ fn waits(shop: &Value) -> bool {
 }
 
 fn operator_cpu_ms(kubectl: &Kubectl) -> anyhow::Result<u64> {
-    Ok(cpu::of_pods(kubectl, SYSTEM, OPERATOR_POD)?.values().sum())
+    Ok(cpu::of_pods(kubectl, SYSTEM, OPERATOR)?.values().sum())
 }
 
 fn seconds(ms: u64) -> f64 {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use e2e::{Kubectl, audit};
 
+use crate::selectors::{OPERATOR, SYSTEM};
+
 pub fn operator(kubectl: &Kubectl, idle: Duration) -> anyhow::Result<()> {
     let mark = audit::mark(kubectl)?;
     let before = reconciles(kubectl)?;
@@ -22,11 +24,10 @@ pub fn operator(kubectl: &Kubectl, idle: Duration) -> anyhow::Result<()> {
 
 /// Reconciles so far, of all kinds, from the operator's own metric.
 fn reconciles(kubectl: &Kubectl) -> anyhow::Result<u64> {
-    let system = "storefront-system";
     let mut sum = 0;
-    for pod in kubectl.names(system, "pods", crate::fan_out::OPERATOR_POD)? {
+    for pod in kubectl.names(SYSTEM, "pods", OPERATOR)? {
         let pod = pod.trim_start_matches("pod/");
-        let path = format!("/api/v1/namespaces/{system}/pods/{pod}:9090/proxy/metrics");
+        let path = format!("/api/v1/namespaces/{SYSTEM}/pods/{pod}:9090/proxy/metrics");
         let text = kubectl.run(&["get", "--raw", &path])?;
         let series = "controller_runtime_reconcile_total{";
         for line in text.lines().filter(|line| line.starts_with(series)) {

@@ -6,6 +6,7 @@ mod fan_out;
 mod idle;
 mod orders;
 mod pods;
+mod selectors;
 
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,6 @@ const USAGE: &str =
        bench fan-out [N...]    N Storefronts at a time that wait for their servers (default: 10 100)
 
 Measures on the cluster that STOREFRONT_E2E_STATE names.";
-
-/// Everything that runs for a shop, its gateway too.
-const SHOP: &str = "app.kubernetes.io/managed-by=storefront-operator";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

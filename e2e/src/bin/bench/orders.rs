@@ -8,7 +8,8 @@ use e2e::database::Server;
 use e2e::shop::Shopper;
 use e2e::{Kubectl, Namespace, Shop, eventually};
 
-use crate::{SHOP, cpu};
+use crate::cpu;
+use crate::selectors::SHOP;
 
 const ORDERS: usize = 600;
 const CLIENTS: usize = 16;

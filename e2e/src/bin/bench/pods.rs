@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use e2e::{Kubectl, Namespace, Shop, eventually, processes};
 use serde_json::Value;
 
-use crate::SHOP;
+use crate::selectors::{OPERATOR, SHOP, SYSTEM};
 
 const ORDER: &str = "app.kubernetes.io/name=order";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -83,11 +83,7 @@ fn epoch_ms(instant: &str) -> anyhow::Result<u64> {
 
 pub fn memory(kubectl: &Kubectl, namespace: &Namespace) -> anyhow::Result<()> {
     let mut sums = memory_of(kubectl, namespace.name(), SHOP)?;
-    sums.append(&mut memory_of(
-        kubectl,
-        "storefront-system",
-        crate::fan_out::OPERATOR_POD,
-    )?);
+    sums.append(&mut memory_of(kubectl, SYSTEM, OPERATOR)?);
     for (service, mib) in sums {
         println!("| memory of `{service}` at rest (PSS) | {mib:.1} MiB |");
     }
