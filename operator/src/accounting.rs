@@ -1,10 +1,8 @@
 //! Counts every request to the API server, and notes every sign of life of a watch, at the one place
 //! where all of them pass: no call can forget to be counted.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -13,80 +11,25 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use http_body_util::combinators::MapFrame;
 use kube::client::Body as KubeBody;
-use tokio::time::Instant;
+use kube_cache::Activity;
 use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
-
-/// When each path was last heard of: an answer, an event, or a bookmark.
-#[derive(Clone, Default)]
-pub struct Pulse {
-    heard: Arc<Mutex<HashMap<String, Beat>>>,
-}
-
-#[derive(Clone, Copy)]
-struct Beat {
-    last: Instant,
-    /// When the last watch that was let in began.
-    watching: Option<Instant>,
-}
-
-impl Pulse {
-    fn touch(&self, path: &str, begins_watch: bool) {
-        let now = Instant::now();
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let beat = match heard.get_mut(path) {
-            Some(beat) => beat,
-            None => heard.entry(path.to_owned()).or_insert(Beat {
-                last: now,
-                watching: None,
-            }),
-        };
-        beat.last = now;
-        if begins_watch {
-            beat.watching = Some(now);
-        }
-    }
-
-    /// Starts the clock of a path, if it does not run.
-    pub fn expect(&self, path: &str) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.entry(path.to_owned()).or_insert_with(|| Beat {
-            last: Instant::now(),
-            watching: None,
-        });
-    }
-
-    /// Time since the last sign of life; `None` for a path that nobody expects.
-    pub fn age(&self, path: &str) -> Option<Duration> {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.get(path).map(|beat| beat.last.elapsed())
-    }
-
-    /// Whether a watch of this path was let in after `since`.
-    pub fn watches_since(&self, path: &str, since: Instant) -> bool {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard
-            .get(path)
-            .and_then(|beat| beat.watching)
-            .is_some_and(|began| began > since)
-    }
-}
 
 /// Wraps a client's service.
 #[derive(Clone)]
 pub struct Accounting {
     metrics: Metrics,
-    pulse: Pulse,
+    activity: Activity,
     host: Arc<str>,
 }
 
 impl Accounting {
     /// Counts into `metrics`; `host` is a label, as Go's client has it.
-    pub fn new(metrics: Metrics, pulse: Pulse, host: &str) -> Self {
+    pub fn new(metrics: Metrics, activity: Activity, host: &str) -> Self {
         Self {
             metrics,
-            pulse,
+            activity,
             host: host.into(),
         }
     }
@@ -140,11 +83,11 @@ where
             let answer = answer?;
             let listen: Listen = if call.is_watch || call.verb == "list" {
                 accounting
-                    .pulse
-                    .touch(&call.path, call.is_watch && answer.status().is_success());
-                let pulse = accounting.pulse.clone();
+                    .activity
+                    .note(&call.path, call.is_watch && answer.status().is_success());
+                let activity = accounting.activity.clone();
                 Box::new(move |frame| {
-                    pulse.touch(&call.path, false);
+                    activity.note(&call.path, false);
                     frame
                 })
             } else {
@@ -255,17 +198,5 @@ mod tests {
         for (path, resource, named) in cases {
             assert_eq!(resource_of(path), (resource.to_owned(), named), "{path}");
         }
-    }
-
-    #[test]
-    fn a_path_ages_from_the_moment_it_is_expected() {
-        let pulse = Pulse::default();
-        assert_eq!(pulse.age("/api/v1/services"), None);
-        pulse.expect("/api/v1/services");
-        assert!(
-            pulse
-                .age("/api/v1/services")
-                .is_some_and(|age| age < Duration::from_secs(5))
-        );
     }
 }

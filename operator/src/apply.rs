@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::{Error, code, optional};
-use crate::key::Key;
+use kube_cache::Key;
 
 mod compare;
 
@@ -74,10 +74,9 @@ impl Context {
                 Mode::Keep => self.look(planned).await?,
             };
             if let Some(live) = live {
-                applied.items.push(Applied {
-                    key: planned.key.clone(),
-                    live,
-                });
+                applied
+                    .items
+                    .push(Applied::decode(planned.key.clone(), &live));
             }
         }
         Ok(applied)

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::key::Key;
+use kube_cache::Key;
 
 /// First wait.
 const BASE: Duration = Duration::from_millis(500);

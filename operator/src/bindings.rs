@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::controller::{Identity, Reconciler};
 use crate::database_binding::{current, reason, reconcile};
 use crate::error::{Error, Outcome};
-use crate::key::Key;
+use kube_cache::Key;
 
 /// The controller of databases.
 pub struct DatabaseBindings(pub Arc<Context>);

@@ -1,8 +1,10 @@
 //! What the operator is told on its command line or in its environment.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
+use kube_cache::Scope;
 use operator_plan::Platform;
 
 /// Runs shops: turns Storefront objects into running online shops.
@@ -76,19 +78,17 @@ impl Config {
         }
     }
 
-    /// Scopes of the watches: namespaces, or one that is empty and stands for all.
-    pub fn scopes(&self) -> Vec<String> {
+    /// What the watches cover: the given namespaces, or all of them.
+    pub fn scopes(&self) -> Vec<Scope> {
         let given = self.watch_namespaces.iter().map(|name| name.trim());
-        let mut scopes: Vec<String> = given
+        let scopes: BTreeSet<Scope> = given
             .filter(|name| !name.is_empty())
-            .map(str::to_owned)
+            .map(Scope::of_namespace)
             .collect();
-        scopes.sort_unstable();
-        scopes.dedup();
         if scopes.is_empty() {
-            vec![String::new()]
+            vec![Scope::All]
         } else {
-            scopes
+            scopes.into_iter().collect()
         }
     }
 
@@ -112,8 +112,11 @@ mod tests {
 
     #[test]
     fn no_namespaces_means_all_of_them() {
-        assert_eq!(parse(&["--watch-namespaces="]).scopes(), [""]);
-        assert_eq!(parse(&["--watch-namespaces=b,a,b"]).scopes(), ["a", "b"]);
+        assert_eq!(parse(&["--watch-namespaces="]).scopes(), [Scope::All]);
+        assert_eq!(
+            parse(&["--watch-namespaces=b,a,b"]).scopes(),
+            ["a", "b"].map(Scope::of_namespace)
+        );
     }
 
     #[test]

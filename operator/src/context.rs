@@ -19,10 +19,10 @@ use serde_json::json;
 use crate::apply::Memory;
 use crate::database_binding::server::Servers;
 use crate::error::{Error, optional};
-use crate::key::Key;
 use crate::metrics::Metrics;
 use crate::status::Statuses;
 use crate::stores::Stores;
+use kube_cache::Key;
 
 /// Decoded content of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;

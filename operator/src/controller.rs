@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
-use crate::key::Key;
 use crate::queue::{Priority, Queue};
+use kube_cache::Key;
 
 /// Longest time of one reconciliation; the client's own retries must not eat a worker.
 pub const LIMIT: Duration = Duration::from_secs(60);

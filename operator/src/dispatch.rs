@@ -9,11 +9,10 @@ use kube::core::ObjectMeta;
 use operator_plan::service_deployment::are_rivals;
 
 use crate::controller::DEBOUNCE;
-use crate::key::Key;
 use crate::metrics::Metrics;
 use crate::queue::{Priority, Queue};
-use crate::store::{Cached, Change, Full, Owner};
 use crate::stores::Stores;
+use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 
 /// One queue for each controller.
 #[derive(Clone)]
@@ -64,7 +63,9 @@ impl Queues {
     /// The owner of a child looks, whatever changed on the child: its status counts too.
     pub fn owner<V: Cached>(&self, change: &Change<V>) {
         let (objects, listed) = match change {
-            Change::Set { old, new, listed } => (vec![old.as_ref(), Some(new)], *listed),
+            Change::Set { old, new, source } => {
+                (vec![old.as_ref(), Some(new)], *source == Source::List)
+            }
             Change::Gone(old) => (vec![Some(old)], false),
             Change::Undecodable(_) => return,
         };
@@ -212,7 +213,7 @@ fn priority(listed: bool) -> Priority {
 
 fn key_of<V: Cached>(change: &Change<V>) -> (Key, bool) {
     match change {
-        Change::Set { new, listed, .. } => (new.key(), *listed),
+        Change::Set { new, source, .. } => (new.key(), *source == Source::List),
         Change::Gone(old) => (old.key(), false),
         Change::Undecodable(key) => (key.clone(), false),
     }
@@ -279,7 +280,7 @@ mod tests {
         let set = |old, new| Change::Set {
             old: Some(old),
             new,
-            listed: false,
+            source: Source::Watch,
         };
         assert!(news(&set(binding(1, "1"), binding(1, "2"))).is_none());
         assert!(news(&set(binding(1, "1"), binding(2, "2"))).is_some());

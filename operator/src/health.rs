@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::accounting::Pulse;
 use crate::context::Context;
 use crate::controller::LIMIT;
 use crate::queue::Queue;
 use crate::status::Conditioned;
-use crate::watch::{Gauge, State};
+use kube_cache::{Activity, State, WatchStatus};
 
 /// A watch that was not heard of for this long is dead: a live one is renewed every 110 s.
 const DEAD: Duration = Duration::from_secs(240);
@@ -22,8 +21,8 @@ pub const NAMED_OBJECTS: usize = 500;
 /// What health is judged by.
 pub struct Health {
     context: Arc<Context>,
-    pulse: Pulse,
-    gauges: RwLock<Vec<Arc<Gauge>>>,
+    activity: Activity,
+    watches: RwLock<Vec<Arc<WatchStatus>>>,
     queues: RwLock<Vec<Arc<Queue>>>,
     leading: AtomicBool,
     scrape: Mutex<()>,
@@ -31,11 +30,11 @@ pub struct Health {
 
 impl Health {
     /// Nothing runs yet.
-    pub fn new(context: Arc<Context>, pulse: Pulse) -> Self {
+    pub fn new(context: Arc<Context>, activity: Activity) -> Self {
         Self {
             context,
-            pulse,
-            gauges: RwLock::default(),
+            activity,
+            watches: RwLock::default(),
             queues: RwLock::default(),
             leading: AtomicBool::new(false),
             scrape: Mutex::default(),
@@ -43,14 +42,14 @@ impl Health {
     }
 
     /// From now on this process leads, with these watches and queues.
-    pub fn lead(&self, gauges: Vec<Arc<Gauge>>, queues: Vec<Arc<Queue>>) {
-        *self.gauges.write().unwrap_or_else(PoisonError::into_inner) = gauges;
+    pub fn lead(&self, watches: Vec<Arc<WatchStatus>>, queues: Vec<Arc<Queue>>) {
+        *self.watches.write().unwrap_or_else(PoisonError::into_inner) = watches;
         *self.queues.write().unwrap_or_else(PoisonError::into_inner) = queues;
         self.leading.store(true, Ordering::Release);
     }
 
-    fn gauges(&self) -> Vec<Arc<Gauge>> {
-        self.gauges
+    fn watches(&self) -> Vec<Arc<WatchStatus>> {
+        self.watches
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -65,13 +64,13 @@ impl Health {
 
     /// Why the process should be restarted, if it should.
     pub fn live(&self) -> Result<(), String> {
-        for gauge in self.gauges() {
-            let age = self.pulse.age(&gauge.path).unwrap_or_default();
+        for watch in self.watches() {
+            let age = self.activity.age(&watch.path).unwrap_or_default();
             if age > DEAD {
                 let seconds = age.as_secs();
                 return Err(format!(
                     "the watch of {} is dead: nothing heard for {seconds} s",
-                    gauge.kind
+                    watch.kind
                 ));
             }
         }
@@ -94,20 +93,20 @@ impl Health {
         if !self.leading.load(Ordering::Acquire) {
             return BTreeMap::new();
         }
-        let unready = |gauge: &Arc<Gauge>| !gauge.optional && gauge.state() != State::Live;
-        self.gauges()
+        let unready = |watch: &Arc<WatchStatus>| !watch.optional && watch.state() != State::Live;
+        self.watches()
             .iter()
-            .filter(|gauge| unready(gauge))
-            .map(|gauge| {
-                let why = match gauge.state() {
+            .filter(|watch| unready(watch))
+            .map(|watch| {
+                let why = match watch.state() {
                     State::Missing => {
                         "its CustomResourceDefinition is not installed; it is picked up as soon as it is"
                             .to_owned()
                     }
                     State::Starting | State::Live => "listing".to_owned(),
-                    State::Forbidden | State::Failing => gauge.error(),
+                    State::Forbidden | State::Failing => watch.error(),
                 };
-                (gauge.kind.clone(), why)
+                (watch.kind.clone(), why)
             })
             .collect()
     }
@@ -123,15 +122,15 @@ impl Health {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         let metrics = &self.context.metrics;
         let mut ages: BTreeMap<String, (f64, bool)> = BTreeMap::new();
-        for gauge in self.gauges() {
+        for watch in self.watches() {
             let age = self
-                .pulse
-                .age(&gauge.path)
+                .activity
+                .age(&watch.path)
                 .unwrap_or_default()
                 .as_secs_f64();
-            let (oldest, missing) = ages.entry(gauge.kind.clone()).or_default();
+            let (oldest, missing) = ages.entry(watch.kind.clone()).or_default();
             *oldest = oldest.max(age);
-            *missing |= gauge.state() == State::Missing;
+            *missing |= watch.state() == State::Missing;
         }
         for (kind, (age, missing)) in ages {
             metrics

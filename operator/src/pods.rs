@@ -5,6 +5,7 @@
 //! they are listed, by label and a page at most, when there is something to ask; and asked again, the
 //! less often the longer it takes, for what a pod waits for changes nothing of its workload.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::Condition;
@@ -15,7 +16,7 @@ use kube::api::ListParams;
 use operator_plan::conditions::find;
 use operator_plan::objects::key_of;
 use operator_plan::trouble::PodsOf;
-use operator_plan::{Applied, Objects};
+use operator_plan::{Applied, Live, Objects};
 
 use crate::context::Context;
 use crate::error::{Error, Outcome};
@@ -52,10 +53,7 @@ impl Context {
         for mut pod in listed {
             pod.metadata.managed_fields = None;
             let key = key_of::<Pod>(namespace, &pod.name_any());
-            let live = serde_json::to_value(&pod).map_err(|source| Error::Encode {
-                what: format!("Pod {}", key.name),
-                source,
-            })?;
+            let live = Live::Pod(Arc::new(pod));
             seen.items.push(Applied { key, live });
         }
         Ok(())

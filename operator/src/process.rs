@@ -6,11 +6,12 @@ use anyhow::Context as _;
 use chassis::{ServeLimits, Tasks, serve};
 use kube::client::ClientBuilder;
 use kube::{Client, Config as KubeConfig};
+use kube_cache::{Activity, Scope};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::accounting::{Accounting, Pulse};
+use crate::accounting::Accounting;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::context::{Context, Parts};
@@ -28,8 +29,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // More than one library brings rustls: the process has one provider.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let metrics = Metrics::new().context("registering the metrics")?;
-    let pulse = Pulse::default();
-    let client = connect(&metrics, &pulse).await?;
+    let activity = Activity::default();
+    let client = connect(&metrics, &activity).await?;
     let scopes = config.scopes();
     let instance = match config.pod_name.clone() {
         Some(name) => name,
@@ -39,10 +40,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         platform: config.platform(),
         servers: Arc::new(PgServers::default()),
         instance: instance.clone(),
-        sees_classes: scopes == [""],
+        sees_classes: scopes == [Scope::All],
     };
     let context = Context::new(client.clone(), metrics.clone(), parts);
-    let health = Arc::new(Health::new(Arc::clone(&context), pulse.clone()));
+    let health = Arc::new(Health::new(Arc::clone(&context), activity.clone()));
 
     let socket = TcpListener::bind(config.admin_listen)
         .await
@@ -65,7 +66,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let engine = Engine {
         context,
         health,
-        pulse,
+        activity,
         scopes,
         workers,
     };
@@ -89,7 +90,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(metrics: &Metrics, pulse: &Pulse) -> anyhow::Result<Client> {
+async fn connect(metrics: &Metrics, activity: &Activity) -> anyhow::Result<Client> {
     let mut config = KubeConfig::infer().await.context("finding the cluster")?;
     // Retries inside the client would hide trouble from the counters and eat a worker's time; every
     // object has a backoff of its own.
@@ -99,7 +100,7 @@ async fn connect(metrics: &Metrics, pulse: &Pulse) -> anyhow::Result<Client> {
         .authority()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let accounting = Accounting::new(metrics.clone(), pulse.clone(), &host);
+    let accounting = Accounting::new(metrics.clone(), activity.clone(), &host);
     let builder = ClientBuilder::try_from(config).context("making the client")?;
     Ok(builder.with_layer(&accounting).build())
 }

@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounting::Pulse;
 use crate::backoff::Backoff;
 use crate::bindings::DatabaseBindings;
 use crate::context::Context;
@@ -25,9 +24,12 @@ use crate::gateway_class::{GatewayClasses, Gateways, Routes};
 use crate::health::Health;
 use crate::queue::Queue;
 use crate::service_deployment::ServiceDeployments;
-use crate::store::{Change, Decoded, Full, Slim, Store};
+use crate::slim::Slim;
 use crate::storefront::Storefronts;
-use crate::watch::{Gauge, State, Watch, api_in};
+use kube_cache::{
+    Activity, Cached, Callbacks, Change, Full, Scope, State, Store, Watch, WatchStatus,
+    decode_whole,
+};
 
 /// How often a start looks whether the watches have listed.
 const POLL: Duration = Duration::from_millis(50);
@@ -62,16 +64,16 @@ pub struct Engine {
     /// What health is judged by.
     pub health: Arc<Health>,
     /// Signs of life.
-    pub pulse: Pulse,
-    /// Namespaces to watch; one that is empty stands for all.
-    pub scopes: Vec<String>,
+    pub activity: Activity,
+    /// What to watch: every namespace, or some.
+    pub scopes: Vec<Scope>,
     /// Workers of each kind.
     pub workers: usize,
 }
 
 /// One watch, ready to run.
 struct Task {
-    gauge: Arc<Gauge>,
+    status: Arc<WatchStatus>,
     future: BoxFuture<'static, ()>,
 }
 
@@ -79,8 +81,9 @@ impl Engine {
     /// Works in these rooms until the token is cancelled, or a part ends that must not.
     pub async fn work(&self, rooms: &[Room], queues: Queues, stop: CancellationToken) {
         let tasks = self.watches(&queues, &stop);
-        let gauges: Vec<Arc<Gauge>> = tasks.iter().map(|task| Arc::clone(&task.gauge)).collect();
-        self.health.lead(gauges.clone(), queues.all());
+        let watches: Vec<Arc<WatchStatus>> =
+            tasks.iter().map(|task| Arc::clone(&task.status)).collect();
+        self.health.lead(watches.clone(), queues.all());
         let mut running = JoinSet::new();
         for task in tasks {
             running.spawn(task.future);
@@ -88,7 +91,7 @@ impl Engine {
         for room in rooms {
             let (needs, controllers) = self.controllers(*room, &queues, &stop);
             for work in controllers {
-                running.spawn(after_sync(gauges.clone(), needs, work, stop.clone()));
+                running.spawn(after_sync(watches.clone(), needs, work, stop.clone()));
             }
         }
         let ended = running.join_next().await;
@@ -197,25 +200,24 @@ impl Engine {
         let (queues, context) = (queues.clone(), Arc::clone(&self.context));
         let watch = Watch {
             api: Api::<DeserializeGuard<GatewayClass>>::all(self.context.client.clone()),
-            scope: String::new(),
+            scope: Scope::All,
             labels: None,
+            fields: None,
             store: Arc::clone(&self.context.stores.gateway_classes),
-            keep: whole,
-            tell: Arc::new(move |change: &_| queues.class(&context.stores, change)),
+            decode: decode_whole,
+            callbacks: Callbacks::on_change(move |change: &_| {
+                queues.class(&context.stores, change)
+            }),
+            activity: Some(self.activity.clone()),
         };
-        let gauge = watch.gauge("GatewayClass", false);
-        let future = watch.run(Arc::clone(&gauge), self.pulse.clone(), stop.clone());
-        Task {
-            gauge,
-            future: Box::pin(future),
-        }
+        start(watch, "GatewayClass", stop)
     }
 }
 
 /// Makes the watches of one scope.
 struct Watcher<'a> {
     engine: &'a Engine,
-    scope: &'a str,
+    scope: &'a Scope,
     stop: &'a CancellationToken,
 }
 
@@ -228,7 +230,7 @@ impl Watcher<'_> {
     fn whole<K>(
         &self,
         store: &Arc<Store<Full<K>>>,
-        tell: impl Fn(&Change<Full<K>>) + Send + Sync + 'static,
+        on_change: impl Fn(&Change<Full<K>>) + Send + Sync + 'static,
     ) -> Task
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -241,28 +243,26 @@ impl Watcher<'_> {
     {
         let watch = Watch {
             api: api_in::<DeserializeGuard<K>>(self.client(), self.scope),
-            scope: self.scope.to_owned(),
+            scope: self.scope.clone(),
             labels: None,
+            fields: None,
             store: Arc::clone(store),
-            keep: whole,
-            tell: Arc::new(tell),
+            decode: decode_whole,
+            callbacks: Callbacks::on_change(on_change),
+            activity: Some(self.engine.activity.clone()),
         };
-        let gauge = watch.gauge(&K::kind(&()), false);
-        let (pulse, stop) = (self.engine.pulse.clone(), self.stop.clone());
-        Task {
-            future: Box::pin(watch.run(Arc::clone(&gauge), pulse, stop)),
-            gauge,
-        }
+        start(watch, &K::kind(&()), self.stop)
     }
 
     /// Services are cut down to what routing needs: there are many, and most are not ours.
     fn services(&self, queues: Queues) -> Task {
         let watch = Watch {
             api: api_in::<DeserializeGuard<Service>>(self.client(), self.scope),
-            scope: self.scope.to_owned(),
+            scope: self.scope.clone(),
             labels: None,
+            fields: None,
             store: Arc::clone(&self.engine.context.stores.services),
-            keep: |guard: DeserializeGuard<Service>| {
+            decode: |guard: DeserializeGuard<Service>| {
                 let mut service = guard.0.map_err(Arc::new)?;
                 service.metadata.managed_fields = None;
                 service.metadata.annotations = None;
@@ -273,14 +273,10 @@ impl Watcher<'_> {
                 }
                 Ok(Full(Arc::new(service)))
             },
-            tell: Arc::new(move |change: &_| queues.backend(change)),
+            callbacks: Callbacks::on_change(move |change: &_| queues.backend(change)),
+            activity: Some(self.engine.activity.clone()),
         };
-        let gauge = watch.gauge("Service", false);
-        let (pulse, stop) = (self.engine.pulse.clone(), self.stop.clone());
-        Task {
-            future: Box::pin(watch.run(Arc::clone(&gauge), pulse, stop)),
-            gauge,
-        }
+        start(watch, "Service", self.stop)
     }
 
     /// Watches the metadata of what carries our label, kind by kind.
@@ -288,52 +284,68 @@ impl Watcher<'_> {
         let kinds = self.engine.context.stores.slim.iter();
         let task = |kind: &crate::stores::SlimKind| {
             let client = self.client().clone();
-            let api: Api<PartialObjectMeta<DynamicObject>> = if self.scope.is_empty() {
-                Api::all_with(client, &kind.resource)
-            } else {
-                Api::namespaced_with(client, self.scope, &kind.resource)
+            let api: Api<PartialObjectMeta<DynamicObject>> = match self.scope {
+                Scope::Namespace(namespace) => {
+                    Api::namespaced_with(client, namespace, &kind.resource)
+                }
+                Scope::All | Scope::Object(_) => Api::all_with(client, &kind.resource),
             };
             let queues = queues.clone();
             let watch = Watch {
                 api,
-                scope: self.scope.to_owned(),
+                scope: self.scope.clone(),
                 labels: Some(format!("app.kubernetes.io/managed-by={MANAGER}")),
+                fields: None,
                 store: Arc::clone(&kind.store),
-                keep: |object| Ok(Slim::from(object)),
-                tell: Arc::new(move |change: &_| queues.owner(change)),
+                decode: Slim::decode,
+                callbacks: Callbacks::on_change(move |change: &_| queues.owner(change)),
+                activity: Some(self.engine.activity.clone()),
             };
-            let gauge = watch.gauge(&kind.resource.kind, false);
-            let (pulse, stop) = (self.engine.pulse.clone(), self.stop.clone());
-            Task {
-                future: Box::pin(watch.run(Arc::clone(&gauge), pulse, stop)),
-                gauge,
-            }
+            start(watch, &kind.resource.kind, self.stop)
         };
         kinds.map(task).collect()
     }
 }
 
-/// Keeps an object as it is, but for the record of who wrote what, which is most of it.
-fn whole<K: Resource>(guard: DeserializeGuard<K>) -> Decoded<Full<K>> {
-    let mut object = guard.0.map_err(Arc::new)?;
-    object.meta_mut().managed_fields = None;
-    Ok(Full(Arc::new(object)))
+/// A watch as a task, not running yet.
+fn start<W, V>(watch: Watch<W, V>, kind: &str, stop: &CancellationToken) -> Task
+where
+    W: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    V: Cached,
+{
+    let status = watch.status(kind, false);
+    let future = watch.run(Arc::clone(&status), stop.clone());
+    Task {
+        status,
+        future: Box::pin(future),
+    }
+}
+
+/// The API of a kind in a scope.
+fn api_in<K>(client: &Client, scope: &Scope) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match scope {
+        Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
+        Scope::All | Scope::Object(_) => Api::all(client.clone()),
+    }
 }
 
 /// Starts the work when the kinds it needs are known, and every other watch has had its first say:
 /// one that is refused must not hold up the rest.
 async fn after_sync(
-    gauges: Vec<Arc<Gauge>>,
+    watches: Vec<Arc<WatchStatus>>,
     needs: &'static [&'static str],
     work: BoxFuture<'static, ()>,
     stop: CancellationToken,
 ) {
     let is_ready = || {
-        gauges.iter().all(|gauge| match gauge.state() {
+        watches.iter().all(|watch| match watch.state() {
             State::Live => true,
             State::Starting => false,
             State::Missing | State::Forbidden | State::Failing => {
-                !needs.contains(&gauge.kind.as_str())
+                !needs.contains(&watch.kind.as_str())
             }
         })
     };

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, what};
 use crate::error::{Error, Outcome, optional};
-use crate::key::Key;
+use kube_cache::Key;
 
 /// A status with conditions.
 pub trait Conditioned: Serialize {

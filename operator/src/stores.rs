@@ -18,8 +18,9 @@ use operator_plan::ObjectKey;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::key::Key;
-use crate::store::{Cached, Full, Slim, Store};
+use kube_cache::{Cached, Full, Key, Store};
+
+use crate::slim::Slim;
 
 /// A store of whole objects.
 pub type Objects<K> = Arc<Store<Full<K>>>;

@@ -5,6 +5,7 @@ pub mod conditions;
 pub mod database_binding;
 pub mod gateway;
 pub mod hash;
+pub mod live;
 pub mod names;
 mod network;
 pub mod objects;
@@ -18,5 +19,6 @@ mod tracing;
 pub mod trouble;
 mod verdict;
 
+pub use live::{Live, Readable};
 pub use objects::{Applied, Mode, ObjectKey, Objects, Planned};
 pub use verdict::{Invalid, Outcome, Platform, Verdict, Waiting};

@@ -2,8 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::{ApiResource, Resource};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
+
+use crate::live::{Live, Readable};
 
 /// Label with the uid of the custom resource that an object was made for.
 pub const OWNER_UID_LABEL: &str = "storefront.dev/owner-uid";
@@ -55,13 +57,21 @@ pub struct Planned {
     pub body: Value,
 }
 
-/// One object as the API server answered.
-#[derive(Clone, Debug, PartialEq)]
+/// One object as it is.
+#[derive(Clone, Debug)]
 pub struct Applied {
     /// Which object.
     pub key: ObjectKey,
-    /// All of it, status included.
-    pub live: Value,
+    /// What is known of it.
+    pub live: Live,
+}
+
+impl Applied {
+    /// Decodes what the API server sent.
+    pub fn decode(key: ObjectKey, value: &Value) -> Self {
+        let live = Live::decode(&key, value);
+        Self { key, live }
+    }
 }
 
 /// An ordered list of [`Planned`] or [`Applied`] objects.
@@ -136,27 +146,20 @@ impl Objects<Planned> {
 }
 
 impl Objects<Applied> {
-    /// The live object of this kind and name; `None` when it is not there (or cannot be read as its kind).
-    pub fn get<K>(&self, name: &str) -> Option<K>
-    where
-        K: Resource<DynamicType = ()> + DeserializeOwned,
-    {
-        self.all::<K>()
-            .find(|(found, _)| found == name)
-            .map(|(_, object)| object)
+    /// The live object of this kind and name; `None` when it does not exist (or does not decode).
+    pub fn get<K: Readable>(&self, name: &str) -> Option<K> {
+        let found = self.all::<K>().find(|(found, _)| *found == name);
+        found.map(|(_, object)| K::clone(object))
     }
 
     /// Every live object of a kind, with its name.
-    pub fn all<K>(&self) -> impl Iterator<Item = (String, K)>
-    where
-        K: Resource<DynamicType = ()> + DeserializeOwned,
-    {
-        let (group, kind) = (K::group(&()), K::kind(&()));
-        self.items
-            .iter()
-            .filter(move |item| item.key.group == group && item.key.kind == kind)
-            .filter_map(|item| Some((item.key.name.clone(), K::deserialize(&item.live).ok()?)))
+    pub fn all<K: Readable>(&self) -> impl Iterator<Item = (&str, &K)> {
+        self.items.iter().filter_map(typed::<K>)
     }
+}
+
+fn typed<K: Readable>(item: &Applied) -> Option<(&str, &K)> {
+    Some((item.key.name.as_str(), K::of(&item.live)?))
 }
 
 /// The key of a typed object.

@@ -83,18 +83,14 @@ pub struct Trouble {
 
 /// Why the pods of a workload are not ready, of those that were read.
 pub(crate) fn trouble(seen: &Objects<Applied>, of: &PodsOf) -> Option<Trouble> {
-    let pods: Vec<Pod> = seen
-        .all::<Pod>()
-        .map(|(_, pod)| pod)
-        .filter(|pod| of.has(pod))
-        .collect();
-    why(&pods)
+    let pods = seen.all::<Pod>().map(|(_, pod)| pod);
+    why(pods.filter(|pod| of.has(pod)))
 }
 
 /// Why these pods are not ready; `None` when they are, or nobody has said anything yet. The newest
 /// pod that has something to tell speaks for all.
-pub fn why(pods: &[Pod]) -> Option<Trouble> {
-    let mut pods: Vec<&Pod> = pods.iter().collect();
+pub fn why<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
+    let mut pods: Vec<&Pod> = pods.into_iter().collect();
     pods.sort_by_key(|pod| {
         let meta = &pod.metadata;
         let made = meta.creation_timestamp.as_ref().map(|time| time.0);

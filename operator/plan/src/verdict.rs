@@ -1,8 +1,8 @@
-//! What a validation can say, and what the plan must know about the platform it runs on.
+//! The result of a validation, the outcome of a reconciliation, and the platform both run on.
 
 use crate::{Applied, Objects};
 
-/// The answer of every `validate`.
+/// The result of every `validate`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict<T> {
     /// It can be acted on.
@@ -26,9 +26,9 @@ impl<T> Verdict<T> {
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// A word for programs, in CamelCase.
+    /// Machine-readable reason (CamelCase).
     pub reason: &'static str,
-    /// A sentence for people.
+    /// Human-readable message.
     pub message: String,
 }
 
@@ -45,9 +45,9 @@ impl Waiting {
 /// Why an object cannot be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    /// A word for programs, in CamelCase.
+    /// Machine-readable reason (CamelCase).
     pub reason: &'static str,
-    /// Field and remedy, for people.
+    /// Human-readable message: the field and the remedy.
     pub message: String,
 }
 
@@ -61,28 +61,41 @@ impl Invalid {
     }
 }
 
-/// How a reconciliation went, for `status`.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
-    /// Everything planned was applied; these are the live objects.
-    Applied(&'a Objects<Applied>),
-    /// See [`Verdict::Waiting`]; nothing was written, these are the children that there are.
+/// How a reconciliation went; the argument of every `status`. `V` is what the kind's validation gives.
+#[derive(Debug)]
+pub enum Outcome<'a, V> {
+    /// Everything planned was applied.
+    Applied {
+        /// The validated object that it was planned from.
+        valid: &'a V,
+        /// The live objects.
+        objects: &'a Objects<Applied>,
+    },
+    /// See [`Verdict::Waiting`]; nothing was written, these are the children that exist.
     Waiting(&'a Waiting, &'a Objects<Applied>),
-    /// See [`Verdict::Invalid`]; nothing was written, these are the children that there are.
+    /// See [`Verdict::Invalid`]; nothing was written, these are the children that exist.
     Invalid(&'a Invalid, &'a Objects<Applied>),
-    /// A call failed and will be tried again; the text says which.
+    /// A call failed and will be retried; the text says which.
     Failed(&'a str),
-    /// The object is being deleted; the text says what is still to be done.
+    /// The object is being deleted; the text says what remains to be done.
     Deleting(&'a str),
-    /// `spec.paused` is set: nothing was written, these are the children that there are.
+    /// `spec.paused` is set: nothing was written, these are the children that exist.
     Paused(&'a Objects<Applied>),
 }
 
-impl<'a> Outcome<'a> {
-    /// The live objects, where there was a look at them that found any.
+impl<'a, V> Outcome<'a, V> {
+    /// The validated object, where everything was applied.
+    pub fn valid(&self) -> Option<&'a V> {
+        match self {
+            Self::Applied { valid, .. } => Some(valid),
+            _ => None,
+        }
+    }
+
+    /// The live objects, where they were read and any were found.
     pub(crate) fn seen(&self) -> Option<&'a Objects<Applied>> {
         match self {
-            Self::Applied(seen) => Some(seen),
+            Self::Applied { objects, .. } => Some(objects),
             Self::Waiting(_, seen) | Self::Invalid(_, seen) | Self::Paused(seen) => {
                 (!seen.items.is_empty()).then_some(seen)
             }

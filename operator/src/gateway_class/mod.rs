@@ -16,7 +16,7 @@ use operator_plan::storefront::BUILT_IN_CLASS;
 use crate::context::Context;
 use crate::controller::{Identity, Reconciler};
 use crate::error::{Error, Outcome};
-use crate::key::Key;
+use kube_cache::Key;
 
 /// Whether a Gateway is ours: its class names our controller. Where classes cannot be seen (an
 /// operator that may only look at namespaces), the built-in class is taken as ours.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, code};
-use crate::key::Key;
+use kube_cache::Key;
 
 /// Writes a status if it is another one than before.
 pub async fn status<K>(api: &Api<K>, object: &K, new: &K::Status) -> Result<(), Error>

@@ -12,7 +12,7 @@ use operator_plan::{Outcome as Story, service_deployment as plan};
 use crate::context::Context;
 use crate::controller::{Identity, Reconciler};
 use crate::error::{Error, Outcome};
-use crate::key::Key;
+use kube_cache::Key;
 
 pub use reconcile::reconcile;
 
@@ -51,7 +51,7 @@ impl Reconciler for ServiceDeployments {
             return;
         };
         let text = error.chain();
-        let status = plan::status(&service, &Story::Failed(&text), None, self.0.now());
+        let status = plan::status(&service, &Story::Failed(&text), self.0.now());
         if let Err(error) = self.0.report_status(&*service, &status).await {
             tracing::warn!(%key, error = error.chain(), "the failure could not be reported");
         }

@@ -12,7 +12,7 @@ use operator_plan::service_deployment::{Observed, are_rivals, bindings_of, secre
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::key::Key;
+use kube_cache::Key;
 
 /// Looks; writes nothing. Of Secrets only a hash is kept.
 pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Observed, Error> {

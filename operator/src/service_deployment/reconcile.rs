@@ -47,7 +47,11 @@ pub async fn reconcile(ctx: &Context, service: &ServiceDeployment) -> Result<Out
     ctx.prune(&service.uid().unwrap_or_default(), &plan).await?;
     let whose = ask(ctx, service, Some(&valid), &mut applied).await;
     let now = ctx.now();
-    let new = status(service, &Story::Applied(&applied), Some(&valid), now);
+    let outcome = Story::Applied {
+        valid: &valid,
+        objects: &applied,
+    };
+    let new = status(service, &outcome, now);
     ctx.report_status(service, &new).await?;
     ctx.metrics.outcome("ServiceDeployment", "applied");
     Ok(next_look(&whose, &new.conditions, now))
@@ -79,12 +83,12 @@ async fn ask(
 async fn tell(
     ctx: &Context,
     service: &ServiceDeployment,
-    story: &Story<'_>,
+    story: &Story<'_, Valid>,
     outcome: &'static str,
     (whose, next): (&[PodsOf], Outcome),
 ) -> Result<Outcome, Error> {
     let now = ctx.now();
-    let new = status(service, story, None, now);
+    let new = status(service, story, now);
     ctx.report_status(service, &new).await?;
     ctx.metrics.outcome("ServiceDeployment", outcome);
     Ok(next_look(whose, &new.conditions, now).sooner(next))

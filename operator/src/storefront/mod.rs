@@ -12,7 +12,7 @@ use operator_plan::{Outcome as Story, storefront as plan};
 use crate::context::Context;
 use crate::controller::{Identity, Reconciler};
 use crate::error::{Error, Outcome};
-use crate::key::Key;
+use kube_cache::Key;
 
 pub use reconcile::reconcile;
 
@@ -50,7 +50,7 @@ impl Reconciler for Storefronts {
             return;
         };
         let text = error.chain();
-        let status = plan::status(&shop, &Story::Failed(&text), None, self.0.now());
+        let status = plan::status(&shop, &Story::Failed(&text), self.0.now());
         if let Err(error) = self.0.report_status(&*shop, &status).await {
             tracing::warn!(%key, error = error.chain(), "the failure could not be reported");
         }

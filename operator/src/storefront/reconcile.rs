@@ -47,7 +47,11 @@ pub async fn reconcile(ctx: &Context, shop: &Storefront) -> Result<Outcome, Erro
     ctx.prune(&shop.uid().unwrap_or_default(), &plan).await?;
     let whose = ask(ctx, shop, Some(&valid), &mut applied).await;
     let now = ctx.now();
-    let new = status(shop, &Story::Applied(&applied), Some(&valid), now);
+    let outcome = Story::Applied {
+        valid: &valid,
+        objects: &applied,
+    };
+    let new = status(shop, &outcome, now);
     ctx.report_status(shop, &new).await?;
     let next = next_look(&whose, &new.conditions, now);
     let complete = valid.missing().is_empty();
@@ -83,12 +87,12 @@ async fn ask(
 async fn tell(
     ctx: &Context,
     shop: &Storefront,
-    story: &Story<'_>,
+    story: &Story<'_, Valid>,
     outcome: &'static str,
     (whose, next): (&[PodsOf], Outcome),
 ) -> Result<Outcome, Error> {
     let now = ctx.now();
-    let new = status(shop, story, None, now);
+    let new = status(shop, story, now);
     ctx.report_status(shop, &new).await?;
     ctx.metrics.outcome("Storefront", outcome);
     Ok(next_look(whose, &new.conditions, now).sooner(next))

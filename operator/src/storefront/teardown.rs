@@ -17,7 +17,7 @@ use super::FINALIZER;
 use super::observe::observe;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
-use crate::store::Owner;
+use kube_cache::Owner;
 
 /// The children are watched; this only covers an event that was missed.
 const AGAIN: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ pub(super) async fn end(ctx: &Context, shop: &Storefront) -> Result<Outcome, Err
         }
     }
     if let Some(text) = step.waiting_for {
-        let new = status(shop, &Story::Deleting(&text), None, ctx.now());
+        let new = status(shop, &Story::Deleting(&text), ctx.now());
         ctx.report_status(shop, &new).await?;
         return Ok(Outcome::Requeue(AGAIN));
     }

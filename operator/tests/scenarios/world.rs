@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use kube::client::ClientBuilder;
-use operator::accounting::{Accounting, Pulse};
+use kube_cache::{Activity, Key, Scope};
+use operator::accounting::Accounting;
 use operator::context::{Context, Parts};
 use operator::database_binding::{Endpoint, ServerError, Servers, Session};
 use operator::dispatch::Queues;
 use operator::health::Health;
-use operator::key::Key;
 use operator::metrics::Metrics;
 use operator::queue::Priority;
 use operator::run::{Engine, Room};
@@ -51,13 +51,16 @@ impl World {
     }
 
     fn start_with(fake: Fake, release: &str, namespaces: &[&str]) -> Self {
-        let mut scopes: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        let mut scopes: Vec<Scope> = namespaces
+            .iter()
+            .map(|name| Scope::of_namespace(name))
+            .collect();
         if scopes.is_empty() {
-            scopes.push(String::new());
+            scopes.push(Scope::All);
         }
         let metrics = Metrics::new().expect("metrics");
-        let pulse = Pulse::default();
-        let accounting = Accounting::new(metrics.clone(), pulse.clone(), "fake");
+        let activity = Activity::default();
+        let accounting = Accounting::new(metrics.clone(), activity.clone(), "fake");
         let client = ClientBuilder::new(fake.clone(), "default")
             .with_layer(&accounting)
             .build();
@@ -75,11 +78,11 @@ impl World {
             sees_classes: namespaces.is_empty(),
         };
         let context = Context::new(client, metrics.clone(), parts);
-        let health = Arc::new(Health::new(Arc::clone(&context), pulse.clone()));
+        let health = Arc::new(Health::new(Arc::clone(&context), activity.clone()));
         let engine = Engine {
             context,
             health: Arc::clone(&health),
-            pulse,
+            activity,
             scopes,
             workers: 4,
         };

@@ -16,13 +16,13 @@ use crate::{
     trouble::{PodsOf, trouble},
 };
 
-/// What the ServiceDeployment's status says after a look. `valid` is given whenever the spec was found good.
+/// The ServiceDeployment's status after a reconciliation.
 pub fn status(
     service: &ServiceDeployment,
-    outcome: &Outcome<'_>,
-    valid: Option<&Valid>,
+    outcome: &Outcome<'_, Valid>,
     now: Timestamp,
 ) -> ServiceDeploymentStatus {
+    let valid = outcome.valid();
     let previous = service.status.clone().unwrap_or_default();
     let generation = service.metadata.generation;
     let mut status = ServiceDeploymentStatus {
@@ -56,29 +56,28 @@ pub fn status(
         aspects.extend(found.filter(|aspect| !is_taken(aspect.type_)));
         conditions::partial(known, &aspects, generation, now)
     };
-    status.conditions = match (outcome, valid) {
-        (Outcome::Applied(objects), Some(valid)) => {
+    status.conditions = match outcome {
+        Outcome::Applied { valid, objects } => {
             let parts = parts(valid, objects);
             let mut aspects = conditions::summary(&parts);
             aspects.extend(parts);
             conditions::conditions(known, &aspects, generation, now)
         }
-        (Outcome::Applied(_), None) => previous.conditions.clone(),
-        (Outcome::Waiting(on, _), _) => {
+        Outcome::Waiting(on, _) => {
             let mut aspects = conditions::reconciling(on.reason, &on.message);
             aspects.push(Aspect::no("BindingsReady", on.reason, on.message.clone()));
             partial(aspects)
         }
-        (Outcome::Invalid(why, _), _) => {
+        Outcome::Invalid(why, _) => {
             let mut aspects = conditions::stalled(why.reason, &why.message);
             if why.reason == "MigrationFailed" {
                 aspects.push(Aspect::no("Migrated", why.reason, why.message.clone()));
             }
             partial(aspects)
         }
-        (Outcome::Failed(text), _) => partial(conditions::reconciling("ReconcileFailed", text)),
-        (Outcome::Deleting(text), _) => partial(conditions::reconciling("Deleting", text)),
-        (Outcome::Paused(_), _) => partial(vec![Aspect::unknown(
+        Outcome::Failed(text) => partial(conditions::reconciling("ReconcileFailed", text)),
+        Outcome::Deleting(text) => partial(conditions::reconciling("Deleting", text)),
+        Outcome::Paused(_) => partial(vec![Aspect::unknown(
             "Ready",
             "Paused",
             "spec.paused is true: nothing is changed, the pods run on as they are",

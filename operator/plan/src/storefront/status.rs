@@ -19,13 +19,13 @@ use crate::{
     trouble::PodsOf,
 };
 
-/// What the Storefront's status says after a look. `valid` is given whenever the spec was found good.
+/// The Storefront's status after a reconciliation.
 pub fn status(
     storefront: &Storefront,
-    outcome: &Outcome<'_>,
-    valid: Option<&Valid>,
+    outcome: &Outcome<'_, Valid>,
     now: Timestamp,
 ) -> StorefrontStatus {
+    let valid = outcome.valid();
     let previous = storefront.status.clone().unwrap_or_default();
     let generation = storefront.metadata.generation;
     let mut status = StorefrontStatus {
@@ -54,7 +54,7 @@ pub fn status(
         }
     }
     let mut aspects = match outcome {
-        Outcome::Applied(_) => match missing {
+        Outcome::Applied { .. } => match missing {
             Some(missing) => conditions::reconciling(missing.on.reason, &missing.on.message),
             None => all,
         },
@@ -70,7 +70,7 @@ pub fn status(
     };
     aspects.extend(seen);
     status.conditions = match outcome {
-        Outcome::Applied(_) => conditions::conditions(known, &aspects, generation, now),
+        Outcome::Applied { .. } => conditions::conditions(known, &aspects, generation, now),
         _ => conditions::partial(known, &aspects, generation, now),
     };
     status

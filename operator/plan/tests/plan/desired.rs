@@ -155,15 +155,11 @@ fn a_migration_that_was_seen_to_end_does_not_run_again_when_its_job_is_cleaned_u
     let shop = shop("storefront.yaml");
     let valid = valid_service(&service, &shop);
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let waiting = operator_plan::Waiting::new("Test", "nothing");
-    let nothing = Objects::new();
-    let outcome = operator_plan::Outcome::Waiting(&waiting, &nothing);
-    service.status = Some(service_deployment::status(
-        &service,
-        &outcome,
-        Some(&valid),
-        now,
-    ));
+    let outcome = operator_plan::Outcome::Applied {
+        valid: &valid,
+        objects: &Objects::new(),
+    };
+    service.status = Some(service_deployment::status(&service, &outcome, now));
     let seen = around(&service, &shop);
     let valid = service_deployment::validate(&service, &seen, &platform())
         .ready()

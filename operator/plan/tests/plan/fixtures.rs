@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use kube::core::{Resource, ResourceExt};
 use operator_plan::{
-    Applied, Objects, Planned, Platform,
+    Applied, Live, Objects, Planned, Platform,
     service_deployment::{self, Migration},
     storefront::{self, Data, Fresh, Minted, SigningKey},
 };
@@ -215,10 +215,20 @@ pub fn applied(planned: &Objects<Planned>, status: impl Fn(&Planned) -> Value) -
         if live["status"].is_null() {
             live.as_object_mut().expect("an object").remove("status");
         }
-        Applied {
-            key: item.key.clone(),
-            live,
-        }
+        Applied::decode(item.key.clone(), &live)
     });
     live.collect()
+}
+
+/// Changes a live object, as somebody else would.
+pub fn edit(item: &mut Applied, change: impl FnOnce(&mut Value)) {
+    let live = match &item.live {
+        Live::Deployment(object) => serde_json::to_value(object),
+        Live::StatefulSet(object) => serde_json::to_value(object),
+        Live::ServiceDeployment(object) => serde_json::to_value(object),
+        other => panic!("no story changes {other:?}"),
+    };
+    let mut live = live.expect("JSON");
+    change(&mut live);
+    *item = Applied::decode(item.key.clone(), &live);
 }

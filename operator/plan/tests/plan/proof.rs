@@ -10,7 +10,7 @@ use operator_plan::{
 };
 use serde_json::{Value, json};
 
-use crate::fixtures::{applied, platform, seen, shop, valid_shop};
+use crate::fixtures::{applied, edit, platform, seen, shop, valid_shop};
 
 const OLD: &str = "ghcr.io/storefront-dev/postgres:1.0.0";
 const NEW: &str = "ghcr.io/storefront-dev/postgres:2.0.0";
@@ -162,7 +162,14 @@ fn told(
 ) -> (crds::Condition, crds::StorefrontStatus) {
     let valid = valid(shop, world);
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let status = storefront::status(shop, &Outcome::Applied(objects), Some(&valid), now);
+    let status = storefront::status(
+        shop,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: objects,
+        },
+        now,
+    );
     let ready = find(&status.conditions, "Ready").expect("Ready").clone();
     (ready, status)
 }
@@ -188,7 +195,7 @@ fn while_an_image_cannot_be_pulled_the_shop_says_so_and_its_database_is_ready() 
             "imageID": "", "ready": false, "restartCount": 0,
             "state": { "waiting": { "reason": "ErrImagePull", "message": "not found" } } }] } });
     let key = key_of::<k8s_openapi::api::core::v1::Pod>("shops", "try");
-    objects.items.push(Applied { key, live: pod });
+    objects.items.push(Applied::decode(key, &pod));
     let (ready, status) = told(&shop, &world, &objects);
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
@@ -216,7 +223,9 @@ fn an_image_that_somebody_else_wrote_is_put_right_without_a_proof() {
     let (mut shop, mut world) = upgrade();
     shop.spec.version = None;
     for item in &mut world.servers.items {
-        item.live["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil:1");
+        edit(item, |live| {
+            live["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil:1");
+        });
     }
     assert_eq!(images(&plan(&shop, &world)), (OLD.into(), Vec::new()));
 }
@@ -225,7 +234,7 @@ fn an_image_that_somebody_else_wrote_is_put_right_without_a_proof() {
 fn a_server_from_before_there_were_proofs_is_known_by_its_pods() {
     let (mut shop, mut world) = upgrade();
     for item in &mut world.servers.items {
-        item.live["metadata"]["annotations"] = json!({});
+        edit(item, |live| live["metadata"]["annotations"] = json!({}));
     }
     assert_eq!(images(&plan(&shop, &world)).0, OLD);
     shop.spec.version = None;

@@ -44,9 +44,12 @@ fn look(service: &ServiceDeployment, others: &[&ServiceDeployment]) -> (Vec<Stri
         "HTTPRoute" => accepted(),
         _ => Value::Null,
     });
-    let outcome = Outcome::Applied(&objects);
+    let outcome = Outcome::Applied {
+        valid: &valid,
+        objects: &objects,
+    };
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let status = service_deployment::status(service, &outcome, Some(&valid), now);
+    let status = service_deployment::status(service, &outcome, now);
     let told = find(&status.conditions, "RoutesAccepted").expect("it has routes");
     let told = [&told.status, &told.reason, &told.message].map(Clone::clone);
     (paths, told)

@@ -8,7 +8,7 @@ use operator_plan::{
 };
 use serde_json::{Value, json};
 
-use crate::fixtures::{applied, children, shop, valid_service, valid_shop};
+use crate::fixtures::{applied, children, edit, shop, valid_service, valid_shop};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -63,16 +63,17 @@ fn names(list: &[crds::Condition]) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// The status of a shop of which everything was applied.
+fn of_shop(shop: &Storefront, objects: &Objects<Applied>) -> crds::StorefrontStatus {
+    let valid = &valid_shop(shop);
+    storefront::status(shop, &Outcome::Applied { valid, objects }, NOW)
+}
+
 #[test]
 fn a_shop_with_all_parts_ready_is_ready() {
     let shop = shop("storefront.yaml");
     let objects = look(&shop, well);
-    let status = storefront::status(
-        &shop,
-        &Outcome::Applied(&objects),
-        Some(&valid_shop(&shop)),
-        NOW,
-    );
+    let status = of_shop(&shop, &objects);
     assert_eq!(
         names(&status.conditions),
         [
@@ -96,12 +97,7 @@ fn a_shop_names_the_child_that_it_waits_for_and_since_when() {
         "demo-order" => json!({ "conditions": [condition("Ready", "False")] }),
         _ => well(item),
     });
-    let status = storefront::status(
-        &shop,
-        &Outcome::Applied(&objects),
-        Some(&valid_shop(&shop)),
-        NOW,
-    );
+    let status = of_shop(&shop, &objects);
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
@@ -129,7 +125,14 @@ fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
             }
             _ => well(item),
         });
-        let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+        let status = storefront::status(
+            &shop,
+            &Outcome::Applied {
+                valid: &valid,
+                objects: &objects,
+            },
+            NOW,
+        );
         let queue = find(&status.conditions, "QueueReady").expect("QueueReady");
         (queue.status.clone(), queue.message.clone())
     };
@@ -149,8 +152,11 @@ fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
     let shop = shop("storefront-issuer.yaml");
     let with = |valid: &storefront::Valid| {
         let objects = applied(&storefront::desired(valid), well);
-        let outcome = Outcome::Applied(&objects);
-        let status = storefront::status(&shop, &outcome, Some(valid), NOW);
+        let outcome = Outcome::Applied {
+            valid,
+            objects: &objects,
+        };
+        let status = storefront::status(&shop, &outcome, NOW);
         let gateway = find(&status.conditions, "GatewayProgrammed").expect("there");
         (gateway.reason.clone(), gateway.message.clone())
     };
@@ -175,8 +181,7 @@ fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
 fn a_cache_of_the_owners_is_not_waited_for_and_named() {
     let shop = shop("storefront-external-cache.yaml");
     let objects = look(&shop, well);
-    let outcome = Outcome::Applied(&objects);
-    let status = storefront::status(&shop, &outcome, Some(&valid_shop(&shop)), NOW);
+    let status = of_shop(&shop, &objects);
     let cache = find(&status.conditions, "CacheReady").expect("CacheReady");
     assert_eq!(
         (cache.status.as_str(), cache.reason.as_str()),
@@ -197,13 +202,8 @@ fn an_old_verdict_about_a_child_does_not_count() {
         .iter_mut()
         .find(|item| item.key.name == "demo-web")
         .expect("web");
-    item.live["metadata"]["generation"] = json!(2);
-    let status = storefront::status(
-        &shop,
-        &Outcome::Applied(&objects),
-        Some(&valid_shop(&shop)),
-        NOW,
-    );
+    edit(item, |live| live["metadata"]["generation"] = json!(2));
+    let status = of_shop(&shop, &objects);
     assert_eq!(status.services.expect("counted").ready, 6);
 }
 
@@ -220,14 +220,17 @@ fn nothing_changes_in_a_status_while_nothing_changes_in_the_world() {
             look(&shop, |_| Value::Null)
         };
         let outcome = match how {
-            0 | 1 => Outcome::Applied(&objects),
+            0 | 1 => Outcome::Applied {
+                valid: &valid,
+                objects: &objects,
+            },
             2 => Outcome::Waiting(&waiting, &objects),
             3 => Outcome::Invalid(&invalid, &objects),
             _ => Outcome::Paused(&objects),
         };
-        let once = storefront::status(&shop, &outcome, Some(&valid), NOW);
+        let once = storefront::status(&shop, &outcome, NOW);
         shop.status = Some(once.clone());
-        let twice = storefront::status(&shop, &outcome, Some(&valid), later());
+        let twice = storefront::status(&shop, &outcome, later());
         assert_eq!(once, twice);
     }
 }
@@ -239,19 +242,28 @@ fn only_a_flip_moves_the_time_of_a_condition() {
     let bad = look(&shop, |_| Value::Null);
     shop.status = Some(storefront::status(
         &shop,
-        &Outcome::Applied(&bad),
-        Some(&valid),
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &bad,
+        },
         NOW,
     ));
     let waiting = Waiting::new("SecretMissing", "a Secret is missing");
     let outcome = Outcome::Waiting(&waiting, &bad);
-    let next = storefront::status(&shop, &outcome, Some(&valid), later());
+    let next = storefront::status(&shop, &outcome, later());
     let ready = find(&next.conditions, "Ready").expect("Ready");
     assert_eq!(ready.reason, "SecretMissing");
     assert_eq!(ready.last_transition_time.0, NOW);
     shop.status = Some(next);
     let good = look(&shop, well);
-    let last = storefront::status(&shop, &Outcome::Applied(&good), Some(&valid), later());
+    let last = storefront::status(
+        &shop,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &good,
+        },
+        later(),
+    );
     assert_eq!(
         find(&last.conditions, "Ready")
             .expect("Ready")
@@ -266,17 +278,12 @@ fn only_a_flip_moves_the_time_of_a_condition() {
 fn a_spec_that_only_its_author_can_mend_is_stalled_and_remembers_the_rest() {
     let mut shop = shop("storefront.yaml");
     let objects = look(&shop, well);
-    shop.status = Some(storefront::status(
-        &shop,
-        &Outcome::Applied(&objects),
-        Some(&valid_shop(&shop)),
-        NOW,
-    ));
+    shop.status = Some(of_shop(&shop, &objects));
     shop.metadata.generation = Some(2);
     let why = Invalid::new("QueueStorageTooSmall", "spec.queue.nats.storage: too small");
     let nothing = Objects::new();
     let outcome = Outcome::Invalid(&why, &nothing);
-    let status = storefront::status(&shop, &outcome, None, NOW);
+    let status = storefront::status(&shop, &outcome, NOW);
     assert_eq!(status.observed_generation, Some(2));
     assert!(find(&status.conditions, "Stalled").is_some_and(crds::Condition::is_true));
     assert_eq!(
@@ -304,12 +311,7 @@ fn a_shop_that_is_left_alone_still_says_how_its_parts_are() {
             _ => well(item),
         }
     });
-    shop.status = Some(storefront::status(
-        &shop,
-        &Outcome::Paused(&objects),
-        None,
-        NOW,
-    ));
+    shop.status = Some(storefront::status(&shop, &Outcome::Paused(&objects), NOW));
     let status = shop.status.clone().expect("just told");
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
@@ -333,7 +335,14 @@ fn a_missing_secret_decides_and_the_parts_are_still_told() {
     let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
     let valid = valid.ready().expect("the rest can be made");
     let objects = applied(&storefront::desired(&valid), well);
-    let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+    let status = storefront::status(
+        &shop,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &objects,
+        },
+        NOW,
+    );
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
@@ -357,7 +366,14 @@ fn a_shop_whose_server_is_not_known_has_no_database() {
     let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
     let valid = valid.ready().expect("the rest can be made");
     let objects = applied(&storefront::desired(&valid), well);
-    let status = storefront::status(&shop, &Outcome::Applied(&objects), Some(&valid), NOW);
+    let status = storefront::status(
+        &shop,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &objects,
+        },
+        NOW,
+    );
     let database = find(&status.conditions, "DatabaseReady").expect("DatabaseReady");
     assert_eq!(database.status, "False");
     assert!(database.message.contains(&secret), "{}", database.message);
@@ -366,7 +382,7 @@ fn a_shop_whose_server_is_not_known_has_no_database() {
     let database = database.clone();
     shop.status = Some(status);
     for _ in 0..2 {
-        let status = storefront::status(&shop, &Outcome::Paused(&objects), None, later());
+        let status = storefront::status(&shop, &Outcome::Paused(&objects), later());
         let now = find(&status.conditions, "DatabaseReady");
         assert_eq!(now, Some(&database));
         shop.status = Some(status);
@@ -382,7 +398,7 @@ fn a_workload_that_waits_still_says_how_its_pods_are() {
     let objects = found(&plan, &read, well);
     let waiting = Waiting::new("BindingNotReady", "DatabaseBinding demo-auth is not ready");
     let outcome = Outcome::Waiting(&waiting, &objects);
-    let status = service_deployment::status(&service, &outcome, None, NOW);
+    let status = service_deployment::status(&service, &outcome, NOW);
     assert_eq!(
         names(&status.conditions),
         [
@@ -399,7 +415,7 @@ fn a_workload_that_waits_still_says_how_its_pods_are() {
         "Deployment" => json!({ "observedGeneration": 1 }),
         _ => well(item),
     });
-    let status = service_deployment::status(&service, &Outcome::Paused(&gone), None, later());
+    let status = service_deployment::status(&service, &Outcome::Paused(&gone), later());
     assert!(find(&status.conditions, "Available").is_some_and(|c| !c.is_true()));
     assert_eq!(status.ready_replicas, 0);
     assert_eq!(service_deployment::unready(&service, None, &gone).len(), 1);
@@ -412,8 +428,14 @@ fn a_workload_is_ready_when_its_newest_pods_and_its_routes_are() {
     let valid = valid_service(&service, &shop);
     let planned = service_deployment::desired(&valid);
     let objects = applied(&planned, well);
-    let status =
-        service_deployment::status(&service, &Outcome::Applied(&objects), Some(&valid), NOW);
+    let status = service_deployment::status(
+        &service,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &objects,
+        },
+        NOW,
+    );
     assert_eq!(
         names(&status.conditions),
         [
@@ -436,7 +458,14 @@ fn a_workload_is_ready_when_its_newest_pods_and_its_routes_are() {
         }
         _ => well(item),
     });
-    let status = service_deployment::status(&service, &Outcome::Applied(&half), Some(&valid), NOW);
+    let status = service_deployment::status(
+        &service,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &half,
+        },
+        NOW,
+    );
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
@@ -452,8 +481,14 @@ fn a_workload_that_nobody_calls_from_outside_has_no_routes_to_wait_for() {
         .expect("one");
     let valid = valid_service(&service, &shop);
     let objects = applied(&service_deployment::desired(&valid), well);
-    let status =
-        service_deployment::status(&service, &Outcome::Applied(&objects), Some(&valid), NOW);
+    let status = service_deployment::status(
+        &service,
+        &Outcome::Applied {
+            valid: &valid,
+            objects: &objects,
+        },
+        NOW,
+    );
     assert!(find(&status.conditions, "RoutesAccepted").is_none());
     assert!(find(&status.conditions, "Ready").is_some_and(crds::Condition::is_true));
 }

@@ -1,10 +1,10 @@
-//! Which object, where the kind is known from the place it stands in.
-
 use std::fmt;
 
 use kube::Resource;
+use kube::core::ObjectMeta;
 
-/// Namespace and name; the namespace is empty for what lives in none.
+/// Namespace and name of an object whose kind is known from the context; the namespace is empty for
+/// cluster-scoped objects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// Namespace.
@@ -14,7 +14,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Names an object.
+    /// The key of the object `name` in `namespace`.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -24,7 +24,11 @@ impl Key {
 
     /// The key of an object.
     pub fn of<K: Resource>(object: &K) -> Self {
-        let meta = object.meta();
+        Self::of_metadata(object.meta())
+    }
+
+    /// The key of the object that this metadata belongs to.
+    pub fn of_metadata(meta: &ObjectMeta) -> Self {
         Self::new(
             meta.namespace.clone().unwrap_or_default(),
             meta.name.clone().unwrap_or_default(),

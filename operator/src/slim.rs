@@ -1,0 +1,300 @@
+//! What is kept of the objects that this operator makes: enough to see whether they are as planned and
+//! how they are doing, a few hundred bytes each.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, Service};
+use kube::Resource;
+use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
+use kube_cache::{Cached, Decoded, Key, Owner};
+use operator_plan::trouble::{Trouble, why};
+
+/// Prefixes of annotations that controllers of the cluster write on objects of ours.
+const OTHERS_ANNOTATIONS: [&str; 3] = [
+    "deployment.kubernetes.io/",
+    "kubectl.kubernetes.io/",
+    "batch.kubernetes.io/",
+];
+
+/// A number that changes when an object's spec, labels, annotations or owners change, and stays when
+/// only its status does. Kinds without a generation change it with every version.
+pub fn revision_of(meta: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    meta.uid.hash(&mut hasher);
+    meta.generation.hash(&mut hasher);
+    if meta.generation.is_none() {
+        meta.resource_version.hash(&mut hasher);
+    }
+    meta.labels.hash(&mut hasher);
+    let annotations = meta.annotations.iter().flatten();
+    for (name, value) in annotations {
+        if !OTHERS_ANNOTATIONS
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
+            (name, value).hash(&mut hasher);
+        }
+    }
+    meta.finalizers.hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    for owner in meta.owner_references.iter().flatten() {
+        (&owner.uid, owner.controller).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Metadata of an object whose content nobody needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slim {
+    key: Key,
+    version: Option<String>,
+    owner: Option<Owner>,
+    /// See [`revision_of`].
+    pub revision: u64,
+}
+
+impl Slim {
+    /// Keeps this metadata.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        Self {
+            key: Key::of_metadata(meta),
+            owner: Owner::of_metadata(meta),
+            revision: revision_of(meta),
+            version: meta.resource_version.clone(),
+        }
+    }
+
+    /// Keeps the metadata of an object.
+    pub fn decode<K>(object: PartialObjectMeta<K>) -> Decoded<Self> {
+        Ok(Self::of(&object.metadata))
+    }
+}
+
+impl Cached for Slim {
+    fn key(&self) -> Key {
+        self.key.clone()
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        self.owner.clone()
+    }
+}
+
+/// An object of which only what statuses are computed from is left.
+#[derive(Clone, Debug)]
+pub struct Trimmed<K> {
+    /// What is left.
+    pub object: Arc<K>,
+    /// See [`revision_of`]; of the object before it was trimmed.
+    pub revision: u64,
+    owner: Option<Owner>,
+}
+
+impl<K: Trim> Trimmed<K> {
+    /// Trims an object.
+    pub fn of(mut object: K) -> Self {
+        let (revision, owner) = (revision_of(object.meta()), Owner::of(&object));
+        object.trim();
+        Self {
+            object: Arc::new(object),
+            revision,
+            owner,
+        }
+    }
+
+    /// Trims an object that could be decoded.
+    pub fn decode(guard: DeserializeGuard<K>) -> Decoded<Self> {
+        guard.0.map(Self::of).map_err(Arc::new)
+    }
+}
+
+impl<K: Trim> Cached for Trimmed<K> {
+    fn key(&self) -> Key {
+        Key::of(&*self.object)
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.object.meta().resource_version.as_deref()
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        self.owner.clone()
+    }
+}
+
+/// A kind that can be cut down to what is read of it.
+pub trait Trim: Resource<DynamicType = ()> + Send + Sync + 'static {
+    /// Removes what nobody reads.
+    fn trim(&mut self);
+}
+
+/// Removes the metadata that nobody reads.
+fn trim_meta(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    meta.labels = None;
+    meta.owner_references = None;
+    // Only the platform's own are read.
+    let annotations = meta.annotations.take().unwrap_or_default();
+    let ours: BTreeMap<String, String> = annotations
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("storefront.dev/"))
+        .collect();
+    meta.annotations = (!ours.is_empty()).then_some(ours);
+}
+
+/// Leaves only the names and images of the containers.
+fn trim_pod(spec: &mut PodSpec) {
+    let restart_policy = spec.restart_policy.take();
+    let mut kept = PodSpec {
+        restart_policy,
+        containers: std::mem::take(&mut spec.containers),
+        init_containers: spec.init_containers.take(),
+        ..PodSpec::default()
+    };
+    let init = kept.init_containers.iter_mut().flatten();
+    for container in init.chain(&mut kept.containers) {
+        *container = k8s_openapi::api::core::v1::Container {
+            name: std::mem::take(&mut container.name),
+            image: container.image.take(),
+            ..Default::default()
+        };
+    }
+    *spec = kept;
+}
+
+fn trim_template(template: &mut PodTemplateSpec) {
+    template.metadata = None;
+    if let Some(spec) = &mut template.spec {
+        trim_pod(spec);
+    }
+}
+
+impl Trim for Deployment {
+    fn trim(&mut self) {
+        trim_meta(&mut self.metadata);
+        if let Some(spec) = &mut self.spec {
+            spec.selector = Default::default();
+            trim_template(&mut spec.template);
+        }
+    }
+}
+
+impl Trim for StatefulSet {
+    fn trim(&mut self) {
+        trim_meta(&mut self.metadata);
+        if let Some(spec) = &mut self.spec {
+            spec.selector = Default::default();
+            spec.volume_claim_templates = None;
+            trim_template(&mut spec.template);
+        }
+    }
+}
+
+impl Trim for Job {
+    fn trim(&mut self) {
+        trim_meta(&mut self.metadata);
+        self.spec = None;
+    }
+}
+
+impl Trim for Service {
+    fn trim(&mut self) {
+        trim_meta(&mut self.metadata);
+        self.status = None;
+        if let Some(spec) = self.spec.as_mut() {
+            spec.selector = None;
+        }
+    }
+}
+
+/// A pod: whose it is, and all that explains why it is not ready, while there is something to explain.
+#[derive(Clone, Debug)]
+pub struct SlimPod {
+    key: Key,
+    version: Option<String>,
+    workload: Option<Owner>,
+    /// The pod, if it has anything to report.
+    pub unwell: Option<Arc<Pod>>,
+}
+
+impl SlimPod {
+    /// Keeps a pod.
+    pub fn of(mut pod: Pod) -> Self {
+        let meta = &mut pod.metadata;
+        meta.managed_fields = None;
+        meta.annotations = None;
+        meta.labels = None;
+        let key = Key::of_metadata(meta);
+        let version = meta.resource_version.clone();
+        let workload = Owner::of_metadata(meta).map(|owner| workload_of(&key.namespace, &owner));
+        let is_unwell = why([&pod]).is_some();
+        if let Some(spec) = &mut pod.spec {
+            trim_pod(spec);
+        }
+        Self {
+            key,
+            version,
+            workload,
+            unwell: is_unwell.then(|| Arc::new(pod)),
+        }
+    }
+
+    /// Keeps a pod that could be decoded.
+    pub fn decode(guard: DeserializeGuard<Pod>) -> Decoded<Self> {
+        guard.0.map(Self::of).map_err(Arc::new)
+    }
+
+    /// What the pod reports.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let pod = self.unwell.as_deref()?;
+        why([pod])
+    }
+}
+
+impl Cached for SlimPod {
+    fn key(&self) -> Key {
+        self.key.clone()
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// The workload, by name: a Deployment is not the controller of its pods.
+    fn owner(&self) -> Option<Owner> {
+        self.workload.clone()
+    }
+}
+
+/// The workload that the controller of a pod stands for: the Deployment in place of its ReplicaSet. Its
+/// uid is made of its name, since the pod does not know the real one.
+fn workload_of(namespace: &str, controller: &Owner) -> Owner {
+    let (kind, name) = match controller.kind.as_str() {
+        "ReplicaSet" => {
+            let name = controller.name.rsplit_once('-');
+            ("Deployment", name.map_or("", |(name, _)| name))
+        }
+        kind => (kind, controller.name.as_str()),
+    };
+    Owner {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        uid: workload_id(namespace, kind, name),
+    }
+}
+
+/// What the pods of a workload are indexed by.
+pub fn workload_id(namespace: &str, kind: &str, name: &str) -> String {
+    format!("{namespace}/{kind}/{name}")
+}
+
+#[cfg(test)]
+mod tests;
