@@ -31,6 +31,8 @@ struct Api {
     is_down: Arc<Mutex<bool>>,
     /// Changes when history is lost: then watches from before it are told to list again.
     version: Arc<AtomicU64>,
+    /// Version of the next object.
+    made: Arc<AtomicU64>,
 }
 
 impl Api {
@@ -41,6 +43,7 @@ impl Api {
             asked: Arc::default(),
             is_down: Arc::default(),
             version: Arc::new(AtomicU64::new(7)),
+            made: Arc::new(AtomicU64::new(100)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -63,7 +66,8 @@ impl Api {
     fn put(&self, resource: &str, name: &str, mut object: Value) {
         object["metadata"]["name"] = json!(name);
         object["metadata"]["namespace"] = json!(NAMESPACE);
-        object["metadata"]["resourceVersion"] = json!("7");
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        object["metadata"]["resourceVersion"] = json!(made.to_string());
         let key = (resource.to_owned(), name.to_owned());
         let old = self
             .objects
