@@ -113,7 +113,8 @@ pub enum NextAction {
 /// Answer of authorise, capture and refund, status 200.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// Its id.
+    /// Its id; `id` in the answers of the release before this contract.
+    #[serde(alias = "id")]
     pub payment_id: PaymentId,
     /// Where it stands.
     pub status: PaymentStatus,
