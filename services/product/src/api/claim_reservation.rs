@@ -2,20 +2,14 @@
 
 use axum::extract::State;
 use chassis::{InternalCaller, Json, Path, Problem};
+use contracts::reservations::{Claim, ClaimProblem};
 use http::StatusCode;
-use serde::Deserialize;
-use vocabulary::{OrderId, ReservationId};
+use vocabulary::ReservationId;
 
+use super::problem;
 use crate::domain::stock::ClaimVerdict;
 use crate::state::AppState;
 use crate::store::reservations::{self, Record};
-
-/// Who takes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Claim {
-    order_id: OrderId,
-}
 
 pub(super) async fn handler(
     State(app): State<AppState>,
@@ -33,13 +27,16 @@ pub(super) async fn handler(
         Some(Record::Tombstone) => ClaimVerdict::Gone,
         None => return Err(Problem::not_found()),
     };
-    let refused = |code, title| Err(Problem::new(StatusCode::CONFLICT, code, title));
     match verdict {
         ClaimVerdict::Already => Ok(StatusCode::OK),
         ClaimVerdict::Gone => {
             app.metrics.reservation("too_late");
-            refused("reservation_expired", "The hold ran out or was given back")
+            let title = "The reservation expired or was released";
+            Err(problem(&ClaimProblem::ReservationExpired, title))
         }
-        ClaimVerdict::Another => refused("reservation_mismatch", "It is sold to another order"),
+        ClaimVerdict::Another => {
+            let title = "The reservation is sold to another order";
+            Err(problem(&ClaimProblem::ReservationMismatch, title))
+        }
     }
 }

@@ -15,6 +15,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{post, put};
 use chassis::{Problem, openapi_route};
+use contracts::reservations::{CLAIM, RELEASE, RESERVATION};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -66,17 +67,10 @@ fn import() -> OpenApiRouter<AppState> {
 /// The API. Internal routes are not in the document: the gateway never serves them.
 pub fn router(app: AppState) -> Router {
     let (public, _) = public().split_for_parts();
-    let reservation = "/internal/v1/reservations/{id}";
     public
-        .route(reservation, put(reserve_stock::handler))
-        .route(
-            &format!("{reservation}/claim"),
-            post(claim_reservation::handler),
-        )
-        .route(
-            &format!("{reservation}/release"),
-            post(release_reservation::handler),
-        )
+        .route(RESERVATION, put(reserve_stock::handler))
+        .route(CLAIM, post(claim_reservation::handler))
+        .route(RELEASE, post(release_reservation::handler))
         .merge(openapi_route("product", openapi()))
         .with_state(app)
 }
@@ -180,6 +174,12 @@ impl From<StoreError> for Problem {
         }
         Self::internal(&error)
     }
+}
+
+/// A problem of a contract, with its typed members.
+fn problem(problem: &impl contracts::Problem, title: &'static str) -> Problem {
+    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::CONFLICT);
+    Problem::new(status, problem.code(), title).extend(problem)
 }
 
 /// What a failed commit is to the client. It may have happened: the client asks again, and learns.

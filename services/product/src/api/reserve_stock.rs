@@ -3,50 +3,17 @@
 use axum::extract::State;
 use chassis::{InternalCaller, Json, Path, Problem};
 use chrono::{DateTime, Utc};
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use vocabulary::{Currency, Money, MoneyError, ProductId, ReservationId};
+use contracts::FieldProblem;
+use contracts::reservations::{
+    Item, Line, Reservation as ReservationView, ReservationStatus, Reserve, ReserveProblem,
+    Shortage,
+};
+use vocabulary::{Currency, MoneyError, ProductId, ReservationId};
 
-use super::uncommitted;
+use super::{problem, uncommitted};
 use crate::domain::stock::{self, NotSold, Offer, Refusal, Reservation, State as Stage, Wanted};
 use crate::state::AppState;
 use crate::store::reservations::{self, Record};
-
-/// What a checkout asks for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Reserve {
-    items: Vec<Item>,
-    currency: Currency,
-    ttl_secs: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Item {
-    product_id: ProductId,
-    quantity: u32,
-}
-
-/// What is held.
-#[derive(Serialize)]
-pub(super) struct ReservationView {
-    id: ReservationId,
-    status: &'static str,
-    expires_at: DateTime<Utc>,
-    lines: Vec<LineView>,
-    total: Money,
-}
-
-#[derive(Serialize)]
-struct LineView {
-    product_id: ProductId,
-    sku: String,
-    title: String,
-    quantity: u32,
-    unit_price: Money,
-    line_total: Money,
-}
 
 pub(super) async fn handler(
     State(app): State<AppState>,
@@ -158,12 +125,8 @@ fn replay(
         return Err(gone());
     };
     if !found.is_for(wanted, currency) {
-        let title = "This id was used for something else";
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "reservation_mismatch",
-            title,
-        ));
+        let title = "This id was used for other items";
+        return Err(problem(&ReserveProblem::ReservationMismatch, title));
     }
     match found.state {
         Stage::Held | Stage::Claimed { .. } => {
@@ -175,13 +138,13 @@ fn replay(
 }
 
 fn gone() -> Problem {
-    let title = "The hold ran out or was given back";
-    Problem::new(StatusCode::CONFLICT, "reservation_expired", title)
+    let title = "The reservation expired or was released";
+    problem(&ReserveProblem::ReservationExpired, title)
 }
 
 fn view(held: &Reservation) -> Result<Json<ReservationView>, Problem> {
     let lines = held.lines.iter().map(|line| {
-        Ok(LineView {
+        Ok(Line {
             product_id: line.product_id,
             sku: line.sku.clone(),
             title: line.title.clone(),
@@ -193,14 +156,19 @@ fn view(held: &Reservation) -> Result<Json<ReservationView>, Problem> {
     let lines = lines.collect::<Result<_, MoneyError>>();
     Ok(Json(ReservationView {
         id: held.id,
-        status: held.state.as_str(),
+        status: match held.state {
+            Stage::Claimed { .. } => ReservationStatus::Claimed,
+            Stage::Held | Stage::Released | Stage::Expired | Stage::Restocked { .. } => {
+                ReservationStatus::Held
+            }
+        },
         expires_at: held.expires_at,
         lines: lines.map_err(|error| Problem::internal(&error))?,
         total: held.total().map_err(|error| Problem::internal(&error))?,
     }))
 }
 
-/// Says which of the items that were sent is to blame.
+/// Names the items of the request that are the cause.
 fn because(refusal: Refusal, items: &[Item]) -> Problem {
     let field = |product: ProductId| {
         let at = items.iter().position(|item| item.product_id == product);
@@ -208,24 +176,29 @@ fn because(refusal: Refusal, items: &[Item]) -> Problem {
     };
     match refusal {
         Refusal::OutOfStock(short) => {
-            let title = "Not enough in stock";
-            let problem = Problem::new(StatusCode::CONFLICT, "out_of_stock", title);
-            short
-                .into_iter()
-                .fold(problem, |problem, (product, shortage)| {
-                    problem.field(field(product), format!("available: {}", shortage.available))
-                })
+            let errors = short.into_iter().map(|(product, shortage)| Shortage {
+                field: field(product),
+                message: format!("only {} available", shortage.available),
+                available: shortage.available,
+            });
+            let errors = errors.collect();
+            problem(
+                &ReserveProblem::OutOfStock { errors },
+                "Not enough in stock",
+            )
         }
         Refusal::NotSold(faults) => {
-            let title = "Some items cannot be sold";
-            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "item_refused", title);
-            faults.into_iter().fold(problem, |problem, (product, why)| {
-                let message = match why {
+            let errors = faults.into_iter().map(|(product, why)| FieldProblem {
+                field: field(product),
+                message: match why {
                     NotSold::Unknown => "there is no such product",
                     NotSold::NoPrice => "has no price in this currency",
-                };
-                problem.field(field(product), message)
-            })
+                }
+                .to_owned(),
+            });
+            let errors = errors.collect();
+            let title = "Some items cannot be sold";
+            problem(&ReserveProblem::ItemRefused { errors }, title)
         }
         Refusal::TooExpensive => Problem::invalid().field("items", "the sum is too large"),
     }

@@ -316,12 +316,13 @@ impl State {
     /// Why a claim did not take the held row: it was not held any more.
     pub fn claim_verdict(self, order: OrderId) -> ClaimVerdict {
         match self {
-            Self::Claimed { order_id } | Self::Restocked { order_id } if order_id == order => {
-                ClaimVerdict::Already
+            Self::Claimed { order_id } if order_id == order => ClaimVerdict::Already,
+            Self::Claimed { .. } => ClaimVerdict::Another,
+            // Still held means that it has expired and the periodic job has not run yet. Restocked is sold no more: a late
+            // claim must not believe that it is.
+            Self::Held | Self::Released | Self::Expired | Self::Restocked { .. } => {
+                ClaimVerdict::Gone
             }
-            Self::Claimed { .. } | Self::Restocked { .. } => ClaimVerdict::Another,
-            // Still held means that the hold's time is up and the sweeper has not come by yet.
-            Self::Held | Self::Released | Self::Expired => ClaimVerdict::Gone,
         }
     }
 }
