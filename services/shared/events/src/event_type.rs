@@ -61,7 +61,7 @@ event_types! {
     /// The order will not be fulfilled: money and stock go back.
     OrderCancelled = "order.cancelled.v1", published by Order, consumed by [Payment, Product, Notification];
     /// Money is promised.
-    PaymentAuthorised = "payment.authorised.v1", published by Payment, consumed by [];
+    PaymentAuthorised = "payment.authorised.v1", published by Payment, consumed by [Order];
     /// Money is taken.
     PaymentCaptured = "payment.captured.v1", published by Payment, consumed by [Order];
     /// The promise is handed back.
