@@ -4,7 +4,7 @@ use chassis::{BindingConfig, ProcessConfig, TokenConfig};
 use clap::{Args, Parser, Subcommand};
 use vocabulary::Currency;
 
-/// The promise: checkout, orders and their history.
+/// Checkout, orders and their history.
 #[derive(Parser)]
 #[command(name = "order", version)]
 pub struct Cli {
@@ -16,9 +16,9 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Serve the API, relay, hear events and finish what a kill left open.
+    /// Serve the API, publish and consume events, and resume interrupted checkouts.
     Serve(Box<ServeConfig>),
-    /// Bring the schema up to date, then exit.
+    /// Migrate the schema, then exit.
     Migrate(BindingConfig),
     /// Print the OpenAPI document.
     Openapi,
@@ -36,24 +36,24 @@ pub struct ServeConfig {
     /// What bearer tokens must say.
     #[command(flatten)]
     pub tokens: TokenConfig,
-    /// Where the others are.
+    /// Addresses of the services that are called.
     #[command(flatten)]
-    pub peers: PeerUrls,
+    pub services: ServiceUrls,
     /// Currencies of the shop; the first is the default.
     #[arg(long, env = "SHOP_CURRENCIES", value_delimiter = ',', required = true)]
     pub shop_currencies: Vec<Currency>,
 }
 
-/// Where the services are that a checkout asks.
+/// Addresses of the services that a checkout calls.
 #[derive(Debug, Clone, Args)]
-pub struct PeerUrls {
-    /// Where user is.
+pub struct ServiceUrls {
+    /// Address of service user.
     #[arg(long, env = "USER_URL")]
     pub user_url: String,
-    /// Where product is.
+    /// Address of service product.
     #[arg(long, env = "PRODUCT_URL")]
     pub product_url: String,
-    /// Where payment is.
+    /// Address of service payment.
     #[arg(long, env = "PAYMENT_URL")]
     pub payment_url: String,
 }

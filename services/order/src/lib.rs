@@ -1,29 +1,34 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    missing_docs,
+    reason = "only this crate's program and tests use its items"
+)]
 
-// Reading order: what is decided, what is kept, who is asked, what is done, what is heard, what happens by itself.
-mod answer;
+// Reading order: what is wanted, how it becomes an order, what an order may become, who is called, which events come in.
+pub mod cart;
+pub mod checkout;
+pub mod orders;
+
+mod clients;
 mod consume;
-pub mod domain;
-pub mod drive;
-mod peers;
-pub mod store;
-pub mod sweep;
 
-pub mod api;
+mod api;
 pub mod config;
 mod metrics;
 mod state;
+mod store;
 
 pub use api::{openapi, router};
-pub use consume::Listener;
+pub use checkout::api::response::HttpResponses;
+pub use clients::Clients;
+pub use consume::Consumers;
 pub use metrics::Metrics;
-pub use peers::Peers;
 pub use state::AppState;
 
-/// The room's schema.
+/// The service's schema.
 pub const SCHEMA: outbox::Schema = outbox::Schema::new("orders");
 
-/// The room's migrations.
+/// The service's migrations.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/order");
 
 /// Ready: the pool answers, and the schema is what this build expects.

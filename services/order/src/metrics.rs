@@ -1,26 +1,29 @@
-//! Every series of this room.
+//! Every series of this service.
 
 use chassis::Registry;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 
-/// The series; clones share.
+/// Clones share their series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Orders placed. Panel "Orders".
     pub placed: IntCounter,
     /// Orders paid. Panel "Orders".
     pub paid: IntCounter,
-    /// Orders cancelled, by whom: owner, payment. Panel "Orders". Alert: payment above zero.
+    /// Orders cancelled by owner, payment (the capture failed), checkout (not paid in time, or declined). Panel "Orders". Alert: payment above zero.
     pub cancelled: IntCounterVec,
     /// Checkouts that are neither placed nor failed. Panel "Checkout".
     pub open: IntGauge,
-    /// Age of the oldest open checkout. Alert: above five minutes (a peer is away, and stock or money is held).
+    /// Checkouts whose order awaits its payment. Panel "Checkout".
+    pub awaiting_payment: IntGauge,
+    /// Age of the oldest open checkout that does not await a payment. Alert: above five minutes (a service is unavailable, and
+    /// stock or a payment is held).
     pub oldest_open: IntGauge,
     /// Ends of checkouts: placed, or the reason of the refusal. Panel "Checkout". Alert: checkout_abandoned above zero.
     pub outcomes: IntCounterVec,
-    /// Checkouts that were taken over from an owner that died or was waiting for a peer. Panel "Checkout".
+    /// Checkouts that were taken over: their driver crashed, or they waited for a service or a payment. Panel "Checkout".
     pub resumed: IntCounter,
-    /// Commands of checkouts by outcome: done, refused, unavailable. Panel "Checkout".
+    /// Effects of checkouts by outcome: done, refused, open (a payment), unavailable. Panel "Checkout".
     pub commands: IntCounterVec,
 }
 
@@ -41,9 +44,13 @@ impl Metrics {
                 &["by"],
             )?,
             open: gauge("shop_checkouts_open", "Checkouts neither placed nor failed")?,
+            awaiting_payment: gauge(
+                "shop_checkouts_awaiting_payment",
+                "Checkouts whose order awaits its payment",
+            )?,
             oldest_open: gauge(
                 "shop_checkouts_oldest_open_age_seconds",
-                "Age of the oldest open checkout",
+                "Age of the oldest open checkout that does not await a payment",
             )?,
             outcomes: by(
                 "shop_checkout_outcomes_total",
@@ -57,13 +64,14 @@ impl Metrics {
                 &["command", "outcome"],
             )?,
         };
-        for by in ["owner", "payment"] {
+        for by in ["owner", "payment", "checkout"] {
             metrics.cancelled.with_label_values(&[by]);
         }
         for outcome in [
             "placed",
             "out_of_stock",
             "payment_declined",
+            "payment_expired",
             "checkout_abandoned",
         ] {
             metrics.outcomes.with_label_values(&[outcome]);

@@ -6,35 +6,36 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, binding, http_client, verifier};
 use order::config::ServeConfig;
-use order::{AppState, Listener, Metrics, Peers, SCHEMA};
+use order::{AppState, Clients, Consumers, HttpResponses, Metrics, SCHEMA};
 use outbox::{Consumer, Relay};
 use vocabulary::{SystemClock, SystemEntropy};
 
 const CONNECTIONS: u32 = 16;
-/// A peer that answers later than this counts as away. Well below the lease of a checkout.
-const PEER_TIMEOUT: Duration = Duration::from_secs(3);
+/// A service that answers later than this is unavailable. Well below the lease of a checkout.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Serves until told to stop.
+/// Serves until shutdown is requested.
 pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let ServeConfig {
         process,
         bindings,
         tokens,
-        peers,
+        services,
         shop_currencies,
     } = config;
     let process = Process::new("order", &process)?;
     let read = |name: &str| binding(&bindings.binding_root, name);
     let pool = outbox::pool::connect(read("database")?.require("uri")?, CONNECTIONS, "order")
-        .context("reading the database's address")?;
+        .context("failed to read the database's address")?;
     let bus = bus::connect(&read("bus")?, "order").await?;
-    let client = http_client(PEER_TIMEOUT)?;
+    let client = http_client(CALL_TIMEOUT)?;
     let internal = InternalToken::new(read("internal")?.require("token")?);
     let app = AppState {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        peers: Peers::new(client.clone(), &peers, internal),
+        clients: Clients::new(&client, &services, &internal),
+        renderer: Arc::new(HttpResponses),
         verifier: verifier(&tokens, client),
         metrics: Metrics::new(process.registry())?,
         tasks: process.tasks(),
@@ -42,15 +43,15 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     };
     let series = outbox::Metrics::new(process.registry())?;
     let relay = Relay::new(pool.clone(), bus.clone(), SCHEMA, "order", series.clone());
-    let listener = Listener::new(app.clone());
-    let consumer = Consumer::new(pool.clone(), bus, SCHEMA, listener, series);
-    let swept = app.clone();
+    let consumers = Consumers::new(app.clone());
+    let consumer = Consumer::new(pool.clone(), bus, SCHEMA, consumers, series);
+    let resumed = app.clone();
     process
         .route(order::router(app))
         .readiness("database", move || order::ready(pool.clone()))
         .spawn("relay", |stop| relay.run(stop))
         .spawn("consumer", |stop| consumer.run(stop))
-        .spawn("sweeper", |stop| order::sweep::run(swept, stop))
+        .spawn("resume", |stop| order::checkout::resume::run(resumed, stop))
         .run()
         .await
 }

@@ -1,4 +1,4 @@
-//! What every handler can reach.
+//! The parts of the process that handlers, consumers and the periodic job use.
 
 use std::sync::Arc;
 
@@ -10,32 +10,29 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 use vocabulary::{Clock, Currency, Entropy, EventId};
 
+use crate::checkout::render::Render;
+use crate::clients::Clients;
 use crate::metrics::Metrics;
-use crate::peers::Peers;
 
-/// The parts of a running process. Cheap to clone.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
-    /// The room's own database.
     pub pool: PgPool,
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// The services that a checkout asks.
-    pub peers: Peers,
-    /// Checks bearer tokens.
+    pub clients: Clients,
+    /// Writes the responses that idempotency keys store.
+    pub renderer: Arc<dyn Render>,
     pub verifier: Arc<Verifier>,
-    /// Series.
     pub metrics: Metrics,
-    /// The tracked spawner: a checkout goes on when its client has left.
+    /// The tracked spawner: a checkout goes on when its client has disconnected.
     pub tasks: Tasks,
     /// Currencies of the shop; the first is the default.
     pub currencies: Arc<[Currency]>,
 }
 
 impl AppState {
-    /// A connection; 503 when the database has none to give.
+    /// A connection; 503 if none is free.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Problem> {
         self.pool
             .acquire()
@@ -43,12 +40,12 @@ impl AppState {
             .map_err(|error| no_database(&error))
     }
 
-    /// A transaction; 503 when the database has none to give.
+    /// A transaction; 503 if no connection is free.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
         self.pool.begin().await.map_err(|error| no_database(&error))
     }
 
-    /// The envelope of an event that happens now, with the trace of the work in hand.
+    /// The envelope of an event of this moment, with the current trace.
     pub fn meta(&self, now: DateTime<Utc>) -> EventMeta {
         EventMeta::new(EventId::mint(now, &*self.entropy), now).traced(chassis::trace::current())
     }

@@ -1,29 +1,32 @@
-//! `payment.captured.v1`: the money has arrived, the order is paid.
+//! `payment.captured.v1`: the order is paid.
 
 use events::PaymentCaptured;
 use outbox::{HandlerError, Row};
 use sqlx::PgConnection;
 
-use super::lock_order;
-use crate::domain::order::Change;
+use super::locked;
+use crate::orders::domain::Change;
+use crate::orders::store;
 use crate::state::AppState;
-use crate::store::orders;
 
 pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
-    said: &PaymentCaptured,
+    event: &PaymentCaptured,
 ) -> Result<(), HandlerError> {
     let now = app.clock.now();
-    let order = lock_order(conn, said.order_id, said.payment_id).await?;
-    match order.pay(now) {
+    let id = event.order_id;
+    // A payment is captured because its order was placed, so there is one.
+    let order = locked::order(conn, id, event.payment_id).await?;
+    let order = order.ok_or_else(|| HandlerError::poison(format!("no order {id}")))?;
+    match order.pay(now).map_err(HandlerError::transient)? {
         Change::Moved(order, paid) => {
-            let said = Row::of(app.meta(now), &paid)?;
-            orders::reach(conn, &order, (said, now)).await?;
+            let paid = Row::of(app.meta(now), &paid)?;
+            store::advance(conn, &order, paid, now).await?;
             app.metrics.paid.inc();
         }
-        // Cancelled before the money came: payment hears of the cancellation, and hands it back.
-        Change::Already(_) => {}
+        // Cancelled before the capture: payment consumes the cancellation, and refunds.
+        Change::Unchanged => {}
     }
     Ok(())
 }

@@ -1,28 +1,38 @@
-//! `payment.failed.v1`: the money cannot be had after all, the order is cancelled and its stock goes back.
+//! `payment.failed.v1`: the order of this payment will not be paid.
 
 use events::PaymentFailed;
 use outbox::{HandlerError, Row};
 use sqlx::PgConnection;
 
-use super::lock_order;
-use crate::domain::order::Change;
+use super::locked;
+use crate::checkout::store::checkouts;
+use crate::orders::domain::{Change, Stage};
+use crate::orders::store;
 use crate::state::AppState;
-use crate::store::orders;
 
+/// A placed order is cancelled. One that awaits its payment is its checkout's, which is made due: it asks payment, and turns back.
 pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
-    said: &PaymentFailed,
+    event: &PaymentFailed,
 ) -> Result<(), HandlerError> {
     let now = app.clock.now();
-    let order = lock_order(conn, said.order_id, said.payment_id).await?;
-    match order.cancel(now) {
-        Change::Moved(order, cancelled) => {
-            let said = Row::of(app.meta(now), &cancelled)?;
-            orders::reach(conn, &order, (said, now)).await?;
-            app.metrics.cancelled.with_label_values(&["payment"]).inc();
-        }
-        Change::Already(_) => {}
+    let (id, payment_id) = (event.order_id, event.payment_id);
+    // The checkout's row before the order's, as everywhere.
+    if checkouts::wake(conn, id, payment_id, now).await? {
+        return Ok(());
+    }
+    let Some(order) = locked::order(conn, id, payment_id).await? else {
+        // Declined before there was an order: the checkout got the same answer.
+        return Ok(());
+    };
+    if matches!(order.stage, Stage::AwaitingPayment { .. }) {
+        return Ok(());
+    }
+    if let Change::Moved(order, cancelled) = order.cancel(now) {
+        let cancelled = Row::of(app.meta(now), &cancelled)?;
+        store::advance(conn, &order, cancelled, now).await?;
+        app.metrics.cancelled.with_label_values(&["payment"]).inc();
     }
     Ok(())
 }

@@ -1,147 +1,275 @@
-//! A kill at every moment of a checkout, then the sweeper: an order with its stock and its money, or nothing at all.
+//! A crash at every moment of a checkout, a service that fails at every step, a driver that lost its lease: in the end there is an
+//! order with its stock and its payment, or nothing is held.
 
 use axum::http::StatusCode;
-use order::domain::checkout::Checkout;
-use order::drive::{self, Begun, Step};
+use chrono::TimeDelta;
+use contracts::payments::PaymentStatus;
+use order::checkout::commit::LEASE;
+use order::checkout::domain::{Checkout, Effect, resume};
+use order::checkout::drive::{self, Started};
+use order::checkout::store::checkouts;
+use vocabulary::Clock;
 
-use super::peers::Fault;
-use super::support::{MUG, Shop, body, shop};
+use super::fakes::Fault;
+use super::support::{HOLD, Shop, body, shop};
 
-#[derive(Debug, Clone, Copy)]
+/// What becomes of a checkout when nothing else goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Placed,
     Declined,
     OutOfStock,
-    Expired,
+    HoldExpired,
+    PaidLater,
+    DeclinedLater,
+    NeverPaid,
 }
 
-const FATES: [Fate; 4] = [
+const FATES: [Fate; 7] = [
     Fate::Placed,
     Fate::Declined,
     Fate::OutOfStock,
-    Fate::Expired,
+    Fate::HoldExpired,
+    Fate::PaidLater,
+    Fate::DeclinedLater,
+    Fate::NeverPaid,
 ];
-/// The commands of each fate, in order.
-const fn commands(fate: Fate) -> &'static [&'static str] {
-    match fate {
-        Fate::Placed => &["reserve", "authorise", "claim"],
-        Fate::Declined => &["reserve", "authorise", "void", "release"],
-        Fate::OutOfStock => &["reserve", "release"],
-        Fate::Expired => &["reserve", "authorise", "claim", "void", "release"],
+
+impl Fate {
+    /// The effects, in order. A payment that is open is asked for again after a wait.
+    const fn effects(self) -> &'static [&'static str] {
+        match self {
+            Self::Placed => &["reserve", "authorise", "claim"],
+            Self::Declined => &["reserve", "authorise", "void", "release"],
+            Self::OutOfStock => &["reserve", "release"],
+            Self::HoldExpired => &["reserve", "authorise", "claim", "void", "release"],
+            Self::PaidLater => &["reserve", "authorise", "authorise", "claim"],
+            Self::DeclinedLater | Self::NeverPaid => {
+                &["reserve", "authorise", "authorise", "void", "release"]
+            }
+        }
+    }
+
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Placed | Self::OutOfStock | Self::HoldExpired => "manual",
+            Self::Declined => "bad-card",
+            Self::PaidLater | Self::DeclinedLater | Self::NeverPaid => "card",
+        }
+    }
+
+    const fn response(self) -> StatusCode {
+        match self {
+            Self::Placed | Self::PaidLater | Self::DeclinedLater | Self::NeverPaid => {
+                StatusCode::CREATED
+            }
+            Self::Declined => StatusCode::PAYMENT_REQUIRED,
+            Self::OutOfStock | Self::HoldExpired => StatusCode::CONFLICT,
+        }
+    }
+
+    /// The stage of the order; none if there is no order.
+    const fn order(self) -> Option<&'static str> {
+        match self {
+            Self::Placed | Self::PaidLater => Some("placed"),
+            Self::DeclinedLater | Self::NeverPaid => Some("cancelled"),
+            Self::Declined | Self::OutOfStock | Self::HoldExpired => None,
+        }
     }
 }
 
-async fn shop_with(fate: Fate) -> (Shop, Checkout) {
-    let shop = shop(if matches!(fate, Fate::OutOfStock) {
-        1
-    } else {
-        5
-    })
-    .await;
-    shop.peers.world.lock().unwrap().holds_expire = matches!(fate, Fate::Expired);
-    let method = if matches!(fate, Fate::Declined) {
-        "manual-decline"
-    } else {
-        "manual"
-    };
-    let checkout = shop.checkout("k1", 2, method);
-    let Begun::Ours(checkout) = drive::begin(&shop.app, checkout).await.unwrap() else {
-        panic!("a fresh key");
-    };
-    (shop, *checkout)
+/// A checkout of two mugs, and the process that drives it.
+struct Saga {
+    shop: Shop,
+    fate: Fate,
+    checkout: Checkout,
+    effect: Option<Effect>,
 }
 
-/// What must be true after the sweeper, whatever happened before.
-async fn check(shop: &Shop, fate: Fate) {
-    shop.check_books().await;
-    let orders = shop.count("orders.orders").await;
-    let stock = shop.peers.world.lock().unwrap().stock[&MUG];
-    let (status, method) = match fate {
-        Fate::Placed => (StatusCode::CREATED, "manual"),
-        Fate::Declined => (StatusCode::PAYMENT_REQUIRED, "manual-decline"),
-        Fate::OutOfStock | Fate::Expired => (StatusCode::CONFLICT, "manual"),
-    };
-    match fate {
-        Fate::Placed => assert_eq!((orders, stock), (1, 3)),
-        Fate::OutOfStock => assert_eq!((orders, stock), (0, 1)),
-        Fate::Declined | Fate::Expired => assert_eq!((orders, stock), (0, 5)),
+impl Saga {
+    async fn start(fate: Fate) -> Self {
+        let mugs = if fate == Fate::OutOfStock { 1 } else { 5 };
+        let shop = shop(mugs).await;
+        shop.fakes.world().product.holds_expire = fate == Fate::HoldExpired;
+        let checkout = shop.checkout("k1", 2, fate.method());
+        let Started::Ours(checkout) = drive::start(&shop.app, checkout).await.unwrap() else {
+            panic!("a fresh key");
+        };
+        Self {
+            effect: resume(&checkout.persisted.stage),
+            checkout: *checkout,
+            shop,
+            fate,
+        }
     }
-    // The client asks again with its key, and is told what became of it.
-    let told = shop.place("k1", &body(2, method)).await.expect(status);
-    assert_eq!(told.header("idempotent-replayed"), "true");
+
+    /// Executes so many effects.
+    async fn live(&mut self, effects: usize) {
+        for _ in 0..effects {
+            self.wait().await;
+            let effect = self.effect.expect("there is more to do");
+            let stepped = drive::step(&self.shop.app, &mut self.checkout, effect).await;
+            self.effect = stepped.unwrap().next;
+        }
+    }
+
+    /// A checkout that waits for its payment is taken over when that is decided.
+    async fn wait(&mut self) {
+        if self.effect.is_some() {
+            return;
+        }
+        self.provider_decides();
+        if self.fate == Fate::NeverPaid {
+            self.shop.clock.advance(HOLD);
+        }
+        self.shop.clock.advance(TimeDelta::seconds(60));
+        let now = self.shop.clock.now();
+        let mut conn = self.shop.db.pool.acquire().await.unwrap();
+        let due = checkouts::take_due(&mut conn, 1, now, now + LEASE).await;
+        self.checkout = due.unwrap().remove(0);
+        self.effect = resume(&self.checkout.persisted.stage);
+    }
+
+    fn provider_decides(&self) {
+        let payment = &mut self.shop.fakes.world().payment;
+        match self.fate {
+            Fate::PaidLater => payment.decide(PaymentStatus::Authorised),
+            Fate::DeclinedLater => payment.decide(PaymentStatus::Declined),
+            _ => {}
+        }
+    }
+
+    /// The process is gone. The periodic job of another one finishes, while the provider decides.
+    async fn finish(&self) {
+        for _ in 0..40 {
+            if self.shop.open().await == 0 {
+                return;
+            }
+            self.shop.clock.advance(TimeDelta::seconds(60));
+            let resumed = order::checkout::resume::resume_some(&self.shop.app).await;
+            resumed.unwrap();
+            self.provider_decides();
+        }
+        panic!("{:?}: the checkout is still open", self.fate);
+    }
+
+    /// What must be true in the end, whatever happened before.
+    async fn check(&self) {
+        let (shop, fate) = (&self.shop, self.fate);
+        shop.check_books().await;
+        let stages: Vec<String> = sqlx::query_scalar("select stage from orders.orders")
+            .fetch_all(&shop.db.pool)
+            .await
+            .unwrap();
+        assert_eq!(stages, Vec::from_iter(fate.order()), "{fate:?}");
+        let mugs = match fate {
+            Fate::Placed | Fate::PaidLater => 3,
+            Fate::OutOfStock => 1,
+            _ => 5,
+        };
+        assert_eq!(shop.mugs(), mugs, "{fate:?}");
+        // The client asks again with its key, twice, and gets the same response.
+        let ask = || async { shop.place("k1", &body(2, fate.method())).await };
+        let first = ask().await.expect(fate.response());
+        assert_eq!(first.header("idempotent-replayed"), "true");
+        assert_eq!(ask().await.body, first.body);
+    }
 }
 
 #[tokio::test]
-async fn killed_between_any_two_commands_the_sweeper_finishes() {
+async fn killed_between_any_two_effects_another_process_finishes() {
     for fate in FATES {
-        for lived in 0..=commands(fate).len() {
-            let (shop, mut checkout) = shop_with(fate).await;
-            for _ in 0..lived {
-                match drive::step(&shop.app, checkout).await.unwrap().0 {
-                    Step::Onward(further) => checkout = *further,
-                    Step::Waiting(_) | Step::Ended => break,
-                }
-                // `checkout` is dropped below as a process is killed: nothing of it is written.
-            }
-            shop.sweep_if_open().await;
-            check(&shop, fate).await;
+        for lived in 0..=fate.effects().len() {
+            let mut saga = Saga::start(fate).await;
+            saga.live(lived).await;
+            // What it knew is gone: only what it wrote is left.
+            saga.finish().await;
+            saga.check().await;
         }
     }
 }
 
 #[tokio::test]
-async fn killed_after_any_command_was_done_and_before_it_was_written_down_the_sweeper_finishes() {
+async fn killed_after_any_effect_and_before_it_was_written_another_process_finishes() {
     for fate in FATES {
-        for (at, call) in commands(fate).iter().copied().enumerate() {
+        for (at, call) in fate.effects().iter().copied().enumerate() {
             for fault in [Fault::DoneThenSilent, Fault::Silent] {
-                let (shop, mut checkout) = shop_with(fate).await;
-                for _ in 0..at {
-                    let Step::Onward(further) = drive::step(&shop.app, checkout).await.unwrap().0
-                    else {
-                        panic!("{fate:?} goes on after {at} commands");
-                    };
-                    checkout = *further;
-                }
-                shop.peers.fail(call, &[fault]);
-                // The peer has it, the answer never comes, and the process dies waiting.
+                let mut saga = Saga::start(fate).await;
+                saga.live(at).await;
+                saga.wait().await;
+                let effect = saga.effect.expect("there is more to do");
+                saga.shop.fakes.fail(call, &[fault]);
+                // The service has the request, the answer never comes, and the process is killed waiting.
                 tokio::select! {
-                    step = drive::step(&shop.app, checkout) => panic!("{call} was answered: {step:?}"),
-                    () = shop.peers.swallowed.notified() => {}
+                    step = drive::step(&saga.shop.app, &mut saga.checkout, effect) => {
+                        panic!("{call} was answered: {step:?}")
+                    }
+                    () = saga.shop.fakes.swallowed.notified() => {}
                 }
-                shop.sweep().await;
-                check(&shop, fate).await;
+                saga.finish().await;
+                saga.check().await;
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_driver_that_lost_its_lease_cannot_write_any_more() {
-    let (shop, checkout) = shop_with(Fate::Placed).await;
-    let stalled = checkout.clone();
-    shop.sweep().await;
-    let late = drive::step(&shop.app, stalled).await;
-    assert!(late.is_err(), "the stalled driver's write is refused");
-    check(&shop, Fate::Placed).await;
+async fn a_service_that_fails_at_any_step_changes_nothing_about_the_end() {
+    for fate in FATES {
+        for (at, call) in fate.effects().iter().copied().enumerate() {
+            for fault in [Fault::Refuse, Fault::DoneThen500, Fault::DoneThenCut] {
+                let mut saga = Saga::start(fate).await;
+                saga.live(at).await;
+                saga.wait().await;
+                saga.shop.fakes.fail(call, &[fault]);
+                saga.live(1).await;
+                saga.finish().await;
+                saga.check().await;
+            }
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_stalled_driver_cannot_place_what_was_given_back() {
-    let (shop, checkout) = shop_with(Fate::Declined).await;
-    let Step::Onward(reserved) = drive::step(&shop.app, checkout).await.unwrap().0 else {
-        panic!("reserved");
-    };
-    let stalled = reserved.clone();
-    shop.sweep().await;
-    // It wakes up after the walk back and repeats its command: refused by the peer's memory or by the version.
-    assert!(drive::step(&shop.app, *stalled).await.is_err());
-    check(&shop, Fate::Declined).await;
-}
-
-impl Shop {
-    async fn sweep_if_open(&self) {
-        if self.open().await > 0 {
-            self.sweep().await;
+async fn a_driver_that_lost_its_lease_repeats_effects_without_harm_and_writes_nothing() {
+    for fate in FATES {
+        for lived in 0..fate.effects().len() {
+            let mut saga = Saga::start(fate).await;
+            saga.live(lived).await;
+            saga.wait().await;
+            saga.finish().await;
+            // It was only slow, and goes on where it believes to be.
+            let mut effect = saga.effect;
+            let fenced = loop {
+                let in_hand = effect.expect("it writes before it ends");
+                match drive::step(&saga.shop.app, &mut saga.checkout, in_hand).await {
+                    Ok(stepped) => effect = stepped.next,
+                    Err(error) => break error,
+                }
+            };
+            assert!(fenced.to_string().contains("changed since it was read"));
+            saga.check().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_placed_by_nobody_is_restocked() {
+    let mut saga = Saga::start(Fate::HoldExpired).await;
+    saga.shop.fakes.world().product.holds_expire = false;
+    saga.live(2).await;
+    // The claim happens, the process is killed, and by the time that the checkout is resumed its payment is not authorised any more.
+    saga.shop.fakes.fail("claim", &[Fault::DoneThenSilent]);
+    tokio::select! {
+        step = drive::step(&saga.shop.app, &mut saga.checkout, Effect::Claim) => panic!("{step:?}"),
+        () = saga.shop.fakes.swallowed.notified() => {}
+    }
+    assert_eq!(saga.shop.mugs(), 3);
+    for attempt in saga.shop.fakes.world().payment.all.values_mut().flatten() {
+        attempt.status = PaymentStatus::Declined;
+    }
+    saga.finish().await;
+    saga.shop.check_books().await;
+    assert_eq!(saga.shop.mugs(), 5);
+    assert_eq!(saga.shop.count("orders.orders").await, 0);
 }

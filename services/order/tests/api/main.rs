@@ -1,11 +1,12 @@
-//! Checkouts and orders through the router, on a real PostgreSQL, with peers on real sockets that fail when told.
+//! Checkouts and orders through the router, on a real PostgreSQL, with fakes of the other services on a real socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod awaiting;
 mod chaos;
+mod events;
+mod fakes;
 mod kills;
-mod listening;
 mod openapi;
 mod orders;
-mod peers;
 mod place;
 mod support;

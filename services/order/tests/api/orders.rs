@@ -96,7 +96,7 @@ async fn a_list_is_read_a_page_at_a_time_newest_first() {
 }
 
 #[tokio::test]
-async fn cancelling_is_said_once_however_often_it_is_asked() {
+async fn a_cancellation_is_published_once_however_often_it_is_requested() {
     let shop = shop(20).await;
     let id = placed(&shop, "k1").await;
     let ann = shop.tokens.customer(ANN);
@@ -107,5 +107,8 @@ async fn cancelling_is_said_once_however_often_it_is_asked() {
         assert!(order["_links"].get("cancel").is_none());
         assert_eq!(order["history"][1]["status"], "cancelled");
     }
-    assert_eq!(shop.said().await, ["order.placed.v1", "order.cancelled.v1"]);
+    assert_eq!(
+        shop.published().await,
+        ["order.placed.v1", "order.cancelled.v1"]
+    );
 }

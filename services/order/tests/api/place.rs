@@ -3,8 +3,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::peers::Fault;
-use super::support::{MUG, body, shop};
+use super::fakes::Fault;
+use super::support::{body, shop};
 
 #[tokio::test]
 async fn an_order_is_placed_with_its_stock_and_its_money() {
@@ -26,8 +26,8 @@ async fn an_order_is_placed_with_its_stock_and_its_money() {
         order["_links"]["cancel"]["href"],
         format!("/v1/orders/{id}/cancel")
     );
-    assert_eq!(shop.peers.world.lock().unwrap().stock[&MUG], 18);
-    assert_eq!(shop.said().await, ["order.placed.v1"]);
+    assert_eq!(shop.mugs(), 18);
+    assert_eq!(shop.published().await, ["order.placed.v1"]);
     shop.check_books().await;
 }
 
@@ -140,7 +140,7 @@ async fn what_is_out_of_stock_is_named_with_what_can_be_had() {
 #[tokio::test]
 async fn refusals_leave_nothing_behind() {
     let shop = shop(20).await;
-    let declined = shop.place("k1", &body(1, "manual-decline")).await;
+    let declined = shop.place("k1", &body(1, "bad-card")).await;
     assert_eq!(
         declined.expect(StatusCode::PAYMENT_REQUIRED).code(),
         "payment_declined"
@@ -157,21 +157,21 @@ async fn refusals_leave_nothing_behind() {
         .await
         .expect(StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(stranger.code(), "item_refused");
-    shop.peers.world.lock().unwrap().forgotten = true;
+    shop.fakes.world().no_users = true;
     let forgotten = shop
         .place("k4", &body(1, "manual"))
         .await
         .expect(StatusCode::CONFLICT);
     assert_eq!(forgotten.code(), "customer_unknown");
-    shop.peers.world.lock().unwrap().forgotten = false;
-    shop.peers.world.lock().unwrap().holds_expire = true;
+    shop.fakes.world().no_users = false;
+    shop.fakes.world().product.holds_expire = true;
     let late = shop
         .place("k5", &body(1, "manual"))
         .await
         .expect(StatusCode::CONFLICT);
     assert_eq!(late.code(), "reservation_expired");
     shop.check_books().await;
-    assert_eq!(shop.peers.world.lock().unwrap().stock[&MUG], 20);
+    assert_eq!(shop.mugs(), 20);
     assert_eq!(shop.count("orders.orders").await, 0);
 }
 
@@ -184,7 +184,7 @@ async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
         ("claim", Fault::DoneThenSilent),
     ] {
         let shop = shop(20).await;
-        shop.peers.fail(call, &[fault]);
+        shop.fakes.fail(call, &[fault]);
         let away = shop.place("k1", &body(1, "manual")).await;
         let away = away.expect(StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(away.header("retry-after"), "1");
@@ -198,7 +198,7 @@ async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
         shop.place("k1", &body(1, "manual"))
             .await
             .expect(StatusCode::CREATED);
-        assert_eq!(shop.peers.world.lock().unwrap().stock[&MUG], 19);
+        assert_eq!(shop.mugs(), 19);
         shop.check_books().await;
     }
 }
@@ -206,7 +206,7 @@ async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
 #[tokio::test]
 async fn a_key_whose_request_died_long_ago_leads_to_its_own_checkout() {
     let shop = shop(20).await;
-    shop.peers.fail("claim", &[Fault::DoneThen500]);
+    shop.fakes.fail("claim", &[Fault::DoneThen500]);
     let away = shop.place("k1", &body(1, "manual")).await;
     away.expect(StatusCode::SERVICE_UNAVAILABLE);
     // By now the idempotency key may be taken over: that must not start a second checkout.
@@ -221,7 +221,7 @@ async fn a_key_whose_request_died_long_ago_leads_to_its_own_checkout() {
 #[tokio::test]
 async fn a_checkout_that_makes_no_sense_does_not_hold_up_the_others() {
     let shop = shop(20).await;
-    shop.peers.fail("claim", &[Fault::Refuse, Fault::Refuse]);
+    shop.fakes.fail("claim", &[Fault::Refuse, Fault::Refuse]);
     for key in ["k1", "k2"] {
         let away = shop.place(key, &body(1, "manual")).await;
         away.expect(StatusCode::SERVICE_UNAVAILABLE);
@@ -231,7 +231,9 @@ async fn a_checkout_that_makes_no_sense_does_not_hold_up_the_others() {
         .await
         .unwrap();
     shop.clock.advance(TimeDelta::seconds(60));
-    order::sweep::resume_some(&shop.app).await.unwrap();
+    order::checkout::resume::resume_some(&shop.app)
+        .await
+        .unwrap();
     shop.place("k2", &body(1, "manual"))
         .await
         .expect(StatusCode::CREATED);
@@ -241,11 +243,11 @@ async fn a_checkout_that_makes_no_sense_does_not_hold_up_the_others() {
 #[tokio::test]
 async fn a_request_in_flight_is_not_doubled() {
     let shop = shop(20).await;
-    shop.peers.fail("authorise", &[Fault::DoneThenSilent]);
+    shop.fakes.fail("authorise", &[Fault::DoneThenSilent]);
     let body = body(1, "manual");
     let first = shop.place("k1", &body);
     let second = async {
-        shop.peers.swallowed.notified().await;
+        shop.fakes.swallowed.notified().await;
         shop.place("k1", &body).await
     };
     let (first, second) = tokio::join!(first, second);
@@ -254,10 +256,10 @@ async fn a_request_in_flight_is_not_doubled() {
         second.expect(StatusCode::CONFLICT).code(),
         "idempotency_in_flight"
     );
-    shop.sweep().await;
+    shop.resume().await;
     shop.check_books().await;
     assert_eq!(shop.count("orders.orders").await, 1);
-    // The sweeper placed it, and the client learns of it.
+    // The periodic job placed it, and the client learns of it.
     shop.place("k1", &body).await.expect(StatusCode::CREATED);
 }
 
@@ -285,11 +287,11 @@ async fn the_same_key_sixteen_times_at_once_is_one_order() {
 #[tokio::test]
 async fn a_peer_that_stays_away_ends_the_checkout_with_nothing_held() {
     let shop = shop(20).await;
-    shop.peers.fail("authorise", &[Fault::DoneThen500; 9]);
+    shop.fakes.fail("authorise", &[Fault::DoneThen500; 9]);
     shop.place("k1", &body(1, "manual"))
         .await
         .expect(StatusCode::SERVICE_UNAVAILABLE);
-    shop.sweep().await;
+    shop.resume().await;
     shop.check_books().await;
     assert_eq!(shop.count("orders.orders").await, 0);
     let told = shop
@@ -302,14 +304,14 @@ async fn a_peer_that_stays_away_ends_the_checkout_with_nothing_held() {
 #[tokio::test]
 async fn walking_back_outlasts_a_peer_that_is_away() {
     let shop = shop(20).await;
-    shop.peers.fail("release", &[Fault::Refuse; 12]);
+    shop.fakes.fail("release", &[Fault::Refuse; 12]);
     // The client is told at once; the stock goes back when product is back.
-    let declined = shop.place("k1", &body(1, "manual-decline")).await;
+    let declined = shop.place("k1", &body(1, "bad-card")).await;
     declined.expect(StatusCode::PAYMENT_REQUIRED);
     assert_eq!(shop.open().await, 1);
-    shop.sweep().await;
+    shop.resume().await;
     shop.check_books().await;
-    assert_eq!(shop.peers.world.lock().unwrap().stock[&MUG], 20);
+    assert_eq!(shop.mugs(), 20);
 }
 
 #[tokio::test]

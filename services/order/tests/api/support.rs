@@ -4,18 +4,21 @@ use std::time::Duration;
 use axum::Router;
 use chassis::{InternalToken, Registry, Tasks, http_client};
 use chrono::TimeDelta;
-use order::config::PeerUrls;
-use order::domain::cart::{Address, Cart, Item};
-use order::domain::checkout::Checkout;
-use order::{AppState, Listener, MIGRATOR, Metrics};
+use contracts::payments::PaymentStatus;
+use order::cart::domain::{Address, Cart, Item};
+use order::checkout::domain::Checkout;
+use order::config::ServiceUrls;
+use order::{AppState, Clients, Consumers, HttpResponses, MIGRATOR, Metrics};
 use serde_json::{Value, json};
 use testkit::{Answer, FixedClock, TestDb, TestTokens};
 use uuid::Uuid;
-use vocabulary::{Clock, Currency, OrderId, ProductId, SystemClock, SystemEntropy, UserId};
+use vocabulary::{
+    Clock, Currency, OrderId, PaymentId, ProductId, ReservationId, SystemClock, SystemEntropy,
+    UserId,
+};
 
-use crate::peers::Peers;
+use crate::fakes::{Fakes, HoldState, TOKEN};
 
-pub const TOKEN: &str = "internal-token-of-the-tests";
 pub const MUG: Uuid = Uuid::from_u128(0x0003_0900);
 pub const ANN: Uuid = Uuid::from_u128(0x0a44);
 
@@ -24,28 +27,36 @@ pub struct Shop {
     pub router: Router,
     pub tokens: TestTokens,
     pub clock: FixedClock,
-    pub peers: Peers,
+    pub fakes: Fakes,
     pub app: AppState,
 }
+
+/// Stock is reserved for this long.
+pub const HOLD: TimeDelta = TimeDelta::minutes(15);
 
 /// A shop with so many mugs.
 pub async fn shop(mugs: i64) -> Shop {
     let db = testkit::db(&MIGRATOR).await;
-    let peers = Peers::start().await;
-    peers.stock(MUG, mugs);
+    let fakes = Fakes::start().await;
     let tokens = TestTokens::default();
     let clock = FixedClock::default();
-    let urls = PeerUrls {
-        user_url: peers.url.clone(),
-        product_url: peers.url.clone(),
-        payment_url: peers.url.clone(),
+    {
+        let product = &mut fakes.world().product;
+        product.stock.insert(mug(), mugs);
+        product.hold_expires_at = clock.now() + HOLD;
+    }
+    let urls = ServiceUrls {
+        user_url: fakes.url.clone(),
+        product_url: fakes.url.clone(),
+        payment_url: fakes.url.clone(),
     };
     let client = http_client(Duration::from_millis(400)).unwrap();
     let app = AppState {
         pool: db.pool.clone(),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SystemEntropy),
-        peers: order::Peers::new(client, &urls, InternalToken::new(TOKEN)),
+        clients: Clients::new(&client, &urls, &InternalToken::new(TOKEN)),
+        renderer: Arc::new(HttpResponses),
         verifier: tokens.verifier(),
         metrics: Metrics::new(&Registry::new().unwrap()).unwrap(),
         tasks: Tasks::new(),
@@ -56,7 +67,7 @@ pub async fn shop(mugs: i64) -> Shop {
         db,
         tokens,
         clock,
-        peers,
+        fakes,
         app,
     }
 }
@@ -74,8 +85,8 @@ pub fn body(quantity: u32, method: &str) -> Value {
 }
 
 impl Shop {
-    pub fn listener(&self) -> Listener {
-        Listener::new(self.app.clone())
+    pub fn consumers(&self) -> Consumers {
+        Consumers::new(self.app.clone())
     }
 
     pub async fn place(&self, key: &str, body: &Value) -> Answer {
@@ -120,11 +131,13 @@ impl Shop {
         Checkout::start(user, key.into(), cart, self.clock.now(), &SystemEntropy)
     }
 
-    /// Lets leases run out and sweeps, until nothing is open.
-    pub async fn sweep(&self) {
+    /// Lets leases expire and runs the periodic job, until nothing is open.
+    pub async fn resume(&self) {
         for _ in 0..30 {
             self.clock.advance(TimeDelta::seconds(60));
-            order::sweep::resume_some(&self.app).await.unwrap();
+            order::checkout::resume::resume_some(&self.app)
+                .await
+                .unwrap();
             if self.open().await == 0 {
                 return;
             }
@@ -144,19 +157,22 @@ impl Shop {
             .unwrap()
     }
 
-    /// Types of the events said so far, oldest first.
-    pub async fn said(&self) -> Vec<String> {
+    /// Types of the events published so far, oldest first.
+    pub async fn published(&self) -> Vec<String> {
         sqlx::query_scalar("select type from orders.outbox order by position")
             .fetch_all(&self.db.pool)
             .await
             .unwrap()
     }
 
-    /// What must hold whenever nothing is open: every order has its stock and its money, and nothing else is held.
+    /// What must hold whenever nothing is open: every order that was placed has its stock and its payment, and nothing else is held.
     pub async fn check_books(&self) {
         assert_eq!(self.open().await, 0);
-        let orders: Vec<(Uuid, Uuid, Uuid, i64)> = sqlx::query_as(
-            "select order_id, reservation_id, payment_id, total_minor from orders.orders",
+        let awaiting = "orders.orders where stage = 'awaiting_payment'";
+        assert_eq!(self.count(awaiting).await, 0);
+        let orders: Vec<(OrderId, ReservationId, PaymentId, i64)> = sqlx::query_as(
+            "select order_id, reservation_id, payment_id, total_minor from orders.orders o
+             where exists (select from orders.history h where h.order_id = o.order_id and h.stage = 'placed')",
         )
         .fetch_all(&self.db.pool)
         .await
@@ -165,33 +181,41 @@ impl Shop {
             .count("orders.outbox where type = 'order.placed.v1'")
             .await;
         assert_eq!(placed, i64::try_from(orders.len()).unwrap());
-        let answered = self
+        let unanswered = self
             .count("orders.idempotency_keys where status is null")
             .await;
-        assert_eq!(answered, 0, "every key has its answer");
-        let world = self.peers.world.lock().unwrap();
+        assert_eq!(unanswered, 0, "every key has its response");
+        let world = self.fakes.world();
         for (order, reservation, payment, total) in &orders {
-            let hold = &world.holds[reservation];
-            assert_eq!((hold.state, hold.order), ("claimed", Some(*order)));
-            let promise = &world.promises[payment];
-            assert_eq!((promise.state, promise.order), ("authorised", Some(*order)));
-            assert_eq!(promise.minor, *total);
+            let hold = &world.product.holds[reservation];
+            assert_eq!(hold.state, HoldState::Claimed(*order));
+            let attempt = world.payment.all[payment].as_ref().unwrap();
+            assert_eq!(attempt.status, PaymentStatus::Authorised);
+            assert_eq!(attempt.request.order_id, *order);
+            assert_eq!(attempt.request.amount.minor(), *total);
         }
-        let claimed = world
-            .holds
-            .values()
-            .filter(|hold| hold.state == "claimed")
-            .count();
-        assert_eq!(claimed, orders.len());
+        let holds = || world.product.holds.values();
+        let claimed = holds().filter(|hold| matches!(hold.state, HoldState::Claimed(_)));
+        assert_eq!(claimed.count(), orders.len());
         assert!(
-            world.holds.values().all(|hold| hold.state != "held"),
+            holds().all(|hold| hold.state != HoldState::Held),
             "{world:?}"
         );
-        let promised = world
-            .promises
-            .values()
-            .filter(|p| p.state == "authorised")
-            .count();
-        assert_eq!(promised, orders.len());
+        let payments = || world.payment.all.values().flatten();
+        assert!(
+            payments().all(|attempt| !attempt.status.is_open()),
+            "{world:?}"
+        );
+        let authorised = payments().filter(|attempt| attempt.status == PaymentStatus::Authorised);
+        assert_eq!(authorised.count(), orders.len());
     }
+
+    /// Units of the mug that can be reserved.
+    pub fn mugs(&self) -> i64 {
+        self.fakes.world().product.stock[&mug()]
+    }
+}
+
+pub fn mug() -> ProductId {
+    ProductId::from_uuid(MUG)
 }

@@ -1,0 +1,4 @@
+//! The checkout over HTTP.
+
+pub mod place_order;
+pub mod response;

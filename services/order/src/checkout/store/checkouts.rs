@@ -1,0 +1,306 @@
+//! Checkouts: durable, leased, fenced by their version.
+
+use chrono::{DateTime, Utc};
+use outbox::idempotency::Key;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use vocabulary::{OrderId, PaymentId, ReservationId, UserId};
+
+use crate::cart::domain::Cart;
+use crate::checkout::domain::{Checkout, Persisted, Quote, Refusal, Stage, Undo};
+use crate::store::{StoreError, failed};
+
+struct Row {
+    checkout_id: OrderId,
+    stage: String,
+    user_id: UserId,
+    reservation_id: ReservationId,
+    payment_id: PaymentId,
+    idempotency_key: String,
+    request: Value,
+    frozen: Option<Value>,
+    refusal: Option<Value>,
+    attempts: i32,
+    version: i64,
+    traceparent: Option<String>,
+}
+
+/// JSON is read row by row: decoded as a column, one bad row would fail the statement.
+fn read<T: DeserializeOwned>(json: Option<&Value>) -> Option<T> {
+    T::deserialize(json?).ok()
+}
+
+impl Row {
+    fn decode(self) -> Result<Checkout, StoreError> {
+        let bad = || StoreError::BadRow(self.checkout_id);
+        let quote = || read::<Quote>(self.frozen.as_ref()).ok_or_else(bad);
+        let refusal = || read::<Refusal>(self.refusal.as_ref()).ok_or_else(bad);
+        let stage = match self.stage.as_str() {
+            "started" => Stage::Started,
+            "reserved" => Stage::Reserved(quote()?),
+            "awaiting_payment" => Stage::AwaitingPayment(quote()?),
+            "authorised" => Stage::Authorised(quote()?),
+            "placed" => Stage::Placed,
+            "voiding" => Stage::Undoing(Undo::Void, refusal()?),
+            "releasing" => Stage::Undoing(Undo::Release, refusal()?),
+            "failed" => Stage::Failed(refusal()?),
+            _ => return Err(bad()),
+        };
+        let cart = read::<Cart>(Some(&self.request)).ok_or_else(bad)?;
+        Ok(Checkout {
+            id: self.checkout_id,
+            user_id: self.user_id,
+            reservation_id: self.reservation_id,
+            payment_id: self.payment_id,
+            key: self.idempotency_key,
+            cart,
+            persisted: Persisted {
+                stage,
+                attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            },
+            version: self.version,
+            traceparent: self.traceparent,
+        })
+    }
+}
+
+/// Result of starting a checkout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The key is claimed, and the checkout is stored.
+    Started,
+    /// The key is claimed, but has a checkout that is still going forward: that one is to be taken over, not doubled.
+    Twin,
+    /// The key was claimed before.
+    KeyTaken,
+}
+
+/// Claims the key as [`outbox::idempotency::begin`] does, and stores the checkout, leased to its maker: one statement, so that
+/// there is no transaction around it.
+pub async fn start(
+    conn: &mut PgConnection,
+    checkout: &Checkout,
+    key: &Key,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<Start, StoreError> {
+    let row = sqlx::query!(
+        r#"with claim as materialized (
+             select orders.idempotency_claim($11, $12, $5, $13, $10) as claimed
+         ), started as (
+             insert into orders.checkouts
+                 (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
+                  version, traceparent, created_at, updated_at)
+             select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from claim
+             where claimed and not exists (
+                 select from orders.checkouts
+                 where user_id = $2 and idempotency_key = $5
+                   and stage in ('started', 'reserved', 'awaiting_payment', 'authorised'))
+             returning checkout_id
+         )
+         select claimed as "claimed!", exists (select from started) as "started!" from claim"#,
+        checkout.id.as_uuid(),
+        checkout.user_id.as_uuid(),
+        checkout.reservation_id.as_uuid(),
+        checkout.payment_id.as_uuid(),
+        checkout.key,
+        Json(&checkout.cart) as _,
+        lease_until,
+        checkout.version,
+        checkout.traceparent,
+        now,
+        key.caller,
+        key.route,
+        key.fingerprint,
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(failed("start checkout"))?;
+    Ok(match (row.claimed, row.started) {
+        (false, _) => Start::KeyTaken,
+        (true, false) => Start::Twin,
+        (true, true) => Start::Started,
+    })
+}
+
+/// Stores where the checkout stands now. Nobody else drives it until `until`, then anybody may. The quote gets the order's
+/// number when it is stored first. Stale if another driver wrote since the checkout was read.
+pub async fn save(
+    conn: &mut PgConnection,
+    checkout: &mut Checkout,
+    mut to: Persisted,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let row = sqlx::query!(
+        r#"update orders.checkouts
+           set stage = $3,
+               frozen = case
+                   when $4::jsonb is null then frozen
+                   when $4 ? 'number' then $4
+                   else $4 || jsonb_build_object('number', 'SF-' || nextval('orders.order_numbers')) end,
+               refusal = $5, attempts = $6, lease_until = $7, version = version + 1, updated_at = $8
+           where checkout_id = $1 and version = $2 and stage not in ('placed', 'failed')
+           returning version, frozen ->> 'number' as number"#,
+        checkout.id.as_uuid(),
+        checkout.version,
+        to.stage.as_str(),
+        to.stage.quote().map(Json) as _,
+        to.stage.refusal().map(Json) as _,
+        i32::try_from(to.attempts).unwrap_or(i32::MAX),
+        until,
+        now,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(failed("save checkout"))?
+    .ok_or(StoreError::Stale(checkout.id))?;
+    if let Some(quote) = to.stage.quote_mut() {
+        quote.number = row.number;
+    }
+    checkout.persisted = to;
+    checkout.version = row.version;
+    Ok(())
+}
+
+/// Takes over the checkout that a key started, if it still goes forward and nobody drives it.
+pub async fn take_by_key(
+    conn: &mut PgConnection,
+    user_id: UserId,
+    key: &str,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<Option<Checkout>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"update orders.checkouts
+           set lease_until = $4, version = version + 1, updated_at = $3
+           where user_id = $1 and idempotency_key = $2 and lease_until <= $3
+             and stage in ('started', 'reserved', 'authorised')
+           returning checkout_id as "checkout_id: OrderId", stage, user_id as "user_id: UserId",
+                     reservation_id as "reservation_id: ReservationId", payment_id as "payment_id: PaymentId",
+                     idempotency_key, request, frozen,
+                     refusal, attempts, version, traceparent"#,
+        user_id.as_uuid(),
+        key,
+        now,
+        lease_until,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(failed("take checkout by key"))?;
+    row.map(Row::decode).transpose()
+}
+
+/// Takes over up to `most` open checkouts that nobody drives. Several replicas share the work.
+pub async fn take_due(
+    conn: &mut PgConnection,
+    most: i64,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Result<Vec<Checkout>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"update orders.checkouts c
+           set lease_until = $3, version = c.version + 1, updated_at = $2
+           from (
+               select checkout_id from orders.checkouts
+               where lease_until <= $2 and stage not in ('placed', 'failed')
+               order by lease_until limit $1
+               for update skip locked
+           ) due
+           where c.checkout_id = due.checkout_id
+           returning c.checkout_id as "checkout_id: OrderId", c.stage, c.user_id as "user_id: UserId",
+                     c.reservation_id as "reservation_id: ReservationId", c.payment_id as "payment_id: PaymentId",
+                     c.idempotency_key, c.request, c.frozen,
+                     c.refusal, c.attempts, c.version, c.traceparent"#,
+        most,
+        now,
+        lease_until,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(failed("take due checkouts"))?;
+    // A bad row must not hold up those that were taken with it. Its lease brings it back here, and into the log.
+    let decoded = rows.into_iter().filter_map(|row| match row.decode() {
+        Ok(checkout) => Some(checkout),
+        Err(error) => {
+            tracing::error!(%error, "failed to decode a due checkout");
+            None
+        }
+    });
+    Ok(decoded.collect())
+}
+
+/// The checkout of an order that awaits its payment, under its lock; of this owner where one is named.
+pub async fn lock_awaiting(
+    conn: &mut PgConnection,
+    id: OrderId,
+    owner: Option<UserId>,
+) -> Result<Option<Checkout>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select checkout_id as "checkout_id: OrderId", stage, user_id as "user_id: UserId",
+                  reservation_id as "reservation_id: ReservationId", payment_id as "payment_id: PaymentId",
+                  idempotency_key, request, frozen,
+                  refusal, attempts, version, traceparent
+           from orders.checkouts c
+           where checkout_id = $1 and ($2::uuid is null or user_id = $2) and stage in ('awaiting_payment', 'authorised')
+             and exists (select from orders.orders o where o.order_id = c.checkout_id)
+           for update of c"#,
+        id.as_uuid(),
+        owner.map(|owner| owner.as_uuid()),
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(failed("lock awaiting checkout"))?;
+    row.map(Row::decode).transpose()
+}
+
+/// The payment of a checkout is decided: one that waits for it is due now. A row that is being written is left alone, since its
+/// driver has asked just now. True if it waited.
+pub async fn wake(
+    conn: &mut PgConnection,
+    id: OrderId,
+    payment_id: PaymentId,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "update orders.checkouts set lease_until = $3, attempts = 0
+         where checkout_id = (
+             select checkout_id from orders.checkouts
+             where checkout_id = $1 and payment_id = $2 and stage = 'awaiting_payment' and lease_until > $3
+             for update skip locked)",
+        id.as_uuid(),
+        payment_id.as_uuid(),
+        now,
+    )
+    .execute(conn)
+    .await
+    .map_err(failed("wake checkout"))?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Checkouts that have not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    pub all: i64,
+    /// Those whose order awaits its payment.
+    pub awaiting_payment: i64,
+    /// Start of the oldest, those that await a payment left out: they may take as long as a reservation lasts.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+pub async fn count_open(conn: &mut PgConnection) -> Result<Open, StoreError> {
+    sqlx::query_as!(
+        Open,
+        r#"select count(*) as "all!", count(*) filter (where stage = 'awaiting_payment') as "awaiting_payment!",
+                  min(created_at) filter (where stage <> 'awaiting_payment') as oldest
+           from orders.checkouts where stage not in ('placed', 'failed')"#
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(failed("count open checkouts"))
+}

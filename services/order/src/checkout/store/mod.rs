@@ -1,0 +1,4 @@
+//! SQL of checkouts.
+
+pub mod checkouts;
+pub mod record;

@@ -1,0 +1,5 @@
+//! Orders and their history.
+
+pub mod api;
+pub mod domain;
+pub mod store;
