@@ -92,7 +92,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// What it handles: all that the table of events routes to it. An event that the table routes here
     /// and this list lacks becomes a dead letter.
-    fn event_types(&self) -> &'static [EventType];
+    fn event_types(&self) -> &[EventType];
 
     /// Handles an event in the transaction of its inbox row: no other connection, no HTTP. Called again
     /// for the same event only if the transaction did not commit.
