@@ -1,33 +1,33 @@
-//! What auth knows about an account, over its internal API.
+//! Client of auth's internal API.
 
 use axum::http::StatusCode;
 use chassis::{Client, InternalToken};
 use serde::Deserialize;
 use vocabulary::UserId;
 
-/// An account, as far as this room cares.
+/// The fields of an account that a profile holds.
 #[derive(Debug, Deserialize)]
 pub struct Account {
-    /// Its id.
+    /// Id of the account.
     pub id: UserId,
-    /// Name.
+    /// Its name.
     pub username: String,
-    /// Address.
+    /// Its e-mail address.
     pub email: String,
 }
 
-/// Auth did not tell.
+/// A failed request for an account.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
-    /// It did not answer in time, or not in words we know.
-    #[error("asking auth for an account")]
+    /// No answer in time, or one that cannot be read.
+    #[error("requesting an account from auth failed")]
     Http(#[from] reqwest::Error),
-    /// It answered with a status that says neither yes nor no.
+    /// An unexpected status.
     #[error("auth answered {0}")]
     Status(StatusCode),
 }
 
-/// Asks auth. Clones share connections.
+/// Requests accounts from auth. Clones share connections.
 #[derive(Clone)]
 pub struct Accounts {
     client: Client,
@@ -36,7 +36,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Asks the auth at `base`.
+    /// A client of the auth at `base`.
     pub fn new(client: Client, base: &str, token: InternalToken) -> Self {
         Self {
             client,
@@ -45,7 +45,7 @@ impl Accounts {
         }
     }
 
-    /// An account, if there is one.
+    /// An account, if it exists.
     pub async fn find(&self, id: UserId) -> Result<Option<Account>, AccountsError> {
         let url = format!("{}/internal/v1/accounts/{}", self.base, id.as_uuid());
         let answer = self

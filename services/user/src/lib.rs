@@ -1,31 +1,50 @@
 #![doc = include_str!("../README.md")]
+#![expect(missing_docs, reason = "no other crate uses these items as an API")]
 
-// Reading order: what is decided, what is kept, what is asked, what is heard.
-mod accounts;
-mod consume;
+use std::time::Duration;
+
+use chassis::{http_client, verifier};
+use service::Builder;
+
+mod spec;
+
+// Reading order: decisions, storage, API, events.
 pub mod domain;
-mod lookup;
 mod store;
 
-pub mod api;
-pub mod config;
+mod accounts;
+mod lookup;
+
+mod api;
+pub mod consume;
+
+mod config;
 mod metrics;
 mod state;
 
 pub use accounts::Accounts;
 pub use api::{openapi, router};
-pub use consume::Listener;
+pub use config::Config;
 pub use metrics::Metrics;
+pub use spec::{MIGRATOR, SCHEMA, SPEC};
 pub use state::AppState;
 
-/// The room's schema.
-pub const SCHEMA: outbox::Schema = outbox::Schema::new("users");
+/// Calls of another service that take longer have failed.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The room's migrations.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/user");
-
-/// Ready: the pool answers, and the schema is what this build expects.
-pub async fn ready(pool: sqlx::PgPool) -> Result<(), String> {
-    let ready = outbox::migrate::ready(&pool, &MIGRATOR, SCHEMA).await;
-    ready.map_err(|unhealthy| unhealthy.to_string())
+/// Assembles the service.
+pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+    let Config { tokens, auth_url } = config;
+    let client = http_client(CALL_TIMEOUT)?;
+    let internal = builder.internal_token()?;
+    let app = AppState {
+        core: builder.core(),
+        accounts: Accounts::new(client.clone(), &auth_url, internal.clone()),
+        verifier: verifier(&tokens, client),
+        internal,
+        metrics: Metrics::new(builder.registry())?,
+    };
+    Ok(builder
+        .consume(consume::subscriptions(app.clone()))
+        .api(router(app)))
 }

@@ -1,5 +1,5 @@
-//! A profile can be read the moment registration has answered, although the event that makes it is
-//! still on its way: on a miss, auth is asked, and what it says is stored as the event would.
+//! Finds a profile, also in the moment between a registration and its event: if the profile is missing,
+//! auth is asked for the account, and the profile is stored as the event would store it.
 
 use chassis::Problem;
 use vocabulary::UserId;
@@ -8,41 +8,29 @@ use crate::domain::profile::Profile;
 use crate::state::AppState;
 use crate::store::profiles;
 
-/// The profile of an account; none when there is no such account; 503 when auth cannot tell.
+/// The profile of an account; none if there is no such account; 503 if auth does not answer.
 pub async fn find(app: &AppState, id: UserId) -> Result<Option<Profile>, Problem> {
     let found = {
-        let mut conn = app.acquire().await?;
-        profiles::find(&mut conn, id)
-            .await
-            .map_err(|e| Problem::internal(&e))?
+        let mut conn = app.core.acquire().await?;
+        profiles::find(&mut conn, id).await?
     };
     if found.is_some() {
         return Ok(found);
     }
     // No connection is held while auth is asked.
     let account = app.accounts.find(id).await.map_err(|error| {
-        app.metrics
-            .read_through
-            .with_label_values(&["failed"])
-            .inc();
+        app.metrics.read_through("failed");
         let error: &dyn std::error::Error = &error;
-        tracing::warn!(error, "a profile is not there yet and auth does not tell");
-        Problem::unavailable(1).detail("The profile is being made: come again")
+        tracing::warn!(error, "failed to get a missing profile from auth");
+        Problem::unavailable(1).detail("The profile is not available yet: retry")
     })?;
     let Some(account) = account.filter(|account| account.id == id) else {
-        app.metrics
-            .read_through
-            .with_label_values(&["unknown"])
-            .inc();
+        app.metrics.read_through("unknown");
         return Ok(None);
     };
-    app.metrics.read_through.with_label_values(&["found"]).inc();
-    let mut conn = app.acquire().await?;
-    let now = app.clock.now();
-    profiles::insert_if_absent(&mut conn, id, &account.username, &account.email, now)
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    profiles::find(&mut conn, id)
-        .await
-        .map_err(|e| Problem::internal(&e))
+    app.metrics.read_through("found");
+    let mut conn = app.core.acquire().await?;
+    let now = app.core.now();
+    profiles::insert_if_absent(&mut conn, id, &account.username, &account.email, now).await?;
+    Ok(profiles::find(&mut conn, id).await?)
 }

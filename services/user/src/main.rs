@@ -1,23 +1,9 @@
-//! The process: `user serve | migrate | openapi`.
-
-mod serve;
-
-use clap::Parser;
-use user::config::{Cli, Command};
-use user::{MIGRATOR, SCHEMA};
+//! The process `user serve | migrate | openapi`.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Serve(config) => serve::serve(*config).await?,
-        Command::Migrate(config) => {
-            let database = chassis::binding(&config.binding_root, "database")?;
-            outbox::migrate::run(&MIGRATOR, database.require("uri")?, SCHEMA).await?;
-        }
-        Command::Openapi => print!("{}", user::openapi()),
-    }
-    Ok(())
+    service::run(&user::SPEC, user::openapi, user::assemble).await
 }

@@ -1,24 +1,24 @@
-//! Every series of this room.
+//! The metrics of this service.
 
 use chassis::Registry;
 use prometheus::{IntCounter, IntCounterVec, Opts};
 
-/// The series; clones share.
+/// The metrics; clones share.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Profiles fetched from auth because their event had not come, by outcome: found, unknown,
-    /// failed. Alert: failed above zero. Panel "Accounts": found tells how late events are.
+    /// Missing profiles requested from auth, by outcome: found, unknown, failed. Alert: failed above
+    /// zero. Panel "Accounts": found shows how late events arrive.
     pub read_through: IntCounterVec,
-    /// Profiles that their owners edited. Panel "Accounts".
+    /// Profiles changed. Panel "Accounts".
     pub edited: IntCounter,
 }
 
 impl Metrics {
-    /// Registers the series.
+    /// Registers the metrics.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let opts = Opts::new(
             "shop_user_read_through_total",
-            "Profiles fetched from auth on a miss, by outcome",
+            "Missing profiles requested from auth, by outcome",
         );
         let read_through = registry.register(IntCounterVec::new(opts, &["outcome"])?)?;
         for outcome in ["found", "unknown", "failed"] {
@@ -28,8 +28,12 @@ impl Metrics {
             read_through,
             edited: registry.register(IntCounter::new(
                 "shop_user_profiles_edited_total",
-                "Profiles that were edited",
+                "Profiles changed",
             )?)?,
         })
+    }
+
+    pub(crate) fn read_through(&self, outcome: &str) {
+        self.read_through.with_label_values(&[outcome]).inc();
     }
 }

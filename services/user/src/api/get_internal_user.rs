@@ -1,10 +1,10 @@
-//! `GET /internal/v1/users/{id}`: what our own services may know of a person.
+//! `GET /internal/v1/users/{id}`: a profile, for other services.
 
 use axum::extract::State;
 use chassis::{InternalCaller, Json, Path, Problem};
 use vocabulary::UserId;
 
-use super::ProfileView;
+use super::view::ProfileView;
 use crate::lookup;
 use crate::state::AppState;
 

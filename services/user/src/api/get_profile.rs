@@ -2,16 +2,17 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use chassis::{Caller, Path, Problem};
-use vocabulary::UserId;
+use chassis::{Path, Problem};
+use service::Caller;
+use vocabulary::{Permission, UserId};
 
-use super::{ProfileView, owner, show};
+use super::view::{ProfileView, show};
 use crate::lookup;
 use crate::state::AppState;
 
 /// Read a profile
 ///
-/// One's own; an administrator reads any. Somebody else's is 404.
+/// A caller reads its own profile; an administrator reads any. Profiles of others are answered with 404.
 #[utoipa::path(
     get, path = "/v1/users/{id}", operation_id = "get_profile", tag = "profiles",
     security(("bearer" = [])),
@@ -21,9 +22,9 @@ use crate::state::AppState;
          headers(("ETag" = String, description = "For `If-Match`"))),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "No such profile, or somebody else's", body = Problem,
+        (status = 404, description = "No such profile, or not the caller's", body = Problem,
          content_type = "application/problem+json"),
-        (status = 503, description = "Not available: come again", body = Problem,
+        (status = 503, description = "Not available: retry", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -32,7 +33,7 @@ pub(super) async fn handler(
     caller: Caller,
     Path(id): Path<UserId>,
 ) -> Result<Response, Problem> {
-    owner::check(&caller, id)?;
+    caller.require_owner_or(id, Permission::ReadAnyProfile)?;
     let profile = lookup::find(&app, id)
         .await?
         .ok_or_else(Problem::not_found)?;

@@ -3,32 +3,33 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chassis::{Caller, Json, Path, Problem, precondition};
+use chassis::{Json, Path, Problem, precondition};
 use serde::Deserialize;
+use service::Caller;
 use utoipa::ToSchema;
-use vocabulary::UserId;
+use vocabulary::{Permission, UserId};
 
-use super::{ProfileView, owner, show};
+use super::view::{ProfileView, show};
 use crate::domain::profile::Edit;
 use crate::lookup;
 use crate::state::AppState;
 use crate::store::profiles;
 
-/// What to change. What is absent or null stays as it is; what `GET` answered can be sent back.
+/// The fields to change. Absent and null fields stay as they are; the answer of `GET` can be sent back.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateProfile {
-    /// At most 100 characters; empty takes it back.
+    /// At most 100 characters; an empty string clears it.
     #[schema(example = "Ann")]
     first_name: Option<String>,
-    /// At most 100 characters; empty takes it back.
+    /// At most 100 characters; an empty string clears it.
     #[schema(example = "Lee")]
     last_name: Option<String>,
-    /// Must be the one it is.
+    /// Must equal the stored value.
     id: Option<UserId>,
-    /// Must be the one it is: it belongs to the account.
+    /// Must equal the stored value: it belongs to the account.
     username: Option<String>,
-    /// Must be the one it is: it belongs to the account.
+    /// Must equal the stored value: it belongs to the account.
     email: Option<String>,
 }
 
@@ -46,27 +47,27 @@ impl From<UpdateProfile> for Edit {
 
 /// Change a profile
 ///
-/// With `If-Match`, only if nobody has changed it since it was read.
+/// With `If-Match`, only if it has not changed since it was read.
 #[utoipa::path(
     put, path = "/v1/users/{id}", operation_id = "update_profile", tag = "profiles",
     security(("bearer" = [])),
     params(
         ("id" = UserId, Path, description = "Id of the account"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of what was read"),
+        ("If-Match" = Option<String>, Header, description = "ETag of the profile that was read"),
     ),
     request_body = UpdateProfile,
     responses(
-        (status = 200, description = "The profile as it is now", body = ProfileView,
+        (status = 200, description = "The changed profile", body = ProfileView,
          headers(("ETag" = String, description = "For `If-Match`"))),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 404, description = "No such profile, or somebody else's", body = Problem,
+        (status = 404, description = "No such profile, or not the caller's", body = Problem,
          content_type = "application/problem+json"),
         (status = 412, description = "Changed since it was read", body = Problem,
          content_type = "application/problem+json"),
         (status = 422, description = "Fields are not valid", body = Problem,
          content_type = "application/problem+json"),
-        (status = 503, description = "Not available: come again", body = Problem,
+        (status = 503, description = "Not available: retry", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -77,28 +78,19 @@ pub(super) async fn handler(
     headers: HeaderMap,
     Json(body): Json<UpdateProfile>,
 ) -> Result<Response, Problem> {
-    owner::check(&caller, id)?;
-    // Makes sure that the row is there, before the transaction: auth may have to be asked.
+    caller.require_owner_or(id, Permission::EditAnyProfile)?;
+    // Before the transaction, because a missing profile is requested from auth.
     lookup::find(&app, id)
         .await?
         .ok_or_else(Problem::not_found)?;
-    let mut tx = app.begin().await?;
+    let mut tx = app.core.begin().await?;
     let profile = profiles::lock(&mut tx, id)
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let profile = profile.ok_or_else(Problem::not_found)?;
+        .await?
+        .ok_or_else(Problem::not_found)?;
     precondition::check(&headers, profile.version)?;
-    let edited = profile.edit(body.into()).map_err(|errors| {
-        errors
-            .into_iter()
-            .fold(Problem::invalid(), |problem, error| {
-                problem.field(error.field, error.message)
-            })
-    })?;
-    profiles::update(&mut tx, &edited, app.clock.now())
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    tx.commit().await.map_err(|e| Problem::internal(&e))?;
+    let edited = profile.edit(body.into()).map_err(service::invalid)?;
+    profiles::update(&mut tx, &edited, app.core.now()).await?;
+    app.core.commit(tx).await?;
     app.metrics.edited.inc();
     Ok(show(edited))
 }

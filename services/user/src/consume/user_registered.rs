@@ -1,17 +1,25 @@
-//! `user.registered.v1`: the account gets a profile, unless somebody has asked for it before.
+//! `user.registered.v1`: stores the profile of a new account, unless a request has stored it before.
 
-use chrono::{DateTime, Utc};
 use events::UserRegistered;
 use outbox::HandlerError;
+use service::{Consume, Received};
 use sqlx::PgConnection;
 
+use crate::state::AppState;
 use crate::store::profiles;
 
-pub(super) async fn apply(
-    conn: &mut PgConnection,
-    said: &UserRegistered,
-    now: DateTime<Utc>,
-) -> Result<(), HandlerError> {
-    profiles::insert_if_absent(conn, said.user_id, &said.username, &said.email, now).await?;
-    Ok(())
+impl Consume<UserRegistered> for AppState {
+    async fn consume(
+        &self,
+        conn: &mut PgConnection,
+        event: Received<UserRegistered>,
+    ) -> Result<(), HandlerError> {
+        let UserRegistered {
+            user_id,
+            username,
+            email,
+        } = event.payload;
+        profiles::insert_if_absent(conn, user_id, &username, &email, self.core.now()).await?;
+        Ok(())
+    }
 }

@@ -1,3 +1,3 @@
-//! Pure decisions: what a profile may say, and who may see it.
+//! Decisions.
 
 pub mod profile;

@@ -1,59 +1,48 @@
-//! A profile, and what an edit may change of it.
+//! A profile, and what its owner may change of it.
 
-use vocabulary::UserId;
+use vocabulary::{FieldError, UserId};
 
-/// The longest part of a name.
+/// Characters of a first or last name, at most.
 const MAX_NAME: usize = 100;
 
-/// One field that was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FieldError {
-    /// Name of the field in the request.
-    pub field: &'static str,
-    /// What it should have been.
-    pub message: &'static str,
-}
-
-/// What the shop knows about a person.
+/// The profile of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// The account.
+    /// Id of the account.
     pub id: UserId,
-    /// Owned by auth, shown here.
+    /// Name of the account; owned by auth.
     pub username: String,
-    /// Owned by auth, shown here.
+    /// E-mail address of the account; owned by auth.
     pub email: String,
-    /// Empty until told.
+    /// Empty until set.
     pub first_name: String,
-    /// Empty until told.
+    /// Empty until set.
     pub last_name: String,
-    /// Counts edits, from 1.
+    /// Starts at 1 and grows with each change.
     pub version: i64,
 }
 
-/// What a person wants changed. What is absent stays as it is.
+/// A requested change. Absent fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edit {
-    /// Another first name.
+    /// New first name.
     pub first_name: Option<String>,
-    /// Another last name.
+    /// New last name.
     pub last_name: Option<String>,
-    /// May be sent back, not changed.
+    /// Must equal the stored value, as the next two: they belong to the account.
     pub id: Option<UserId>,
-    /// May be sent back, not changed.
     pub username: Option<String>,
-    /// May be sent back, not changed.
     pub email: Option<String>,
 }
 
 impl Profile {
-    /// The profile after an edit, with the version it will have; all refused fields at once.
+    /// The changed profile with its next version, or every invalid field.
     pub fn edit(self, edit: Edit) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let mut fixed = |field, differs: bool| {
+        let mut fixed = |field: &'static str, differs: bool| {
             if differs {
                 let message = "belongs to the account and cannot be changed here";
-                errors.push(FieldError { field, message });
+                errors.push(FieldError::new(field, message));
             }
         };
         fixed("id", edit.id.is_some_and(|id| id != self.id));
@@ -62,12 +51,14 @@ impl Profile {
             edit.username.is_some_and(|name| name != self.username),
         );
         fixed("email", edit.email.is_some_and(|email| email != self.email));
-        let mut name = |field, new: Option<String>, old: String| match new.map(|new| name(&new)) {
+        let mut name = |field: &'static str, new: Option<String>, old: String| match new
+            .map(|new| name(&new))
+        {
             None => old,
             Some(Some(new)) => new,
             Some(None) => {
                 let message = "must be at most 100 characters, without control characters";
-                errors.push(FieldError { field, message });
+                errors.push(FieldError::new(field, message));
                 old
             }
         };
@@ -85,8 +76,8 @@ impl Profile {
     }
 }
 
-/// A name without spaces around it, if it is one. People's names are what people say they are: only
-/// length and control characters are refused.
+/// A name without surrounding spaces, if it is valid. Names of people follow no rules: only the length is
+/// limited, and control characters are refused.
 fn name(text: &str) -> Option<String> {
     let text = text.trim();
     let legal = text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control);
@@ -176,7 +167,7 @@ mod tests {
             .edit(other)
             .unwrap_err()
             .iter()
-            .map(|e| e.field)
+            .map(|e| e.field.clone())
             .collect();
         assert_eq!(fields, ["id", "username", "email"]);
     }

@@ -1,14 +1,14 @@
-//! Profiles.
+//! Profiles: `users.profiles`.
 
 use chrono::{DateTime, Utc};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use vocabulary::UserId;
 
-use super::{StoreError, failed};
 use crate::domain::profile::Profile;
 
-/// Stores the profile of an account unless it is there: called by the event and by the first
-/// request, in whatever order they come. True when it was not there.
+/// Stores the profile of an account unless it exists: the event and the first request may come in any
+/// order. True if it was stored.
 pub async fn insert_if_absent(
     conn: &mut PgConnection,
     id: UserId,
@@ -43,7 +43,7 @@ pub async fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Profile>
     .map_err(failed("find profile"))
 }
 
-/// A profile about to be edited: nobody else can until the transaction ends.
+/// A profile to be changed, locked until the end of the transaction.
 pub async fn lock(conn: &mut PgConnection, id: UserId) -> Result<Option<Profile>, StoreError> {
     sqlx::query_as!(
         Profile,
@@ -56,7 +56,7 @@ pub async fn lock(conn: &mut PgConnection, id: UserId) -> Result<Option<Profile>
     .map_err(failed("lock profile"))
 }
 
-/// Stores an edited profile that was locked.
+/// Stores a changed profile that was locked.
 pub async fn update(
     conn: &mut PgConnection,
     profile: &Profile,

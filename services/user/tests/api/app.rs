@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chassis::{HttpLimits, HttpMetrics, InternalToken, Registry, http_client};
 use serde_json::{Value, json};
+use service::Core;
 use sqlx::PgPool;
-use testkit::{Answer, FixedClock, TestDb, TestTokens};
+use testkit::{Answer, FixedClock, SeededEntropy, TestDb, TestTokens};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use user::{Accounts, AppState, MIGRATOR, Metrics};
@@ -56,8 +57,11 @@ pub async fn start() -> TestApp {
     let client = http_client(Duration::from_millis(500)).unwrap();
     let internal = InternalToken::new("the internal token");
     let state = AppState {
-        pool: db.pool.clone(),
-        clock: Arc::new(FixedClock::default()),
+        core: Core {
+            pool: db.pool.clone(),
+            clock: Arc::new(FixedClock::default()),
+            entropy: Arc::new(SeededEntropy::default()),
+        },
         accounts: Accounts::new(client, &url, internal.clone()),
         verifier: tokens.verifier(),
         internal,
@@ -65,13 +69,14 @@ pub async fn start() -> TestApp {
     };
     let metrics = HttpMetrics::new(&registry).unwrap();
     let draining = Arc::new(AtomicBool::new(false));
+    let router = chassis::layers(
+        user::router(state.clone()),
+        HttpLimits::default(),
+        metrics,
+        draining,
+    );
     TestApp {
-        router: chassis::layers(
-            user::router(state.clone()),
-            HttpLimits::default(),
-            metrics,
-            draining,
-        ),
+        router: testkit::conforming(router, &user::openapi()),
         state,
         tokens,
         auth,

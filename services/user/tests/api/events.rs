@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use events::{Event, EventMeta, UserRegistered};
 use outbox::Handler;
 use serde_json::{Value, json};
-use user::Listener;
+use user::consume::subscriptions;
 use vocabulary::{EventId, UserId};
 
 use crate::app::{self, ANN};
@@ -23,7 +23,7 @@ fn registered() -> Event {
 async fn an_event_makes_the_profile_and_auth_need_not_be_asked() {
     let app = app::start().await;
     let mut conn = app.pool.acquire().await.unwrap();
-    Listener::new(&app.state)
+    subscriptions(app.state.clone())
         .handle(&mut conn, &registered())
         .await
         .unwrap();
@@ -39,7 +39,7 @@ async fn an_event_that_comes_late_or_twice_undoes_nothing() {
         .expect(StatusCode::OK);
     let mut conn = app.pool.acquire().await.unwrap();
     for _ in 0..2 {
-        Listener::new(&app.state)
+        subscriptions(app.state.clone())
             .handle(&mut conn, &registered())
             .await
             .unwrap();
@@ -49,14 +49,11 @@ async fn an_event_that_comes_late_or_twice_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn the_room_hears_what_the_table_of_events_says_it_must() {
+async fn the_service_consumes_what_the_event_types_name_it_for() {
     let app = app::start().await;
-    let listener = Listener::new(&app.state);
-    for heard in listener.event_types() {
-        assert!(heard.consumers().contains(&listener.consumer()), "{heard}");
-    }
-    let must = events::EventType::ALL
+    let consumer = subscriptions(app.state.clone());
+    let named = events::EventType::ALL
         .iter()
-        .filter(|t| t.consumers().contains(&"user"));
-    assert!(must.eq(listener.event_types()));
+        .filter(|ty| ty.consumers().contains(&consumer.consumer()));
+    assert!(named.eq(consumer.event_types()));
 }
