@@ -1,37 +1,8 @@
-//! The command line, parsed once.
+//! Configuration beyond that of every service.
 
-use chassis::{BindingConfig, ProcessConfig};
-use clap::{Args, Parser, Subcommand};
-
-/// Who somebody is: accounts, passwords, tokens, signing keys.
-#[derive(Parser)]
-#[command(name = "auth", version)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What to do.
-#[derive(Subcommand)]
-pub enum Command {
-    /// Serve the API and relay events.
-    Serve(Box<ServeConfig>),
-    /// Bring the schema up to date, then exit.
-    Migrate(BindingConfig),
-    /// Print the OpenAPI document.
-    Openapi,
-}
-
-/// Everything `serve` needs.
-#[derive(Args)]
-pub struct ServeConfig {
-    /// Sockets, log, drain.
-    #[command(flatten)]
-    pub process: ProcessConfig,
-    /// Bindings: database, bus, cache, signing-keys, admin, internal.
-    #[command(flatten)]
-    pub bindings: BindingConfig,
+/// The settings of `serve`. Bindings: database, bus, cache, signing-keys, admin, internal.
+#[derive(clap::Args)]
+pub struct Config {
     /// `iss` of the tokens.
     #[arg(long, env = "TOKEN_ISSUER")]
     pub token_issuer: String,

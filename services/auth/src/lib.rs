@@ -1,34 +1,70 @@
 #![doc = include_str!("../README.md")]
 
-// Reading order: what is decided, what is kept, what is asked.
-pub mod domain;
-mod hasher;
-mod store;
-mod tallies;
+use std::sync::Arc;
 
-pub mod admin;
-pub mod api;
-pub mod config;
+use anyhow::Context as _;
+use service::Builder;
+
+mod spec;
+
+// Reading order: who has an account, what tokens are signed with, who is logged in.
+mod accounts;
 mod keys;
+mod sessions;
+
+pub mod first_admin;
+
+mod api;
+mod config;
 mod metrics;
 mod state;
-pub mod sweep;
 
+pub use accounts::hasher::Hasher;
 pub use api::{openapi, router};
-pub use hasher::Hasher;
-pub use keys::{KeysError, read_keyring};
+pub use config::Config;
+pub use keys::binding::{KeysError, read_keyring};
 pub use metrics::Metrics;
+pub use sessions::failed_logins::FailedLogins;
+pub use sessions::sweep::SessionSweep;
+pub use spec::{MIGRATOR, SCHEMA, SPEC};
 pub use state::{AppState, Issuer};
-pub use tallies::LoginTallies;
 
-/// The room's schema.
-pub const SCHEMA: outbox::Schema = outbox::Schema::new("auth");
+use first_admin::FirstAdmin;
 
-/// The room's migrations.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/auth");
-
-/// Ready: the pool answers, and the schema is what this build expects.
-pub async fn ready(pool: sqlx::PgPool) -> Result<(), String> {
-    let ready = outbox::migrate::ready(&pool, &MIGRATOR, SCHEMA).await;
-    ready.map_err(|unhealthy| unhealthy.to_string())
+/// Assembles the service.
+pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+    let Config {
+        token_issuer,
+        token_audience,
+    } = config;
+    let metrics = Metrics::new(builder.registry())?;
+    let cache = builder.binding("cache")?;
+    let app = AppState {
+        core: builder.core(),
+        hasher: Hasher::new(std::thread::available_parallelism()?.get(), metrics.clone()),
+        failed_logins: FailedLogins::connect(
+            cache.require("uri")?,
+            cache.get("ca.crt"),
+            metrics.clone(),
+        )
+        .context("invalid uri or ca.crt in binding cache")?,
+        issuer: Arc::new(Issuer {
+            keyring: read_keyring(&builder.binding("signing-keys")?)?,
+            name: token_issuer,
+            audience: token_audience,
+        }),
+        internal: builder.internal_token()?,
+        metrics,
+    };
+    let admin = FirstAdmin::read(&builder.binding("admin")?)?;
+    let stored = first_admin::Stored::default();
+    let (readiness, keeper) = (stored.clone(), app.clone());
+    Ok(builder
+        .readiness("administrator", move || readiness.check())
+        .task("administrator", |stop| {
+            first_admin::keep(keeper, admin, stored, stop)
+        })
+        .periodic(SessionSweep::new(&app))
+        .relay()
+        .api(router(app)))
 }

@@ -1,23 +1,9 @@
-//! The process: `auth serve | migrate | openapi`.
-
-mod serve;
-
-use auth::config::{Cli, Command};
-use auth::{MIGRATOR, SCHEMA};
-use clap::Parser;
+//! The process `auth serve | migrate | openapi`.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Serve(config) => serve::serve(*config).await?,
-        Command::Migrate(config) => {
-            let database = chassis::binding(&config.binding_root, "database")?;
-            outbox::migrate::run(&MIGRATOR, database.require("uri")?, SCHEMA).await?;
-        }
-        Command::Openapi => print!("{}", auth::openapi()),
-    }
-    Ok(())
+    service::run(&auth::SPEC, auth::openapi, auth::assemble).await
 }

@@ -1,9 +1,9 @@
-//! Every series of this room.
+//! The metrics of this service.
 
 use chassis::Registry;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
 
-/// The series; clones share.
+/// The metrics; clones share.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Registrations by outcome: ok, taken, invalid, busy. Panel "Accounts".
@@ -12,27 +12,27 @@ pub struct Metrics {
     pub logins: IntCounterVec,
     /// Refreshes by outcome: ok, invalid, just_used, reused. Alert: reused above zero.
     pub refreshes: IntCounterVec,
-    /// Logins that no throttle judged, because Redis did not answer. Alert: above zero.
+    /// Logins that were not throttled, because Redis did not answer. Alert: above zero.
     pub throttle_blind: IntCounter,
-    /// What a password hash costs. Panel "Accounts".
+    /// Duration of a password hash. Panel "Accounts".
     pub hash_seconds: Histogram,
-    /// Sessions and tokens that were removed after their time. Panel "Accounts".
+    /// Expired sessions and tokens that were removed. Panel "Accounts".
     pub swept: IntCounter,
 }
 
 impl Metrics {
-    /// Registers the series.
+    /// Registers the metrics.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let by_outcome = |name: &str, help: &str, outcomes: &[&str]| {
             let series =
                 registry.register(IntCounterVec::new(Opts::new(name, help), &["outcome"])?)?;
-            // Known from the first scrape on, so that a rate over a restart is right.
+            // Present from the first scrape, so that a rate over a restart is right.
             for outcome in outcomes {
                 series.with_label_values(&[*outcome]);
             }
             Ok::<_, prometheus::Error>(series)
         };
-        let hash = HistogramOpts::new("shop_auth_hash_seconds", "Time to hash a password")
+        let hash = HistogramOpts::new("shop_auth_hash_seconds", "Duration of a password hash")
             .buckets(vec![0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0]);
         Ok(Self {
             registrations: by_outcome(
@@ -52,7 +52,7 @@ impl Metrics {
             )?,
             throttle_blind: registry.register(IntCounter::new(
                 "shop_auth_throttle_blind_total",
-                "Logins that no throttle judged",
+                "Logins not throttled because Redis did not answer",
             )?)?,
             hash_seconds: registry.register(Histogram::with_opts(hash)?)?,
             swept: registry.register(IntCounter::new(

@@ -1,44 +1,38 @@
-//! What every handler can reach.
+//! The state of the service.
 
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use chassis::{InternalToken, Problem};
+use chassis::InternalToken;
 use chrono::{DateTime, Utc};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres, Transaction};
-use vocabulary::{Clock, Entropy};
+use service::Core;
 
-use crate::domain::account::Principal;
-use crate::domain::signing::{Keyring, SignError};
-use crate::hasher::Hasher;
+use crate::accounts::domain::account::Principal;
+use crate::accounts::hasher::Hasher;
+use crate::keys::domain::{Keyring, SignError};
 use crate::metrics::Metrics;
-use crate::tallies::LoginTallies;
+use crate::sessions::failed_logins::FailedLogins;
 
-/// The parts of a running process. Cheap to clone.
+/// What handlers and tasks use. Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
-    /// The room's own database.
-    pub pool: PgPool,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness of ids.
-    pub entropy: Arc<dyn Entropy>,
-    /// Password hashing.
+    /// Database, clock, random source.
+    pub core: Core,
+    /// Hashes passwords.
     pub hasher: Hasher,
-    /// Failed logins.
-    pub tallies: LoginTallies,
-    /// Signing keys, `iss` and `aud`.
+    /// Counts failed logins.
+    pub failed_logins: FailedLogins,
+    /// Signs tokens.
     pub issuer: Arc<Issuer>,
-    /// What our own services show.
+    /// Authenticates other services.
     pub internal: InternalToken,
-    /// Series.
+    /// Metrics.
     pub metrics: Metrics,
 }
 
-/// Who signs tokens, and for whom.
+/// Signs tokens with the keys, issuer and audience of the shop.
 pub struct Issuer {
-    /// The keys.
+    /// Signing keys.
     pub keyring: Keyring,
     /// `iss`.
     pub name: String,
@@ -47,35 +41,11 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// An access token for somebody.
-    pub fn sign(&self, who: &Principal, now: DateTime<Utc>) -> Result<String, SignError> {
-        self.keyring.sign(&self.name, &self.audience, who, now)
+    /// Signs an access token.
+    pub fn sign(&self, principal: &Principal, now: DateTime<Utc>) -> Result<String, SignError> {
+        self.keyring
+            .sign(&self.name, &self.audience, principal, now)
     }
-}
-
-impl AppState {
-    /// A connection; 503 when the database has none to give.
-    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Problem> {
-        self.pool
-            .acquire()
-            .await
-            .map_err(|error| no_database(&error))
-    }
-
-    /// A transaction; 503 when the database has none to give.
-    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
-        self.pool.begin().await.map_err(|error| no_database(&error))
-    }
-}
-
-fn no_database(error: &sqlx::Error) -> Problem {
-    tracing::warn!(%error, "no database connection");
-    Problem::unavailable(1)
-}
-
-/// Commits; an error means that nothing is known about the outcome, so the client must ask again.
-pub async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), Problem> {
-    tx.commit().await.map_err(|error| Problem::internal(&error))
 }
 
 impl FromRef<AppState> for InternalToken {

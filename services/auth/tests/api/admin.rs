@@ -1,4 +1,4 @@
-use auth::admin::{AdminError, Ensured, FirstAdmin, ensure};
+use auth::first_admin::{AdminError, Ensured, FirstAdmin, ensure};
 use axum::http::StatusCode;
 use chassis::Binding;
 use serde_json::Value;
@@ -109,7 +109,7 @@ async fn a_person_who_has_the_address_becomes_the_administrator_of_the_secret() 
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_an_account_says_why() {
+async fn an_invalid_secret_is_refused_with_the_reason() {
     let app = app::start().await;
     app.register("admin", "ann@example.com").await;
     let taken = ensure(&app.state, &root()).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn a_secret_that_cannot_be_an_account_says_why() {
         ("password", PASSWORD),
     ];
     let Err(refused) = FirstAdmin::read(&Binding::from_entries("admin", entries)) else {
-        panic!("an address that is none was taken");
+        panic!("an invalid address was accepted");
     };
     assert!(refused.to_string().contains("email"), "{refused}");
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use auth::{AppState, Hasher, Issuer, LoginTallies, MIGRATOR, Metrics};
+use auth::{AppState, FailedLogins, Hasher, Issuer, MIGRATOR, Metrics};
 use axum::Router;
 use axum::http::StatusCode;
 use chassis::{Binding, HttpLimits, HttpMetrics, InternalToken, Registry};
 use serde_json::{Value, json};
+use service::Core;
 use sqlx::PgPool;
 use testkit::{Answer, FixedClock, SeededEntropy, TestDb, TestTokens};
 use uuid::Uuid;
@@ -48,11 +49,13 @@ pub async fn with_redis(redis: &str) -> TestApp {
     let metrics = Metrics::new(&registry).unwrap();
     let clock = FixedClock::default();
     let state = AppState {
-        pool: db.pool.clone(),
-        clock: Arc::new(clock.clone()),
-        entropy: Arc::new(SeededEntropy::default()),
+        core: Core {
+            pool: db.pool.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(SeededEntropy::default()),
+        },
         hasher: Hasher::new(2, metrics.clone()),
-        tallies: LoginTallies::connect(redis, None, metrics.clone()).unwrap(),
+        failed_logins: FailedLogins::connect(redis, None, metrics.clone()).unwrap(),
         issuer: Arc::new(Issuer {
             keyring: auth::read_keyring(&binding).unwrap(),
             name: ISSUER.to_owned(),
@@ -74,12 +77,13 @@ pub async fn with_redis(redis: &str) -> TestApp {
 fn routed(state: &AppState, registry: &Registry) -> Router {
     let metrics = HttpMetrics::new(registry).unwrap();
     let draining = Arc::new(AtomicBool::new(false));
-    chassis::layers(
+    let router = chassis::layers(
         auth::router(state.clone()),
         HttpLimits::default(),
         metrics,
         draining,
-    )
+    );
+    testkit::conforming(router, &auth::openapi())
 }
 
 impl TestApp {

@@ -9,7 +9,7 @@ fn path(id: Uuid) -> String {
 }
 
 #[tokio::test]
-async fn our_own_services_learn_of_an_account() {
+async fn other_services_can_read_an_account() {
     let app = app::start().await;
     let id = app.register("ann", "ann@example.com").await;
     let answer = testkit::get(&path(id))
@@ -31,7 +31,7 @@ async fn our_own_services_learn_of_an_account() {
 }
 
 #[tokio::test]
-async fn nobody_else_does() {
+async fn other_callers_cannot() {
     let app = app::start().await;
     let id = app.register("ann", "ann@example.com").await;
     let login: Value = app.log_in("ann@example.com", PASSWORD).await.json();

@@ -30,7 +30,7 @@ async fn a_login_answers_with_what_the_contract_says() {
 #[tokio::test]
 async fn the_token_is_good_for_whoever_knows_the_published_keys() {
     let mut app = app::start().await;
-    app.state.clock = Arc::new(SystemClock);
+    app.state.core.clock = Arc::new(SystemClock);
     app.router = auth::router(app.state.clone());
     let id = app.register("ann", "ann@example.com").await;
     let body: Value = app.log_in("ann@example.com", PASSWORD).await.json();
@@ -136,12 +136,12 @@ async fn more_logins_than_can_wait_are_told_to_come_again() {
     let mut waiting = JoinSet::new();
     // Two turns are taken and never used; 32 wait for them.
     let taken = [
-        app.state.hasher.turn().await.unwrap(),
-        app.state.hasher.turn().await.unwrap(),
+        app.state.hasher.slot().await.unwrap(),
+        app.state.hasher.slot().await.unwrap(),
     ];
     for _ in 0..32 {
         let hasher = app.state.hasher.clone();
-        waiting.spawn(async move { hasher.turn().await.map(drop) });
+        waiting.spawn(async move { hasher.slot().await.map(drop) });
     }
     let refused = testkit::eventually("the queue is full", || async {
         let refused = tokio::time::timeout(

@@ -1,6 +1,8 @@
+use auth::SessionSweep;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use service::{PeriodicTask, Progress};
 use testkit::Answer;
 use tokio::task::JoinSet;
 
@@ -153,8 +155,10 @@ async fn what_has_expired_is_swept_and_what_lives_is_not() {
     let long = successor(&app.refresh(&long).await.expect(StatusCode::OK));
     app.clock.advance(TimeDelta::days(20));
     // One session with its token, and the used token of the other.
-    assert_eq!(auth::sweep::once(&app.state).await.unwrap(), 2);
-    assert_eq!(auth::sweep::once(&app.state).await.unwrap(), 0);
+    let sweep = SessionSweep::new(&app.state);
+    assert_eq!(sweep.run().await.unwrap(), Progress::More);
+    assert_eq!(app.state.metrics.swept.get(), 2);
+    assert_eq!(sweep.run().await.unwrap(), Progress::Done);
     assert_eq!(
         app.count("select count(*) from auth.refresh_tokens").await,
         1

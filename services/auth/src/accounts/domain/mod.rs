@@ -1,0 +1,4 @@
+//! Decisions: what a valid account is, how a password is hashed.
+
+pub mod account;
+pub mod password;

@@ -1,0 +1,6 @@
+//! Accounts: names, addresses, password hashes, roles.
+
+pub mod api;
+pub mod domain;
+pub mod hasher;
+pub mod store;

@@ -1,0 +1,3 @@
+//! Endpoints of keys.
+
+pub mod get_jwks;

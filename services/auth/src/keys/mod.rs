@@ -1,0 +1,5 @@
+//! Signing keys.
+
+pub mod api;
+pub mod binding;
+pub mod domain;

@@ -1,0 +1,19 @@
+//! What this service is.
+
+use outbox::Schema;
+use service::{Service, Spec};
+use sqlx::migrate::Migrator;
+
+/// The facts that all parts share.
+pub const SPEC: Spec = Spec {
+    service: Service::Auth,
+    migrator: &MIGRATOR,
+    // Hashing a password takes longer than its statements, so few connections are busy at a time.
+    connections: 10,
+};
+
+/// The schema of its tables.
+pub const SCHEMA: Schema = SPEC.schema();
+
+/// The migrations of its schema.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/auth");
