@@ -19,7 +19,7 @@ up: ## from nothing to a running shop: packages, build, images, cluster, operato
 down: ## end the cluster and leave nothing behind
 	@if [[ -x $(PROGRAM) ]]; then $(PROGRAM) down --name $(CLUSTER); fi
 
-status: ## what of the cluster runs
+status: ## what runs of the cluster
 	@$(PROGRAM) status --name $(CLUSTER)
 
 url: ## the shop's URL
@@ -40,7 +40,7 @@ e2e: ## only the users' stories (KEEP=1 keeps their cluster)
 images: ## build the images that changed
 	@e2e/images.sh
 
-gen: ## write what is generated: CRDs, OpenAPI documents, crate edges
+gen: ## write what is generated: CRDs, OpenAPI documents, list of services, crate edges, diagrams
 	@e2e/gen.sh
 
 sqlx: ## check every SQL statement on a real PostgreSQL and describe it for builds without one
@@ -52,7 +52,7 @@ observability: ## Prometheus and a collector of traces on the running cluster
 seed: ## put the example catalogue into the shop
 	@e2e/seed.sh
 
-bench: ## measure the numbers that the README states, on the running cluster
+bench: ## measure the numbers of docs/benchmarks.md on the running cluster
 	@e2e/bench.sh
 
 image-sizes: ## what each image weighs

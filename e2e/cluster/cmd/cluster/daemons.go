@@ -48,7 +48,7 @@ func serve(o options, run func(context.Context, kubernetes.Interface, *layout.Cl
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
-		// A state folder that was deleted by hand leaves no duty, and no daemon.
+		// The state folder was deleted by hand: there is nothing left to serve.
 		for range time.Tick(5 * time.Second) {
 			if _, err := layout.Load(o.name); err != nil {
 				log.Printf("the cluster is gone: %v", err)

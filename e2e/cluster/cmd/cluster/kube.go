@@ -83,7 +83,7 @@ func flapping(n layout.Node) []string {
 
 // stale counts containers that the API server still shows as they were before the node's
 // init started: after a crash or a reboot the kubelet needs some seconds to start them anew,
-// and until then every status is of the past.
+// and until then every status is outdated.
 func stale(ctx context.Context, client kubernetes.Interface, n layout.Node) []string {
 	record, err := os.Stat(hold.Daemon(n).PIDFile)
 	if err != nil {
@@ -105,7 +105,7 @@ func stale(ctx context.Context, client kubernetes.Interface, n layout.Node) []st
 	return problems
 }
 
-// past tells whether a container still has to be started for the first time since the node's
+// past reports whether a container still has to be started for the first time since the node's
 // init was. Until the kubelet looks it is shown as running; then as ended, and then as being
 // made. One that ended for good, or that cannot be started, is nothing to wait for.
 func past(policy core.RestartPolicy, c core.ContainerStatus, booted time.Time) bool {

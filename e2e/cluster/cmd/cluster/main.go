@@ -58,7 +58,7 @@ var commands = map[string]command{
 	"kubeconfig": {nil, kubeconfig},
 	"url":        {gatewayFlags, printURL},
 	"doctor":     {nil, runDoctor},
-	// Started by `up`; a person has no use for them.
+	// Started by `up`, not by users.
 	"node-init": {nodeFlags, nodeInit},
 	"provision": {stateFlag, runProvisioner},
 	"forward":   {stateFlag, runForwarder},
@@ -114,7 +114,7 @@ func gatewayFlags(f *flag.FlagSet, o *options) {
 	f.StringVar(&o.gateway, "gateway", "", "the gateway's name (default: the oldest)")
 }
 
-// load reads the cluster or says how to get one.
+// load reads the cluster; the error names the command that makes one.
 func load(name string) (*layout.Cluster, error) {
 	c, err := layout.Load(name)
 	if errors.Is(err, fs.ErrNotExist) {

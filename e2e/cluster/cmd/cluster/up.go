@@ -63,7 +63,7 @@ func up(o options) error {
 	return nil
 }
 
-// requirements are asked only when there is a machine's worth of work to do.
+// requirements are checked only when the node has to be started.
 func (b *bring) requirements() error {
 	if c, err := layout.Load(b.name); err == nil {
 		if _, alive := hold.Daemon(c.Node(1)).Find(); alive {
@@ -137,7 +137,7 @@ func (b *bring) boot() error {
 	return err
 }
 
-// answering tells whether the node's init lives and answers. One that was just killed is
+// answering reports whether the node's init lives and answers. One that was just killed is
 // still listed while the kernel ends what it held; one that hangs is ended here.
 func answering(daemon process.Daemon, n layout.Node) (process.Record, bool) {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -202,7 +202,7 @@ func hostDaemons(c *layout.Cluster) []process.Daemon {
 	return all
 }
 
-// replaced tells whether the program file that the process runs is no longer on disk.
+// replaced reports whether the program file that the process runs is no longer on disk.
 func replaced(r process.Record) bool {
 	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", r.PID))
 	return err == nil && strings.HasSuffix(program, " (deleted)")
@@ -227,7 +227,7 @@ func (b *bring) awaitReady() error {
 	})
 }
 
-// await polls until probe succeeds; the error says what it saw last.
+// await polls until probe succeeds; the error is that of the last probe.
 func await(patience time.Duration, hint string, probe func(context.Context) error) error {
 	deadline := time.Now().Add(patience)
 	for {

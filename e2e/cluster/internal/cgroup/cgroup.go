@@ -16,7 +16,7 @@ import (
 
 const mount = "/sys/fs/cgroup"
 
-// V2 tells whether the machine has the unified tree only.
+// V2 reports whether the machine has the unified tree only.
 func V2() bool {
 	_, err := os.Stat(filepath.Join(mount, "cgroup.controllers"))
 	return err == nil
@@ -54,7 +54,7 @@ func trees() ([]string, error) {
 	return all, nil
 }
 
-// Crowded tells whether processes keep the root from handing its controllers down: v2 allows
+// Crowded reports whether processes keep the root from handing its controllers down: v2 allows
 // both in the machine's own root only, and what a container with a cgroup namespace of its
 // own sees as the root is a group like any other.
 func Crowded() (bool, error) { return crowded(mount) }

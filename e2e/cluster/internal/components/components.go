@@ -1,5 +1,5 @@
-// Package components knows each Kubernetes component's flags and files. Everything here is
-// a value: Specs says what a node should run, and the node's init makes it so.
+// Package components has each Kubernetes component's flags and files. Everything here is
+// a value: Specs returns what a node should run, and the node's init starts it.
 package components
 
 import (

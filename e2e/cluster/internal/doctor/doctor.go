@@ -1,5 +1,5 @@
-// Package doctor checks what the machine must offer before anything is started, and says
-// for each thing that is missing what to do about it.
+// Package doctor checks what the machine must offer before anything is started; the error names
+// the remedy for each requirement that is not met.
 package doctor
 
 import (

@@ -1,5 +1,5 @@
-// Package forward lets the machine's own browser into the cluster: each Gateway's Service
-// gets a port on 127.0.0.1, and connections to it are passed on to the Service.
+// Package forward makes shops reachable from the machine: each Gateway's Service gets a port on
+// 127.0.0.1, and connections to it are forwarded to the Service.
 package forward
 
 import (

@@ -44,7 +44,7 @@ func Private() map[string]string {
 	}
 }
 
-// Run is the life of the init process; it returns only on a failure to begin.
+// Run is the main function of the init process; it returns only when it failed to start.
 func Run(n layout.Node) error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("node-init is started by `cluster up`, in namespaces of its own")
@@ -106,7 +106,7 @@ func mounts(n layout.Node) error {
 		}
 	}
 	// A fresh /run per boot of the node, as on a machine: sockets, pids, shims, CNI
-	// namespaces and xtables' lock are then the node's own and die with it.
+	// namespaces and xtables' lock are then the node's own and end with it.
 	if err := syscall.Mount("tmpfs", "/run", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755"); err != nil {
 		return fmt.Errorf("mount /run: %w", err)
 	}

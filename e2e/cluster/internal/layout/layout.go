@@ -1,6 +1,6 @@
 // Package layout decides where everything of one cluster lies: folders, addresses,
 // interface names, cgroups. All of it follows from the cluster's name and its index,
-// so that several clusters live side by side without knowing of each other.
+// so that several clusters run on one machine without sharing anything.
 package layout
 
 import (
@@ -162,7 +162,7 @@ func interfaceExists(name string) bool {
 	return err == nil
 }
 
-// Lock takes a lock file under the state root; the kernel lets go of it when we die. The
+// Lock takes a lock file under the state root; the kernel releases it when the process ends. The
 // file is removed with the lock, so whoever waited for it checks that the name still means
 // the file that was locked.
 func Lock(name string) (unlock func(), err error) {
@@ -274,10 +274,10 @@ func (n Node) Socket() string { return n.Path("init.sock") }
 // own: two kubelets that share a root delete each other's pods.
 func (n Node) CgroupRoot() string { return "/" + n.Cluster.CgroupRoot() + "/" + n.Name() }
 
-// String is how messages call the node.
+// String is the node's name in messages.
 func (n Node) String() string { return n.Cluster.Name + "/" + n.Name() }
 
-// Under tells whether path lies below one of our state folders; a guard before removal.
+// Under reports whether path lies below one of our state folders; a guard before removal.
 func Under(path, root string) bool {
 	rel, err := filepath.Rel(root, path)
 	return err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../")

@@ -21,7 +21,7 @@ import (
 
 const lifetime = 10 * 365 * 24 * time.Hour
 
-// Identity is who a certificate speaks for.
+// Identity is the subject of a certificate.
 type Identity struct {
 	File     string // file name without extension
 	User     string // common name
@@ -31,7 +31,7 @@ type Identity struct {
 	KubeUser bool // also write <File>.kubeconfig
 }
 
-// Identities lists everybody in the cluster who needs a certificate.
+// Identities lists every subject in the cluster that needs a certificate.
 func Identities(c *layout.Cluster) []Identity {
 	node := c.Node(1)
 	return []Identity{

@@ -1,6 +1,6 @@
 // Package process starts daemons that outlive us and ends exactly those again.
 //
-// A pid alone names nobody: after a crash or a reboot it may belong to a stranger. A
+// A pid alone is not an identity: after a crash or a reboot it may be that of another process. A
 // record therefore holds the pid, the kernel's start time of that process and the id of
 // the boot in which it was started; all three must still agree before a signal is sent.
 package process
@@ -45,7 +45,7 @@ func Identify(pid int) (Record, error) {
 	return Record{PID: pid, Start: start, Boot: bootID()}, nil
 }
 
-// Alive tells whether the recorded process still runs (a zombie does not).
+// Alive reports whether the recorded process still runs (a zombie does not).
 func (r Record) Alive() bool {
 	if r.PID <= 1 || r.Boot != bootID() {
 		return false
