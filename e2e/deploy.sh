@@ -41,7 +41,7 @@ main() {
   step "packages and toolchains" "$AGAIN" ./packages.sh
   # From compiling until the binaries are in images: another checkout compiles at the same place.
   exec 8> "$CACHE/.services.lock"
-  step "turn to build" "$AGAIN" flock 8
+  if ! flock --nonblock 8; then step "waited for another checkout's build" "$AGAIN" flock 8; fi
   side_by_side tools_lane services_lane
   step "images of services" "$AGAIN" ./images/build.sh "${SERVICES[@]}"
   exec 8>&-
