@@ -32,7 +32,7 @@ pub use state::{AppState, Issuer};
 use first_admin::FirstAdmin;
 
 /// Assembles the service.
-pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let Config {
         token_issuer,
         token_audience,

@@ -1,33 +1,83 @@
 #![doc = include_str!("../README.md")]
+#![expect(missing_docs, reason = "no other crate uses these items as an API")]
 
-// Reading order: what is written, what is kept, what is heard, what is sent, what is asked.
-mod consume;
-pub mod domain;
-mod postman;
-mod sender;
-mod store;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub mod api;
-pub mod config;
+use anyhow::Context as _;
+use chassis::{Verifier, http_client};
+use outbox::Schema;
+use service::{Builder, Spec};
+
+// Reading order: which events cause mail, what the mail says, how it is delivered, by which channel.
+pub mod shop;
+pub mod triggers;
+
+pub mod templates;
+
+pub mod deliveries;
+
+mod channels;
+
+mod config;
 mod metrics;
 mod state;
 
-pub use api::{openapi, router};
-pub use consume::Listener;
+pub use channels::email::{SmtpConfigError, SmtpSender};
+pub use config::Config;
+pub use deliveries::api::{openapi, router};
+pub use deliveries::housekeeping::{BacklogCount, MessageSweep};
+pub use deliveries::sender::Sender;
 pub use metrics::Metrics;
-pub use postman::{Postman, PostmanError};
-pub use sender::Sender;
 pub use state::AppState;
 
-/// The room's schema.
-pub const SCHEMA: outbox::Schema = outbox::Schema::new("notification");
+use shop::Shop;
 
-/// The room's migrations.
+/// What this service is.
+pub static SPEC: Spec = Spec {
+    name: "notification",
+    about: "Mail to customers: one message per event and recipient.",
+    schema: SCHEMA,
+    migrator: &MIGRATOR,
+    connections: 10,
+    openapi,
+};
+
+/// The schema of its tables.
+pub const SCHEMA: Schema = Schema::new("notification");
+
+/// The migrations of its schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/notification");
 
-/// Ready: the pool answers, and the schema is what this build expects. The mail server is not asked:
-/// mail waits in the table while it is away.
-pub async fn ready(pool: sqlx::PgPool) -> Result<(), String> {
-    let ready = outbox::migrate::ready(&pool, &MIGRATOR, SCHEMA).await;
-    ready.map_err(|unhealthy| unhealthy.to_string())
+/// Requests for the issuer's keys that take longer have failed.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Assembles the service. The mail server is no condition of readiness: messages wait in the table while it
+/// is away.
+pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+    let Config {
+        tokens,
+        shop_name,
+        shop_url,
+        shop_locale,
+    } = config;
+    let shop = Arc::new(Shop {
+        name: shop_name,
+        url: shop_url,
+        locale: shop_locale,
+    });
+    let app = AppState {
+        core: builder.core(),
+        verifier: Verifier::new(&tokens, http_client(CALL_TIMEOUT)?),
+        shop: Arc::clone(&shop),
+        metrics: Metrics::new(builder.registry())?,
+    };
+    let smtp = SmtpSender::new(&builder.binding("smtp")?, &shop).context("invalid binding smtp")?;
+    let sender = Sender::new(app.clone(), smtp);
+    Ok(builder
+        .consume(triggers::consume::subscriptions(app.clone()))
+        .task("sender", |stop| sender.run(stop))
+        .periodic(BacklogCount::new(&app))
+        .periodic(MessageSweep::new(&app))
+        .api(router(app)))
 }

@@ -33,7 +33,7 @@ pub use state::AppState;
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Assembles the service.
-pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let Config { tokens, auth_url } = config;
     let client = http_client(CALL_TIMEOUT)?;
     let internal = builder.internal_token()?;

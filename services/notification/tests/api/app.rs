@@ -1,4 +1,4 @@
-//! A notification of one's own.
+//! The service with a database of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,10 +7,11 @@ use axum::Router;
 use chassis::{Binding, HttpLimits, HttpMetrics, Registry};
 use chrono::{DateTime, Utc};
 use events::{Event, EventMeta, OrderLine, OrderPaid, OrderPlaced, Payload, UserRegistered};
-use notification::domain::letter::Shop;
-use notification::domain::phrases::Locale;
-use notification::{AppState, Listener, MIGRATOR, Metrics, Postman, Sender};
-use outbox::Handler;
+use notification::shop::{Locale, Shop};
+use notification::triggers::consume::subscriptions;
+use notification::{AppState, MIGRATOR, Metrics, Sender, SmtpSender};
+use outbox::Effects;
+use service::Core;
 use sqlx::PgPool;
 use testkit::{FixedClock, SeededEntropy, TestDb, TestTokens};
 use uuid::Uuid;
@@ -41,9 +42,11 @@ pub async fn in_language(locale: Locale) -> TestApp {
         locale,
     };
     let state = AppState {
-        pool: db.pool.clone(),
-        clock: Arc::new(clock.clone()),
-        entropy: Arc::new(SeededEntropy::default()),
+        core: Core {
+            pool: db.pool.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(SeededEntropy::default()),
+        },
         verifier: tokens.verifier(),
         shop: Arc::new(shop),
         metrics: Metrics::new(&registry).unwrap(),
@@ -53,8 +56,9 @@ pub async fn in_language(locale: Locale) -> TestApp {
         Arc::new(AtomicBool::new(false)),
     );
     let router = notification::router(state.clone());
+    let router = chassis::layers(router, HttpLimits::default(), metrics, draining);
     TestApp {
-        router: chassis::layers(router, HttpLimits::default(), metrics, draining),
+        router: testkit::conforming(router, &notification::openapi()),
         state,
         registry,
         clock,
@@ -73,17 +77,17 @@ pub struct Row {
 }
 
 impl TestApp {
-    /// Hears an event, as the consumer would.
-    pub async fn hear(&self, event: &Event) {
+    /// Applies an event, as the consumer would.
+    pub async fn consume(&self, event: &Event) {
         let mut tx = self.pool.begin().await.unwrap();
-        Listener::new(&self.state)
-            .handle(&mut tx, event)
+        subscriptions(self.state.clone())
+            .apply(&mut tx, event)
             .await
             .unwrap();
         tx.commit().await.unwrap();
     }
 
-    /// A sender to a port of this machine.
+    /// A sender to a port of localhost.
     pub fn sender(&self, smtp: u16) -> Sender {
         let port = smtp.to_string();
         let entries = [
@@ -94,7 +98,7 @@ impl TestApp {
         let binding = Binding::from_entries("smtp", entries);
         Sender::new(
             self.state.clone(),
-            Postman::new(&binding, &self.state.shop).unwrap(),
+            SmtpSender::new(&binding, &self.state.shop).unwrap(),
         )
     }
 
@@ -107,7 +111,7 @@ impl TestApp {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }
 
-    /// The only message.
+    /// The only message in the table.
     pub async fn row(&self) -> Row {
         let sql =
             "select message_id, status, attempts, due_at, last_error from notification.messages";
@@ -132,7 +136,7 @@ fn event<P: Payload>(n: u128, said: &P) -> Event {
     .unwrap()
 }
 
-/// Event number `n`: somebody registered.
+/// Event number `n`: an account.
 pub fn registered(n: u128, email: &str) -> Event {
     let said = UserRegistered {
         user_id: UserId::from_uuid(Uuid::from_u128(7)),
@@ -168,7 +172,7 @@ pub fn placed(n: u128, unit_price: Money) -> Event {
     event(n, &said)
 }
 
-/// Event number `n`: the money has arrived.
+/// Event number `n`: an order was paid.
 pub fn paid(n: u128) -> Event {
     let id = Uuid::from_u128(n);
     let said = OrderPaid {

@@ -1,19 +1,18 @@
 use std::time::Duration;
 
-use bus::Outgoing;
 use events::EventType;
-use notification::{Listener, SCHEMA};
-use outbox::{Consumer, ConsumerOptions, Handler, HandlerError};
+use notification::SCHEMA;
+use notification::triggers::consume::subscriptions;
+use outbox::{Consumer, ConsumerOptions, EffectError, Effects};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use vocabulary::{Clock, EventId, SystemClock, SystemEntropy};
 
 use crate::app::{self, euros, paid, placed, registered};
 
 const MESSAGES: &str = "select count(*) from notification.messages";
 
 #[tokio::test]
-async fn each_event_is_one_message_however_often_it_is_heard() {
+async fn each_event_is_one_message_however_often_it_is_consumed() {
     let app = app::start().await;
     let all = [
         registered(1, "ann@example.com"),
@@ -22,11 +21,11 @@ async fn each_event_is_one_message_however_often_it_is_heard() {
     ];
     for _ in 0..3 {
         for event in &all {
-            app.hear(event).await;
+            app.consume(event).await;
         }
     }
     assert_eq!(app.count(MESSAGES).await, 3);
-    app.hear(&registered(4, "ann@example.com")).await;
+    app.consume(&registered(4, "ann@example.com")).await;
     assert_eq!(
         app.count(MESSAGES).await,
         4,
@@ -35,72 +34,69 @@ async fn each_event_is_one_message_however_often_it_is_heard() {
 }
 
 #[tokio::test]
-async fn one_event_heard_by_many_at_once_is_one_message() {
+async fn one_event_consumed_concurrently_is_one_message() {
     let app = app::start().await;
-    let mut listeners = JoinSet::new();
+    let mut consumers = JoinSet::new();
     for _ in 0..8 {
         let (state, pool) = (app.state.clone(), app.pool.clone());
-        listeners.spawn(async move {
+        consumers.spawn(async move {
             let mut tx = pool.begin().await.unwrap();
             let event = placed(1, euros(1_200));
-            Listener::new(&state).handle(&mut tx, &event).await.unwrap();
+            subscriptions(state.clone())
+                .apply(&mut tx, &event)
+                .await
+                .unwrap();
             tx.commit().await.unwrap();
         });
     }
-    listeners.join_all().await;
+    consumers.join_all().await;
     assert_eq!(app.count(MESSAGES).await, 1);
 }
 
-/// Each time under another id, so that the stream cannot drop a copy: only the inbox and the table can.
-async fn publish_again(bus: &bus::Bus, event: &events::Event) {
-    let id = EventId::mint(SystemClock.now(), &SystemEntropy);
-    let message = Outgoing {
-        event_type: event.ty.as_str(),
-        key: &event.aggregate,
-        dedupe_id: &id.to_string(),
-        traceparent: None,
-        body: &event.to_text().unwrap(),
-    };
-    // Until the consumer has created it there is no stream.
-    let _ = bus.publish(message).await;
-}
-
 #[tokio::test]
-async fn an_event_that_the_bus_delivers_again_and_again_is_one_message() {
+async fn an_event_that_the_bus_redelivers_is_one_message() {
     let app = app::start().await;
     let nats = testkit::nats().await;
-    let bus = bus::nats::connect(&nats.url(), None, "test", 1)
+    let bus = outbox::bus::connect(&nats.url(), None, "test")
         .await
         .unwrap();
     let metrics = outbox::Metrics::new(&app.registry).unwrap();
-    let listener = Listener::new(&app.state);
+    let consumed = subscriptions(app.state.clone());
     let options = ConsumerOptions {
         check: Duration::from_millis(200),
         standby: Duration::from_millis(100),
         ..ConsumerOptions::default()
     };
     let consumer =
-        Consumer::new(app.pool.clone(), bus.clone(), SCHEMA, listener, metrics).options(options);
+        Consumer::new(app.pool.clone(), bus.clone(), SCHEMA, consumed, metrics).options(options);
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(consumer.run(stop.clone()));
 
     let said = [registered(1, "ann@example.com"), placed(2, euros(1_200))];
-    testkit::eventually("both events are heard", || async {
+    testkit::eventually("both events are consumed", || async {
+        // Without a message id the stream cannot drop a copy: only the inbox and the table can.
         for event in &said {
-            publish_again(&bus, event).await;
+            let body = event.to_vec().unwrap();
+            bus.publish(event.ty.subject(), body.into()).await.unwrap();
         }
+        bus.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
         (app.count(MESSAGES).await >= 2).then_some(())
     })
     .await;
     for _ in 0..20 {
         for event in &said {
-            publish_again(&bus, event).await;
+            bus.publish(event.ty.subject(), event.to_vec().unwrap().into())
+                .await
+                .unwrap();
         }
     }
     let last = paid(3);
-    publish_again(&bus, &last).await;
-    testkit::eventually("the last event is heard", || async {
+    bus.publish(last.ty.subject(), last.to_vec().unwrap().into())
+        .await
+        .unwrap();
+    testkit::eventually("the last event is consumed", || async {
         (app.count(MESSAGES).await >= 3).then_some(())
     })
     .await;
@@ -114,21 +110,21 @@ async fn an_event_that_the_bus_delivers_again_and_again_is_one_message() {
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be_written_down_is_poison() {
+async fn an_order_whose_amounts_overflow_is_a_dead_letter() {
     let app = app::start().await;
     let mut conn = app.pool.acquire().await.unwrap();
-    let result = Listener::new(&app.state)
-        .handle(&mut conn, &placed(1, euros(i64::MAX)))
+    let result = subscriptions(app.state.clone())
+        .apply(&mut conn, &placed(1, euros(i64::MAX)))
         .await;
-    assert!(matches!(result, Err(HandlerError::Poison(_))), "{result:?}");
+    assert!(matches!(result, Err(EffectError::Poison(_))), "{result:?}");
 }
 
 #[tokio::test]
-async fn the_room_hears_what_the_table_of_events_says_it_must() {
+async fn the_service_consumes_what_the_event_types_name_it_for() {
     let app = app::start().await;
-    let listener = Listener::new(&app.state);
+    let consumed = subscriptions(app.state.clone());
     let must = EventType::ALL
         .iter()
-        .filter(|t| t.consumers().contains(&listener.consumer()));
-    assert!(must.eq(listener.event_types()));
+        .filter(|t| t.consumers().contains(&consumed.consumer()));
+    assert!(must.eq(consumed.subjects()));
 }

@@ -18,7 +18,7 @@ async fn list(app: &TestApp, query: &str) -> Value {
 async fn pages_show_every_message_once_newest_first() {
     let app = app::start().await;
     for n in 1..=5 {
-        app.hear(&placed(n, euros(1_200))).await;
+        app.consume(&placed(n, euros(1_200))).await;
         app.clock.advance(chrono::TimeDelta::seconds(1));
     }
     let mut subjects = Vec::new();
@@ -52,7 +52,7 @@ async fn pages_show_every_message_once_newest_first() {
 #[tokio::test]
 async fn a_status_narrows_the_list() {
     let app = app::start().await;
-    app.hear(&placed(1, euros(1_200))).await;
+    app.consume(&placed(1, euros(1_200))).await;
     let queued = list(&app, "?status=queued").await;
     let item = &queued["items"][0];
     assert_eq!(

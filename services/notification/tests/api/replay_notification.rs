@@ -16,7 +16,7 @@ async fn replay(app: &TestApp, id: Uuid) -> Answer {
 #[tokio::test]
 async fn a_dead_message_is_sent_when_an_administrator_says_so() {
     let (app, mail) = (app::start().await, mailpit::start().await);
-    app.hear(&paid(1)).await;
+    app.consume(&paid(1)).await;
     let away = app.sender(free_port());
     for _ in 0..10 {
         away.send_due().await.unwrap();
@@ -36,7 +36,7 @@ async fn a_dead_message_is_sent_when_an_administrator_says_so() {
 #[tokio::test]
 async fn only_a_dead_message_is_replayed() {
     let (app, mail) = (app::start().await, mailpit::start().await);
-    app.hear(&paid(1)).await;
+    app.consume(&paid(1)).await;
     let id = app.row().await.id;
     assert_eq!(
         replay(&app, id).await.expect(StatusCode::CONFLICT).code(),
@@ -53,7 +53,7 @@ async fn only_a_dead_message_is_replayed() {
 #[tokio::test]
 async fn only_administrators_replay() {
     let app = app::start().await;
-    app.hear(&paid(1)).await;
+    app.consume(&paid(1)).await;
     let path = format!("/v1/notifications/{}/replay", app.row().await.id);
     let customer = app.tokens.customer(Uuid::from_u128(7));
     let customer = testkit::post(&path)

@@ -1,8 +1,11 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::TimeDelta;
-use notification::domain::phrases::Locale;
+use notification::shop::Locale;
+use notification::{BacklogCount, MessageSweep};
 use serde_json::Value;
+use service::PeriodicTask;
 use testkit::free_port;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +15,7 @@ use crate::mailpit;
 #[tokio::test]
 async fn a_confirmation_arrives_with_both_parts() {
     let (app, mail) = (app::start().await, mailpit::start().await);
-    app.hear(&placed(42, euros(1_200))).await;
+    app.consume(&placed(42, euros(1_200))).await;
     assert_eq!(app.sender(mail.smtp).send_due().await.unwrap(), 1);
 
     let row = app.row().await;
@@ -35,7 +38,7 @@ async fn a_confirmation_arrives_with_both_parts() {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(
-        html.contains("Blue &lt;mug&gt;") && html.contains("Demo &amp; Söhne"),
+        html.contains("Blue &#60;mug&#62;") && html.contains("Demo &#38; Söhne"),
         "{html}"
     );
     let headers = mail.headers(message).await;
@@ -46,7 +49,7 @@ async fn a_confirmation_arrives_with_both_parts() {
 #[tokio::test]
 async fn a_german_shop_sends_german() {
     let (app, mail) = (app::in_language(Locale::De).await, mailpit::start().await);
-    app.hear(&paid(42)).await;
+    app.consume(&paid(42)).await;
     app.sender(mail.smtp).send_due().await.unwrap();
     let message = &mail.messages().await[0];
     assert_eq!(
@@ -64,7 +67,7 @@ async fn a_german_shop_sends_german() {
 async fn many_senders_send_each_message_once() {
     let (app, mail) = (app::start().await, mailpit::start().await);
     for n in 1..=40 {
-        app.hear(&placed(n, euros(1_200))).await;
+        app.consume(&placed(n, euros(1_200))).await;
     }
     let stop = CancellationToken::new();
     let mut senders = tokio::task::JoinSet::new();
@@ -94,9 +97,9 @@ async fn many_senders_send_each_message_once() {
 }
 
 #[tokio::test]
-async fn what_a_killed_sender_had_claimed_is_sent_after_its_claim_has_ended() {
+async fn messages_of_a_killed_sender_are_sent_after_their_claims_expired() {
     let (app, mail) = (app::start().await, mailpit::start().await);
-    app.hear(&paid(1)).await;
+    app.consume(&paid(1)).await;
     // What a process leaves that is killed while it talks to the mail server.
     sqlx::query(
         "update notification.messages set status = 'sending', attempts = 1,
@@ -107,7 +110,7 @@ async fn what_a_killed_sender_had_claimed_is_sent_after_its_claim_has_ended() {
     .unwrap();
     let sender = app.sender(mail.smtp);
     app.clock.advance(TimeDelta::seconds(89));
-    assert_eq!(sender.send_due().await.unwrap(), 0, "its claim holds");
+    assert_eq!(sender.send_due().await.unwrap(), 0, "its claim is valid");
     app.clock.advance(TimeDelta::seconds(1));
     assert_eq!(sender.send_due().await.unwrap(), 1);
     assert_eq!(sender.send_due().await.unwrap(), 0);
@@ -117,11 +120,11 @@ async fn what_a_killed_sender_had_claimed_is_sent_after_its_claim_has_ended() {
 }
 
 #[tokio::test]
-async fn while_the_mail_server_is_away_messages_wait_longer_each_time() {
+async fn without_a_mail_server_messages_wait_longer_after_each_attempt() {
     let app = app::start().await;
     let smtp = free_port();
     let sender = app.sender(smtp);
-    app.hear(&registered(1, "ann@example.com")).await;
+    app.consume(&registered(1, "ann@example.com")).await;
     for (attempt, least, most) in [(1, 12, 18), (2, 24, 36), (3, 48, 72)] {
         let now = app.row().await.due_at;
         sender.send_due().await.unwrap();
@@ -146,7 +149,7 @@ async fn while_the_mail_server_is_away_messages_wait_longer_each_time() {
 async fn the_tenth_failure_is_the_last() {
     let app = app::start().await;
     let sender = app.sender(free_port());
-    app.hear(&registered(1, "ann@example.com")).await;
+    app.consume(&registered(1, "ann@example.com")).await;
     for _ in 0..10 {
         assert_eq!(sender.send_due().await.unwrap(), 1);
         app.clock.set(app.row().await.due_at);
@@ -170,16 +173,16 @@ async fn the_tenth_failure_is_the_last() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_never_reaches_a_mail_server() {
+async fn invalid_addresses_are_never_sent_to_the_mail_server() {
     let (app, mail) = (app::start().await, mailpit::start().await);
     let sender = app.sender(mail.smtp);
-    let no_addresses = [
+    let invalid = [
         "nobody",
         "ann@example.com\r\nBcc: all@example.com",
         "a b@example.com",
     ];
-    for (n, address) in (1..).zip(no_addresses) {
-        app.hear(&registered(n, address)).await;
+    for (n, address) in (1..).zip(invalid) {
+        app.consume(&registered(n, address)).await;
     }
     sender.send_due().await.unwrap();
     let dead = "select count(*) from notification.messages where status = 'dead'";
@@ -188,10 +191,10 @@ async fn what_is_no_address_never_reaches_a_mail_server() {
 }
 
 #[tokio::test]
-async fn the_backlog_is_counted_and_mail_without_a_living_sender_is_buried() {
+async fn the_backlog_is_counted_and_abandoned_messages_are_given_up() {
     let app = app::start().await;
-    app.hear(&registered(1, "ann@example.com")).await;
-    app.hear(&paid(2)).await;
+    app.consume(&registered(1, "ann@example.com")).await;
+    app.consume(&paid(2)).await;
     sqlx::query(
         "update notification.messages set status = 'sending', attempts = 10
          where template = 'order_paid'",
@@ -200,29 +203,63 @@ async fn the_backlog_is_counted_and_mail_without_a_living_sender_is_buried() {
     .await
     .unwrap();
     app.clock.advance(TimeDelta::seconds(30));
-    let stop = CancellationToken::new();
-    let mut senders = tokio::task::JoinSet::new();
-    senders.spawn(app.sender(free_port()).run(stop.clone()));
+    BacklogCount::new(&app.state).run().await.unwrap();
     let metrics = &app.state.metrics;
-    testkit::eventually("the backlog is counted", || async {
-        let counted = (
-            metrics.waiting.get(),
-            metrics.dead.get(),
-            metrics.oldest_age.get(),
-        );
-        (counted == (1, 1, 30)).then_some(())
-    })
-    .await;
-    stop.cancel();
-    senders.join_all().await;
+    let counted = (
+        metrics.waiting.get(),
+        metrics.dead.get(),
+        metrics.oldest_age.get(),
+    );
+    assert_eq!(counted, (1, 1, 30));
     assert_eq!(metrics.died.with_label_values(&["abandoned"]).get(), 1);
 }
 
 #[tokio::test]
-async fn what_was_sent_is_noted_also_when_connections_are_cut_meanwhile() {
+async fn messages_are_removed_ninety_days_after_they_were_sent() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    app.consume(&paid(1)).await;
+    app.sender(mail.smtp).send_due().await.unwrap();
+    app.consume(&paid(2)).await;
+    let messages = "select count(*) from notification.messages";
+    let sweep = MessageSweep::new(&app.state);
+    app.clock.advance(TimeDelta::days(90));
+    sweep.run().await.unwrap();
+    assert_eq!(app.count(messages).await, 2, "not before");
+    app.clock.advance(TimeDelta::seconds(1));
+    sweep.run().await.unwrap();
+    assert_eq!(app.count(messages).await, 1, "a message that waits is kept");
+}
+
+#[tokio::test]
+async fn a_queued_message_wakes_a_sender_that_waits() {
+    let (app, mail) = (app::start().await, mailpit::start().await);
+    let stop = CancellationToken::new();
+    let mut senders = tokio::task::JoinSet::new();
+    senders.spawn(app.sender(mail.smtp).run(stop.clone()));
+    testkit::eventually("the sender listens", || async {
+        let listening = "select count(*) from pg_stat_activity
+             where datname = current_database() and query ilike 'listen %notification_queued%'";
+        (app.count(listening).await == 1).then_some(())
+    })
+    .await;
+    let sent = "select count(*) from notification.messages where status = 'sent'";
+    // Polling alone would take up to five seconds for each.
+    for n in 1..=4 {
+        app.consume(&paid(n)).await;
+        testkit::eventually_within(Duration::from_secs(3), "it is sent", || async {
+            (app.count(sent).await == i64::try_from(n).unwrap()).then_some(())
+        })
+        .await;
+    }
+    stop.cancel();
+    senders.join_all().await;
+}
+
+#[tokio::test]
+async fn accepted_messages_are_recorded_although_connections_are_cut_meanwhile() {
     let (app, mail) = (app::start().await, mailpit::start().await);
     for n in 1..=8 {
-        app.hear(&paid(n)).await;
+        app.consume(&paid(n)).await;
     }
     let sender = app.sender(mail.smtp);
     let cut = async {
@@ -235,7 +272,7 @@ async fn what_was_sent_is_noted_also_when_connections_are_cut_meanwhile() {
     let (sent, ()) = tokio::join!(sender.send_due(), cut);
     assert_eq!(sent.unwrap(), 8);
     let sent = "select count(*) from notification.messages where status = 'sent'";
-    testkit::eventually("a connection is had again", || async {
+    testkit::eventually("the database is connected again", || async {
         let count: Result<i64, _> = sqlx::query_scalar(sent).fetch_one(&app.pool).await;
         count.ok().filter(|count| *count == 8)
     })

@@ -35,17 +35,13 @@ struct ServeConfig<C: Args> {
 /// Runs the process: parses the command line and does what it asks for.
 ///
 /// `openapi` builds the OpenAPI document. `assemble` gets the service's own configuration and a [`Builder`] with database and bus; it hands
-/// the builder back with routes, consumers and tasks. It must not wait for a backing server: a process
-/// starts, and reports that it is not ready, while its servers are away.
-pub async fn run<C, F>(
+/// the builder back with routes, consumers and tasks. It is not async, so that it cannot wait for a backing
+/// server: a process starts, and reports that it is not ready, while its servers are away.
+pub async fn run<C: Args>(
     spec: &Spec,
     openapi: fn() -> String,
-    assemble: impl FnOnce(C, Builder) -> F,
-) -> anyhow::Result<()>
-where
-    C: Args,
-    F: Future<Output = anyhow::Result<Builder>>,
-{
+    assemble: impl FnOnce(C, Builder) -> anyhow::Result<Builder>,
+) -> anyhow::Result<()> {
     let matches = command::<C>(spec).get_matches();
     match Cli::<C>::from_arg_matches(&matches)?.command {
         Command::Serve(config) => {
@@ -56,7 +52,7 @@ where
             } = *config;
             let process = Process::new(spec.name(), &process)?;
             let builder = Builder::new(*spec, process, bindings.binding_root).await?;
-            assemble(own, builder).await?.run().await
+            assemble(own, builder)?.run().await
         }
         Command::Migrate(config) => {
             let database = binding(&config.binding_root, "database")?;

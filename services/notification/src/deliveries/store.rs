@@ -1,92 +1,76 @@
-//! The mail.
+//! Messages: `notification.messages`.
 
 use chrono::{DateTime, Utc};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use vocabulary::{EventId, MessageId};
 
-use super::{StoreError, failed};
-use crate::domain::delivery::{MAX_ATTEMPTS, Next};
+use super::retry::{MAX_ATTEMPTS, Next};
 
-/// A message about to be stored.
+/// Channel of the notification that a message was queued.
+pub const QUEUED: &str = "notification_queued";
+
+/// A message to be stored.
 pub struct NewMessage<'a> {
-    /// Its id.
     pub id: MessageId,
-    /// What it tells of.
+    /// The event that caused it.
     pub event_id: EventId,
-    /// Its kind.
     pub template: &'static str,
-    /// Its language.
     pub locale: &'static str,
-    /// To whom.
     pub recipient: &'a str,
-    /// Subject.
     pub subject: String,
-    /// Text part.
     pub body_text: String,
-    /// HTML part.
     pub body_html: String,
-    /// Now.
     pub created_at: DateTime<Utc>,
 }
 
-/// A message that this process may send, until its claim ends.
+/// A message that only this process may send, until its claim expires.
 pub struct Claimed {
-    /// Its id.
     pub id: MessageId,
-    /// Its kind.
     pub template: String,
-    /// To whom.
     pub recipient: String,
-    /// Subject.
     pub subject: String,
-    /// Text part.
     pub body_text: String,
-    /// HTML part.
     pub body_html: String,
-    /// Which attempt this is, from 1: also the token of the claim.
+    /// Number of this attempt, from 1; identifies the claim.
     pub attempts: i32,
-    /// When it was written.
     pub created_at: DateTime<Utc>,
 }
 
-/// A message as an administrator sees it.
+/// A message without its text.
 pub struct Listed {
-    /// Its id.
     pub id: MessageId,
-    /// What it tells of.
+    /// The event that caused it.
     pub event_id: EventId,
-    /// Its kind.
     pub template: String,
-    /// Its language.
     pub locale: String,
-    /// To whom.
     pub recipient: String,
-    /// Subject.
     pub subject: String,
     /// queued, sending, sent or dead.
     pub status: String,
     /// Attempts since it was queued.
     pub attempts: i32,
-    /// Not before; or when the claim ends.
+    /// Earliest next attempt, or expiry of the claim.
     pub due_at: DateTime<Utc>,
-    /// What went wrong last.
     pub last_error: Option<String>,
-    /// When it was written.
     pub created_at: DateTime<Utc>,
-    /// When the mail server took it.
     pub sent_at: Option<DateTime<Utc>>,
 }
 
-/// Stores a message unless this event has already told this recipient the same; true if stored.
+/// Stores a message and wakes the sender, unless the event has caused it before; true if stored.
 pub async fn insert_once(
     conn: &mut PgConnection,
     new: &NewMessage<'_>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "insert into notification.messages (message_id, event_id, template, locale, recipient,
-             subject, body_text, body_html, due_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
-         on conflict on constraint messages_once do nothing",
+    let notified = sqlx::query!(
+        "with stored as (
+             insert into notification.messages (message_id, event_id, template, locale, recipient,
+                 subject, body_text, body_html, due_at, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+             on conflict on constraint messages_once do nothing
+             returning message_id
+         )
+         select pg_notify($10, '') from stored",
         new.id.as_uuid(),
         new.event_id.as_uuid(),
         new.template,
@@ -96,15 +80,16 @@ pub async fn insert_once(
         new.body_text,
         new.body_html,
         new.created_at,
+        QUEUED,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed("insert message"))?;
-    Ok(done.rows_affected() == 1)
+    Ok(notified.is_some())
 }
 
-/// Claims messages that are due, oldest first, for this process alone until `until`. A claim that
-/// ended without a word (its process was killed) is claimed again.
+/// Claims due messages for this process until `until`, oldest first. A claim that expired without a result
+/// (its process was killed) is claimed again.
 pub async fn claim(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -131,36 +116,34 @@ pub async fn claim(
     .map_err(failed("claim messages"))
 }
 
-/// Gives up messages whose last allowed claim ended without a word; returns how many.
-pub async fn bury_abandoned(
+/// Gives up messages whose last allowed attempt expired without a result; returns how many.
+pub async fn give_up_abandoned(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     let done = sqlx::query!(
         "update notification.messages
-         set status = 'dead', last_error = coalesce(last_error, 'the sender died while sending')
+         set status = 'dead', last_error = coalesce(last_error, 'the sender was killed during the attempt')
          where status = 'sending' and due_at <= $1 and attempts >= $2",
         now,
         MAX_ATTEMPTS,
     )
     .execute(conn)
     .await
-    .map_err(failed("bury abandoned messages"))?;
+    .map_err(failed("give up abandoned messages"))?;
     Ok(done.rows_affected())
 }
 
-/// A message that the mail server took.
+/// A message that the mail server accepted.
 pub struct Sent {
-    /// Its id.
     pub id: MessageId,
-    /// At which attempt.
+    /// The number of the attempt.
     pub attempt: i32,
-    /// When.
     pub at: DateTime<Utc>,
 }
 
-/// Notes that the mail server took messages; how many were noted: the rest's claims had ended before.
-/// The arrays hide in a `select`, so that the statement is not planned anew for the length of each.
+/// Records accepted messages; returns how many: the claims of the others had expired before. The arrays are
+/// wrapped in a `select`, so that the statement is not planned again for each length.
 pub async fn mark_sent(conn: &mut PgConnection, sent: &[Sent]) -> Result<usize, StoreError> {
     let ids: Vec<_> = sent.iter().map(|sent| sent.id.as_uuid()).collect();
     let attempts: Vec<_> = sent.iter().map(|sent| sent.attempt).collect();
@@ -180,7 +163,7 @@ pub async fn mark_sent(conn: &mut PgConnection, sent: &[Sent]) -> Result<usize, 
     Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
-/// Notes that a message was not sent, and what happens next.
+/// Records a failed attempt and what follows; false if its claim had expired before.
 pub async fn mark_failed(
     conn: &mut PgConnection,
     id: MessageId,
@@ -208,22 +191,27 @@ pub async fn mark_failed(
     Ok(done.rows_affected() == 1)
 }
 
-/// Queues a dead message again, with all its attempts; false if it is not dead.
-pub async fn revive(
+/// Queues a dead message again with all its attempts, and wakes the sender; false if it is not dead.
+pub async fn requeue(
     conn: &mut PgConnection,
     id: MessageId,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "update notification.messages set status = 'queued', attempts = 0, due_at = $2
-         where message_id = $1 and status = 'dead'",
+    let notified = sqlx::query!(
+        "with requeued as (
+             update notification.messages set status = 'queued', attempts = 0, due_at = $2
+             where message_id = $1 and status = 'dead'
+             returning message_id
+         )
+         select pg_notify($3, '') from requeued",
         id.as_uuid(),
         now,
+        QUEUED,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await
-    .map_err(failed("revive message"))?;
-    Ok(done.rows_affected() == 1)
+    .map_err(failed("requeue message"))?;
+    Ok(notified.is_some())
 }
 
 /// One message.
@@ -263,17 +251,17 @@ pub async fn list(
     .map_err(failed("list messages"))
 }
 
-/// How much mail waits.
+/// The messages that are not sent.
 pub struct Backlog {
     /// Queued or being sent.
     pub waiting: i64,
-    /// Given up.
+    /// Given up after the last attempt.
     pub dead: i64,
-    /// When the oldest that waits was written.
+    /// Creation of the oldest waiting message.
     pub oldest: Option<DateTime<Utc>>,
 }
 
-/// Counts what waits and what is dead.
+/// Counts the messages that are not sent.
 pub async fn backlog(conn: &mut PgConnection) -> Result<Backlog, StoreError> {
     sqlx::query_as!(
         Backlog,
@@ -287,8 +275,7 @@ pub async fn backlog(conn: &mut PgConnection) -> Result<Backlog, StoreError> {
     .map_err(failed("count backlog"))
 }
 
-/// Removes up to `limit` messages that were sent before `before`: mail holds what people bought and
-/// where they live.
+/// Removes up to `limit` messages that were sent before `before`; returns how many.
 pub async fn sweep(
     conn: &mut PgConnection,
     before: DateTime<Utc>,

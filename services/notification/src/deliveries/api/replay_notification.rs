@@ -2,31 +2,31 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chassis::{Caller, Json, Path, Problem};
-use vocabulary::MessageId;
+use chassis::{Json, Path, Problem};
+use service::Caller;
+use vocabulary::{MessageId, Permission};
 
 use super::NotificationView;
+use crate::deliveries::store;
 use crate::state::AppState;
-use crate::store::messages;
 
-/// Send a dead message again
+/// Queue a dead message again
 ///
-/// It is queued with all its attempts. For administrators. Asking again while it waits is harmless:
-/// 409.
+/// It gets all its attempts again. A message that is not dead is left as it is: 409.
 #[utoipa::path(
     post, path = "/v1/notifications/{id}/replay", operation_id = "replay_notification",
     tag = "notifications",
-    security(("bearer" = [])),
+    security(("bearer" = ["notifications.replay"])),
     params(("id" = MessageId, Path, description = "Id of the message")),
     responses(
         (status = 200, description = "Queued", body = NotificationView),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 403, description = "Not an administrator", body = Problem,
+        (status = 403, description = "Insufficient permissions", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "No such message", body = Problem,
          content_type = "application/problem+json"),
-        (status = 409, description = "It is not dead", body = Problem,
+        (status = 409, description = "The message is not dead", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -35,22 +35,17 @@ pub(super) async fn handler(
     caller: Caller,
     Path(id): Path<MessageId>,
 ) -> Result<Json<NotificationView>, Problem> {
-    caller.require_role("admin")?;
-    let mut conn = app.acquire().await?;
-    let revived = messages::revive(&mut conn, id, app.clock.now())
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let message = messages::find(&mut conn, id)
-        .await
-        .map_err(|e| Problem::internal(&e))?;
-    let message = message.ok_or_else(Problem::not_found)?;
-    if !revived {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "not_dead",
-            "Only a dead message is replayed",
-        )
-        .detail(format!("It is {}", message.status)));
+    caller.require(Permission::ReplayNotifications)?;
+    let mut conn = app.core.acquire().await?;
+    let requeued = store::requeue(&mut conn, id, app.core.now()).await?;
+    let message = store::find(&mut conn, id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    if !requeued {
+        return Err(
+            Problem::new(StatusCode::CONFLICT, "not_dead", "The message is not dead")
+                .detail(format!("Its status is {}", message.status)),
+        );
     }
     Ok(Json(message.into()))
 }

@@ -2,75 +2,71 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chassis::{Caller, Json, Problem, Query};
+use chassis::{Json, Problem, Query};
 use serde::Deserialize;
+use service::Caller;
 use utoipa::IntoParams;
-use vocabulary::{Limit, Page, PageRequest};
+use vocabulary::{Limit, Page, PageRequest, Permission};
 
 use super::{NotificationView, Status};
+use crate::deliveries::store;
 use crate::state::AppState;
-use crate::store::messages;
 
-/// Which messages.
+/// Filter and page.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    /// Only those of this status.
+pub(super) struct Filter {
+    /// Only messages of this status.
     status: Option<Status>,
     /// Items on the page, 1 to 100.
     #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 100, default = 20)]
     limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[serde(default)]
     cursor: Option<String>,
 }
 
-/// List mail
+/// List messages
 ///
-/// Newest first. For administrators.
+/// Newest first.
 #[utoipa::path(
     get, path = "/v1/notifications", operation_id = "list_notifications", tag = "notifications",
-    security(("bearer" = [])),
-    params(Which),
+    security(("bearer" = ["notifications.read"])),
+    params(Filter),
     responses(
         (status = 200, description = "A page", body = Page<NotificationView>),
         (status = 400, description = "The query is not valid", body = Problem,
          content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 403, description = "Not an administrator", body = Problem,
+        (status = 403, description = "Insufficient permissions", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
     caller: Caller,
-    Query(which): Query<Which>,
+    Query(filter): Query<Filter>,
 ) -> Result<Json<Page<NotificationView>>, Problem> {
-    caller.require_role("admin")?;
+    caller.require(Permission::ReadNotifications)?;
     let page = PageRequest {
-        limit: which.limit,
-        cursor: which.cursor,
+        limit: filter.limit,
+        cursor: filter.cursor,
     };
     let before = page.position().map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_query",
-            "The query is not valid",
-        )
-        .field("cursor", error.to_string())
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query")
+            .field("cursor", error.to_string())
     })?;
-    let mut conn = app.acquire().await?;
-    let rows = messages::list(
+    let mut conn = app.core.acquire().await?;
+    let rows = store::list(
         &mut conn,
-        which.status.map(Status::as_str),
+        filter.status.map(Status::as_str),
         before,
         page.rows(),
     )
-    .await
-    .map_err(|e| Problem::internal(&e))?;
+    .await?;
     let listed = Page::of(rows, &page, |last| last.id).map_err(|e| Problem::internal(&e))?;
     Ok(Json(listed.map(NotificationView::from)))
 }

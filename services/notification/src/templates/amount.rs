@@ -1,19 +1,29 @@
-//! Amounts as people read them.
+//! Amounts in the notation of a language.
 
 use vocabulary::Money;
 
-use super::phrases::Locale;
+use crate::shop::Locale;
 
-/// `EUR 1,234.50` in English, `1.234,50 EUR` in German. The code instead of a sign: a dollar is not
-/// always the same dollar.
-pub fn show(amount: Money, locale: Locale) -> String {
+/// Minor digits of a currency (ISO 4217): two, unless listed here.
+fn digits(currency: &str) -> usize {
+    match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        _ => 2,
+    }
+}
+
+/// `EUR 1,234.50` in English, `1.234,50 EUR` in German. The code instead of a sign, because
+/// several currencies share one.
+pub fn format(amount: Money, locale: Locale) -> String {
     let (group, point) = match locale {
         Locale::En => (',', '.'),
         Locale::De => ('.', ','),
     };
     let currency = amount.currency();
-    let digits = usize::from(currency.minor_digits());
-    // Filled up with zeros, so that one cent is 0.01.
+    let digits = digits(currency.as_str());
+    // Padded with zeros, so that one cent is 0.01.
     let text = format!(
         "{:0>width$}",
         amount.minor().unsigned_abs(),
@@ -45,11 +55,11 @@ mod tests {
     use super::*;
 
     fn shown(minor: i64, currency: &str, locale: Locale) -> String {
-        show(Money::new(minor, currency.parse().unwrap()), locale)
+        super::format(Money::new(minor, currency.parse().unwrap()), locale)
     }
 
     #[test]
-    fn english_and_german_readers_see_their_own_points() {
+    fn english_and_german_separators_differ() {
         assert_eq!(shown(123_450, "EUR", Locale::En), "EUR 1,234.50");
         assert_eq!(shown(123_450, "EUR", Locale::De), "1.234,50 EUR");
         assert_eq!(shown(1_234_567_890, "USD", Locale::En), "USD 12,345,678.90");

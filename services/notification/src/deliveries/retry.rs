@@ -1,38 +1,38 @@
-//! When a message is tried again, and when it is given up.
+//! Decides when a message is retried and when it is given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A message that has failed so often is dead; an administrator can send it again.
+/// Attempts until a message is dead; an administrator can replay it.
 pub const MAX_ATTEMPTS: i32 = 10;
-/// A claim on a message ends after this: longer than the slowest conversation with a mail server.
+/// Life of a claim on a message: longer than the timeout of the mail server.
 pub const CLAIM_SECS: i64 = 90;
 /// First pause; each further one is twice as long.
 const FIRST_PAUSE_SECS: i64 = 15;
 /// The longest pause. Ten attempts take about two hours.
 const LONGEST_PAUSE_SECS: i64 = 3600;
 
-/// What happens to a message after a failure.
+/// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Try again, not before this.
+    /// Retry, not before this instant.
     Retry(DateTime<Utc>),
     /// Give up.
     Dead,
 }
 
-/// How a delivery failed.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The mail server is away or refuses, maybe because of how it is set up: that can be mended
+    /// The mail server did not answer or refused, possibly because it is misconfigured: that can be fixed
     /// while messages wait.
     Server,
-    /// The address is none: no server will ever take it.
+    /// The address is invalid: no server will ever accept it.
     Address,
 }
 
-/// What follows the failure of attempt number `attempts`. `dice` spreads retries by a fifth around
-/// their time, so that a mail server that comes back does not meet all of them at once.
-pub fn after_failure(failure: Failure, attempts: i32, now: DateTime<Utc>, dice: u8) -> Next {
+/// What follows the failure of attempt number `attempts`. `random` spreads retries by a fifth, so that a mail
+/// server that recovers does not get all of them at once.
+pub fn after_failure(failure: Failure, attempts: i32, now: DateTime<Utc>, random: u8) -> Next {
     if failure == Failure::Address || attempts >= MAX_ATTEMPTS {
         return Next::Dead;
     }
@@ -41,7 +41,7 @@ pub fn after_failure(failure: Failure, attempts: i32, now: DateTime<Utc>, dice: 
         .min(20);
     let pause = (FIRST_PAUSE_SECS << doublings).min(LONGEST_PAUSE_SECS);
     // 80 % to 120 %.
-    let spread = pause * 1000 * (800 + i64::from(dice) * 400 / 255) / 1000;
+    let spread = pause * 1000 * (800 + i64::from(random) * 400 / 255) / 1000;
     Next::Retry(now + TimeDelta::milliseconds(spread))
 }
 
@@ -51,8 +51,8 @@ mod tests {
 
     const NOON: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
 
-    fn pause(attempts: i32, dice: u8) -> i64 {
-        match after_failure(Failure::Server, attempts, NOON, dice) {
+    fn pause(attempts: i32, random: u8) -> i64 {
+        match after_failure(Failure::Server, attempts, NOON, random) {
             Next::Retry(at) => (at - NOON).num_seconds(),
             Next::Dead => panic!("dead after {attempts}"),
         }
@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_given_up_at_once() {
+    fn an_invalid_address_is_given_up_at_once() {
         assert_eq!(after_failure(Failure::Address, 1, NOON, 0), Next::Dead);
     }
 
     proptest::proptest! {
         #[test]
-        fn no_retry_is_in_the_past_or_far_away(attempts: i32, dice: u8) {
-            if let Next::Retry(at) = after_failure(Failure::Server, attempts, NOON, dice) {
+        fn no_retry_is_in_the_past_or_far_away(attempts: i32, random: u8) {
+            if let Next::Retry(at) = after_failure(Failure::Server, attempts, NOON, random) {
                 let pause = (at - NOON).num_seconds();
                 proptest::prop_assert!((12..=4320).contains(&pause), "{}", pause);
             }

@@ -1,4 +1,4 @@
-//! Hands messages to the shop's mail server.
+//! E-mail, through the shop's SMTP server.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,116 +9,116 @@ use lettre::transport::smtp::PoolConfig;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
-use crate::domain::delivery::Failure;
-use crate::domain::letter::Shop;
-use crate::store::messages::Claimed;
+use crate::deliveries::retry::Failure;
+use crate::deliveries::store::Claimed;
+use crate::shop::Shop;
 
-/// An answer of the mail server that takes longer has failed.
-const ANSWER: Duration = Duration::from_secs(15);
-/// So has a whole conversation: with time to note it, well within a claim.
-const CONVERSATION: Duration = Duration::from_secs(30);
+/// Timeout of one answer of the mail server.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Timeout of a whole delivery: with the time to record it, shorter than a claim.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections kept to the mail server.
 const CONNECTIONS: u32 = 4;
 
-/// A binding that mail cannot be sent with.
+/// An unusable binding.
 #[derive(Debug, thiserror::Error)]
-pub enum PostmanError {
+pub enum SmtpConfigError {
     /// An entry is missing.
     #[error(transparent)]
     Binding(#[from] BindingError),
-    /// `port` is no number.
-    #[error("the binding smtp has a port that is none: {0}")]
+    /// `port` is not a port.
+    #[error("invalid port in binding smtp: {0}")]
     Port(String),
-    /// `from` is no address.
-    #[error("the binding smtp has a sender that is no address: {0}")]
+    /// `from` is not an address.
+    #[error("invalid sender address in binding smtp: {0}")]
     From(String),
-    /// `tls` is a word that nobody knows.
-    #[error("the binding smtp says tls {0}; known are none, starttls and implicit")]
+    /// `tls` is not a known mode.
+    #[error("invalid tls in binding smtp: {0}; use none, starttls or implicit")]
     Tls(String),
-    /// The transport could not be made.
-    #[error("preparing SMTP")]
+    /// The transport was not created.
+    #[error("failed to create the SMTP transport")]
     Smtp(#[from] lettre::transport::smtp::Error),
 }
 
-/// Why a message was not handed over.
+/// A failed delivery.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The recipient is no address.
-    #[error("the address is none")]
+    /// The recipient is not an address.
+    #[error("invalid recipient address")]
     Address(#[from] lettre::address::AddressError),
-    /// The message could not be put together.
-    #[error("the message could not be put together")]
+    /// The message was not composed.
+    #[error("failed to compose the message")]
     Message(#[from] lettre::error::Error),
-    /// The mail server did not take it.
-    #[error("the mail server did not take it")]
+    /// The mail server refused it, or the connection failed.
+    #[error("the mail server did not accept the message")]
     Smtp(#[from] lettre::transport::smtp::Error),
-    /// The mail server talked for too long.
-    #[error("the mail server took too long")]
-    Slow,
+    /// The mail server did not answer in time.
+    #[error("the mail server timed out")]
+    TimedOut,
 }
 
 impl DeliveryError {
-    /// What that means for the message.
+    /// The kind of failure.
     pub fn failure(&self) -> Failure {
         match self {
             Self::Address(_) | Self::Message(_) => Failure::Address,
-            Self::Smtp(_) | Self::Slow => Failure::Server,
+            Self::Smtp(_) | Self::TimedOut => Failure::Server,
         }
     }
 }
 
-/// How the connection is protected.
+/// Encryption of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tls {
-    /// Not at all.
+    /// None.
     Off,
-    /// By an upgrade of a plain connection.
-    Upgraded,
+    /// STARTTLS: a plain connection is upgraded.
+    StartTls,
     /// From the first byte.
     Implicit,
 }
 
 impl Tls {
-    /// What the binding says, else what the port means.
-    fn of(binding: &Binding, port: u16) -> Result<Self, PostmanError> {
-        let usual = match port {
+    /// The mode of the binding, else that of the port.
+    fn of(binding: &Binding, port: u16) -> Result<Self, SmtpConfigError> {
+        let by_port = match port {
             465 => Self::Implicit,
-            587 => Self::Upgraded,
+            587 => Self::StartTls,
             _ => Self::Off,
         };
         match binding.get("tls") {
-            None => Ok(usual),
+            None => Ok(by_port),
             Some("none") => Ok(Self::Off),
-            Some("starttls") => Ok(Self::Upgraded),
+            Some("starttls") => Ok(Self::StartTls),
             Some("implicit") => Ok(Self::Implicit),
-            Some(other) => Err(PostmanError::Tls(other.to_owned())),
+            Some(other) => Err(SmtpConfigError::Tls(other.to_owned())),
         }
     }
 }
 
-/// The way to the mail server.
-pub struct Postman {
+/// Sends through one SMTP server.
+pub struct SmtpSender {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     host: String,
 }
 
-impl Postman {
-    /// Reads the binding `smtp`: host, port, from, and maybe username, password and tls. Connects
-    /// when the first message goes out.
-    pub fn new(binding: &Binding, shop: &Shop) -> Result<Self, PostmanError> {
+impl SmtpSender {
+    /// Reads the binding `smtp`: host, port, from, and optionally username, password and tls. Connects at
+    /// the first delivery.
+    pub fn new(binding: &Binding, shop: &Shop) -> Result<Self, SmtpConfigError> {
         let (host, port) = (binding.require("host")?, binding.require("port")?);
         let port: u16 = port
             .parse()
-            .map_err(|_| PostmanError::Port(port.to_owned()))?;
+            .map_err(|_| SmtpConfigError::Port(port.to_owned()))?;
         let from = binding.require("from")?;
         let mut from: Mailbox = from
             .parse()
-            .map_err(|_| PostmanError::From(from.to_owned()))?;
+            .map_err(|_| SmtpConfigError::From(from.to_owned()))?;
         from.name.get_or_insert_with(|| shop.name.clone());
         let builder = match Tls::of(binding, port)? {
             Tls::Off => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
-            Tls::Upgraded => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
+            Tls::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
             Tls::Implicit => AsyncSmtpTransport::<Tokio1Executor>::relay(host)?,
         };
         let builder = match binding.get("username").zip(binding.get("password")) {
@@ -132,7 +132,7 @@ impl Postman {
             .idle_timeout(Duration::from_secs(30));
         let transport = builder
             .port(port)
-            .timeout(Some(ANSWER))
+            .timeout(Some(ANSWER_TIMEOUT))
             .pool_config(pool)
             .build();
         Ok(Self {
@@ -142,8 +142,8 @@ impl Postman {
         })
     }
 
-    /// Hands a message over. `Message-ID` and `Date` are the same at every attempt, so that mail
-    /// systems which compare them drop a second copy.
+    /// Delivers a message. `Message-ID` and `Date` are the same at every attempt, so that mail systems that
+    /// compare them drop a second copy.
     pub async fn deliver(&self, claimed: &Claimed) -> Result<(), DeliveryError> {
         let message = Message::builder()
             .from(self.from.clone())
@@ -156,9 +156,9 @@ impl Postman {
                 claimed.body_text.clone(),
                 claimed.body_html.clone(),
             ))?;
-        let conversation = self.transport.send(message);
-        let taken = tokio::time::timeout(CONVERSATION, conversation).await;
-        taken.map_err(|_| DeliveryError::Slow)??;
+        let delivery = self.transport.send(message);
+        let accepted = tokio::time::timeout(DELIVERY_TIMEOUT, delivery).await;
+        accepted.map_err(|_| DeliveryError::TimedOut)??;
         Ok(())
     }
 }
@@ -173,7 +173,7 @@ fn host_of(url: &str) -> &str {
     }
 }
 
-/// Tells autoresponders to keep still (RFC 3834).
+/// Suppresses autoresponders (RFC 3834).
 #[derive(Debug, Clone, Copy)]
 struct AutoSubmitted;
 
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_of_the_shop_is_found() {
+    fn the_host_is_the_url_without_scheme_port_and_path() {
         for (url, host) in [
             ("http://demo.localhost:8080/", "demo.localhost"),
             ("https://shop.example.com/path", "shop.example.com"),
@@ -207,11 +207,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_way_of_protecting_can_be_prepared() {
+    async fn every_mode_of_encryption_is_supported() {
         let shop = Shop {
             name: "Demo".to_owned(),
             url: "http://demo.localhost".to_owned(),
-            locale: crate::domain::phrases::Locale::En,
+            locale: crate::shop::Locale::En,
         };
         for tls in ["none", "starttls", "implicit"] {
             let entries = [
@@ -222,17 +222,17 @@ mod tests {
                 ("password", "secret"),
                 ("tls", tls),
             ];
-            let postman = Postman::new(&Binding::from_entries("smtp", entries), &shop).unwrap();
-            assert_eq!(postman.from.name.as_deref(), Some("Shop"), "{tls}");
+            let sender = SmtpSender::new(&Binding::from_entries("smtp", entries), &shop).unwrap();
+            assert_eq!(sender.from.name.as_deref(), Some("Shop"), "{tls}");
         }
     }
 
     #[test]
-    fn a_binding_that_is_not_whole_says_what_is_missing() {
+    fn an_invalid_binding_is_refused_with_the_entry() {
         let shop = Shop {
             name: "Demo".to_owned(),
             url: "http://demo.localhost".to_owned(),
-            locale: crate::domain::phrases::Locale::En,
+            locale: crate::shop::Locale::En,
         };
         for (entries, missing) in [
             (vec![("host", "h")], "port"),
@@ -245,22 +245,22 @@ mod tests {
                 "sender",
             ),
         ] {
-            let Err(error) = Postman::new(&Binding::from_entries("smtp", entries), &shop) else {
-                panic!("{missing} was not missed");
+            let Err(error) = SmtpSender::new(&Binding::from_entries("smtp", entries), &shop) else {
+                panic!("the binding was accepted without {missing}");
             };
             assert!(error.to_string().contains(missing), "{error}");
         }
     }
 
     #[test]
-    fn the_port_says_how_to_protect_unless_the_binding_does() {
+    fn the_port_decides_on_encryption_unless_the_binding_does() {
         let plain = Binding::from_entries::<&str, &str>("smtp", []);
         let told = Binding::from_entries("smtp", [("tls", "starttls")]);
         let of = |binding, port| Tls::of(binding, port).unwrap();
         assert_eq!(of(&plain, 1025), Tls::Off);
         assert_eq!(of(&plain, 465), Tls::Implicit);
-        assert_eq!(of(&plain, 587), Tls::Upgraded);
-        assert_eq!(of(&told, 1025), Tls::Upgraded);
+        assert_eq!(of(&plain, 587), Tls::StartTls);
+        assert_eq!(of(&told, 1025), Tls::StartTls);
         let wrong = Binding::from_entries("smtp", [("tls", "yes")]);
         assert!(Tls::of(&wrong, 25).is_err());
     }

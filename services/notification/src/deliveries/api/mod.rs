@@ -1,76 +1,46 @@
-//! The route table.
+//! The API.
 
 mod list_notifications;
 mod replay_notification;
 
 use axum::Router;
-use chassis::openapi_route;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
+use service::Api;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 use vocabulary::{EventId, MessageId};
 
+use super::store::Listed;
 use crate::state::AppState;
-use crate::store::messages::Listed;
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "notification", description = "The mail: one message per event and recipient."),
-    modifiers(&Bearer)
-)]
-struct Document;
-
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    }
-}
-
-fn public() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Document::openapi())
+fn api() -> Api<AppState> {
+    Api::new(&crate::SPEC)
         .routes(routes!(list_notifications::handler))
         .routes(routes!(replay_notification::handler))
 }
 
-/// The API.
+/// The routes.
 pub fn router(app: AppState) -> Router {
-    let (public, _) = public().split_for_parts();
-    public
-        .merge(openapi_route("notification", openapi()))
-        .with_state(app)
+    api().router(app)
 }
 
 /// The OpenAPI document, as it is committed and served.
 pub fn openapi() -> String {
-    let mut json = public()
-        .into_openapi()
-        .to_pretty_json()
-        .expect("the document is JSON");
-    json.push('\n');
-    json
+    api().document()
 }
 
-/// Where a message is.
+/// Status of a message.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
-    /// Waits.
+    /// Waits for its next attempt.
     Queued,
-    /// On its way.
+    /// Is being sent.
     Sending,
-    /// The mail server took it.
+    /// Accepted by the mail server.
     Sent,
-    /// Given up.
+    /// Given up after the last attempt.
     Dead,
 }
 
@@ -85,36 +55,36 @@ impl Status {
     }
 }
 
-/// A message, without its words.
+/// A message without its text.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct NotificationView {
-    /// Its id; also the local part of its Message-ID.
+    /// Id of the message; also the local part of its Message-ID.
     id: MessageId,
-    /// The event it tells of.
+    /// The event that caused it.
     event_id: EventId,
     /// welcome, order_placed, order_paid or order_cancelled.
     #[schema(example = "order_placed")]
     template: String,
-    /// Language.
+    /// Language tag.
     #[schema(example = "en")]
     locale: String,
-    /// To whom.
+    /// Address of the recipient.
     recipient: String,
-    /// Subject.
+    /// Subject line.
     subject: String,
     /// queued, sending, sent or dead.
     #[schema(example = "sent")]
     status: String,
     /// Attempts since it was queued.
     attempts: i32,
-    /// Queued: not before. Sending: the claim ends.
+    /// Queued: earliest next attempt. Sending: expiry of the claim.
     due_at: DateTime<Utc>,
-    /// What went wrong last.
+    /// Error of the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
-    /// When it was written.
+    /// Instant of its creation.
     created_at: DateTime<Utc>,
-    /// When the mail server took it.
+    /// Instant of its acceptance by the mail server.
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<DateTime<Utc>>,
 }

@@ -1,0 +1,3 @@
+//! The ways to deliver a message.
+
+pub mod email;

@@ -1,0 +1,4 @@
+//! The events that cause a message to a customer.
+
+pub mod consume;
+pub mod trigger;
