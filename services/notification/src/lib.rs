@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chassis::{Verifier, http_client};
-use outbox::Schema;
-use service::{Builder, Spec};
+use chassis::{http_client, verifier};
+use service::Builder;
+
+mod spec;
 
 // Reading order: which events cause mail, what the mail says, how it is delivered, by which channel.
 pub mod shop;
@@ -29,32 +30,17 @@ pub use deliveries::api::{openapi, router};
 pub use deliveries::housekeeping::{BacklogCount, MessageSweep};
 pub use deliveries::sender::Sender;
 pub use metrics::Metrics;
+pub use spec::{MIGRATOR, SCHEMA, SPEC};
 pub use state::AppState;
 
 use shop::Shop;
-
-/// What this service is.
-pub static SPEC: Spec = Spec {
-    name: "notification",
-    about: "Mail to customers: one message per event and recipient.",
-    schema: SCHEMA,
-    migrator: &MIGRATOR,
-    connections: 10,
-    openapi,
-};
-
-/// The schema of its tables.
-pub const SCHEMA: Schema = Schema::new("notification");
-
-/// The migrations of its schema.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/notification");
 
 /// Requests for the issuer's keys that take longer have failed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Assembles the service. The mail server is no condition of readiness: messages wait in the table while it
 /// is away.
-pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let Config {
         tokens,
         shop_name,
@@ -68,7 +54,7 @@ pub async fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builde
     });
     let app = AppState {
         core: builder.core(),
-        verifier: Verifier::new(&tokens, http_client(CALL_TIMEOUT)?),
+        verifier: verifier(&tokens, http_client(CALL_TIMEOUT)?),
         shop: Arc::clone(&shop),
         metrics: Metrics::new(builder.registry())?,
     };

@@ -5,5 +5,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    service::run(&notification::SPEC, notification::assemble).await
+    service::run(
+        &notification::SPEC,
+        notification::openapi,
+        notification::assemble,
+    )
+    .await
 }

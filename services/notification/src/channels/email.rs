@@ -69,7 +69,7 @@ impl DeliveryError {
 
 /// Encryption of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tls {
+enum Encryption {
     /// None.
     Off,
     /// STARTTLS: a plain connection is upgraded.
@@ -78,7 +78,7 @@ enum Tls {
     Implicit,
 }
 
-impl Tls {
+impl Encryption {
     /// The mode of the binding, else that of the port.
     fn of(binding: &Binding, port: u16) -> Result<Self, SmtpConfigError> {
         let by_port = match port {
@@ -116,10 +116,10 @@ impl SmtpSender {
             .parse()
             .map_err(|_| SmtpConfigError::From(from.to_owned()))?;
         from.name.get_or_insert_with(|| shop.name.clone());
-        let builder = match Tls::of(binding, port)? {
-            Tls::Off => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
-            Tls::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
-            Tls::Implicit => AsyncSmtpTransport::<Tokio1Executor>::relay(host)?,
+        let builder = match Encryption::of(binding, port)? {
+            Encryption::Off => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
+            Encryption::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
+            Encryption::Implicit => AsyncSmtpTransport::<Tokio1Executor>::relay(host)?,
         };
         let builder = match binding.get("username").zip(binding.get("password")) {
             Some((user, password)) => {
@@ -256,12 +256,12 @@ mod tests {
     fn the_port_decides_on_encryption_unless_the_binding_does() {
         let plain = Binding::from_entries::<&str, &str>("smtp", []);
         let told = Binding::from_entries("smtp", [("tls", "starttls")]);
-        let of = |binding, port| Tls::of(binding, port).unwrap();
-        assert_eq!(of(&plain, 1025), Tls::Off);
-        assert_eq!(of(&plain, 465), Tls::Implicit);
-        assert_eq!(of(&plain, 587), Tls::StartTls);
-        assert_eq!(of(&told, 1025), Tls::StartTls);
+        let of = |binding, port| Encryption::of(binding, port).unwrap();
+        assert_eq!(of(&plain, 1025), Encryption::Off);
+        assert_eq!(of(&plain, 465), Encryption::Implicit);
+        assert_eq!(of(&plain, 587), Encryption::StartTls);
+        assert_eq!(of(&told, 1025), Encryption::StartTls);
         let wrong = Binding::from_entries("smtp", [("tls", "yes")]);
-        assert!(Tls::of(&wrong, 25).is_err());
+        assert!(Encryption::of(&wrong, 25).is_err());
     }
 }

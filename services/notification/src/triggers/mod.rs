@@ -1,4 +1,5 @@
 //! The events that cause a message to a customer.
 
 pub mod consume;
+mod message;
 pub mod trigger;

@@ -10,7 +10,7 @@ use events::{Event, EventMeta, OrderLine, OrderPaid, OrderPlaced, Payload, UserR
 use notification::shop::{Locale, Shop};
 use notification::triggers::consume::subscriptions;
 use notification::{AppState, MIGRATOR, Metrics, Sender, SmtpSender};
-use outbox::Effects;
+use outbox::Handler;
 use service::Core;
 use sqlx::PgPool;
 use testkit::{FixedClock, SeededEntropy, TestDb, TestTokens};
@@ -81,7 +81,7 @@ impl TestApp {
     pub async fn consume(&self, event: &Event) {
         let mut tx = self.pool.begin().await.unwrap();
         subscriptions(self.state.clone())
-            .apply(&mut tx, event)
+            .handle(&mut tx, event)
             .await
             .unwrap();
         tx.commit().await.unwrap();

@@ -8,7 +8,7 @@ use service::Caller;
 use utoipa::IntoParams;
 use vocabulary::{Limit, Page, PageRequest, Permission};
 
-use super::{NotificationView, Status};
+use super::view::{NotificationView, Status};
 use crate::deliveries::store;
 use crate::state::AppState;
 

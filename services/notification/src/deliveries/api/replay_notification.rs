@@ -6,7 +6,7 @@ use chassis::{Json, Path, Problem};
 use service::Caller;
 use vocabulary::{MessageId, Permission};
 
-use super::NotificationView;
+use super::view::NotificationView;
 use crate::deliveries::store;
 use crate::state::AppState;
 

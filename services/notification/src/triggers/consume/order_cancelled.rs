@@ -1,12 +1,12 @@
 //! `order.cancelled.v1`
 
 use events::OrderCancelled;
-use outbox::EffectError;
+use outbox::HandlerError;
 use service::{Consume, Received};
 use sqlx::PgConnection;
 
-use super::store_message;
 use crate::state::AppState;
+use crate::triggers::message;
 use crate::triggers::trigger::Trigger;
 
 impl Consume<OrderCancelled> for AppState {
@@ -14,7 +14,7 @@ impl Consume<OrderCancelled> for AppState {
         &self,
         conn: &mut PgConnection,
         event: Received<OrderCancelled>,
-    ) -> Result<(), EffectError> {
-        store_message(self, conn, event.id, Trigger::OrderCancelled(event.payload)).await
+    ) -> Result<(), HandlerError> {
+        message::store(self, conn, event.id, Trigger::OrderCancelled(event.payload)).await
     }
 }

@@ -1,12 +1,12 @@
 //! `order.paid.v1`
 
 use events::OrderPaid;
-use outbox::EffectError;
+use outbox::HandlerError;
 use service::{Consume, Received};
 use sqlx::PgConnection;
 
-use super::store_message;
 use crate::state::AppState;
+use crate::triggers::message;
 use crate::triggers::trigger::Trigger;
 
 impl Consume<OrderPaid> for AppState {
@@ -14,7 +14,7 @@ impl Consume<OrderPaid> for AppState {
         &self,
         conn: &mut PgConnection,
         event: Received<OrderPaid>,
-    ) -> Result<(), EffectError> {
-        store_message(self, conn, event.id, Trigger::OrderPaid(event.payload)).await
+    ) -> Result<(), HandlerError> {
+        message::store(self, conn, event.id, Trigger::OrderPaid(event.payload)).await
     }
 }

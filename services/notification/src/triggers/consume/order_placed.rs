@@ -1,12 +1,12 @@
 //! `order.placed.v1`
 
 use events::OrderPlaced;
-use outbox::EffectError;
+use outbox::HandlerError;
 use service::{Consume, Received};
 use sqlx::PgConnection;
 
-use super::store_message;
 use crate::state::AppState;
+use crate::triggers::message;
 use crate::triggers::trigger::Trigger;
 
 impl Consume<OrderPlaced> for AppState {
@@ -14,7 +14,7 @@ impl Consume<OrderPlaced> for AppState {
         &self,
         conn: &mut PgConnection,
         event: Received<OrderPlaced>,
-    ) -> Result<(), EffectError> {
-        store_message(self, conn, event.id, Trigger::OrderPlaced(event.payload)).await
+    ) -> Result<(), HandlerError> {
+        message::store(self, conn, event.id, Trigger::OrderPlaced(event.payload)).await
     }
 }

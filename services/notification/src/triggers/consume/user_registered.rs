@@ -1,12 +1,12 @@
 //! `user.registered.v1`
 
 use events::UserRegistered;
-use outbox::EffectError;
+use outbox::HandlerError;
 use service::{Consume, Received};
 use sqlx::PgConnection;
 
-use super::store_message;
 use crate::state::AppState;
+use crate::triggers::message;
 use crate::triggers::trigger::Trigger;
 
 impl Consume<UserRegistered> for AppState {
@@ -14,7 +14,7 @@ impl Consume<UserRegistered> for AppState {
         &self,
         conn: &mut PgConnection,
         event: Received<UserRegistered>,
-    ) -> Result<(), EffectError> {
-        store_message(self, conn, event.id, Trigger::Welcome(event.payload)).await
+    ) -> Result<(), HandlerError> {
+        message::store(self, conn, event.id, Trigger::Welcome(event.payload)).await
     }
 }
