@@ -1,4 +1,4 @@
-//! Names of everything that is made, each a valid DNS label whatever the owner is called.
+//! Names of planned objects, each a valid DNS label whatever the owner is called.
 
 use crate::hash;
 
@@ -12,12 +12,12 @@ pub fn child(base: &str, suffix: &str) -> String {
         return plain;
     }
     let tag = hash::short([base.as_bytes()]);
-    let room = MAX_LABEL.saturating_sub(suffix.len() + tag.len() + 2);
-    let head: String = base.chars().take(room).collect();
+    let longest = MAX_LABEL.saturating_sub(suffix.len() + tag.len() + 2);
+    let head: String = base.chars().take(longest).collect();
     format!("{}-{tag}-{suffix}", head.trim_end_matches(['-', '.']))
 }
 
-/// A label value: as it is where it fits, else shortened with a hash.
+/// A label value: unchanged where it fits, else shortened with a hash.
 pub fn label_value(text: &str) -> String {
     if text.len() <= MAX_LABEL {
         return text.to_owned();
@@ -32,9 +32,9 @@ pub fn binding_secret(binding: &str) -> String {
     child(binding, "db")
 }
 
-/// Name of the Secret with a binding's credentials of this number. The first ones have the plain
-/// name; later ones a name that no binding had before, because pods that mount a Secret must not see
-/// its content change.
+/// Name of the Secret with the credentials of a binding after this number of rotations. The first has the
+/// plain name, later ones a name that no binding had before, because the content of a mounted Secret must
+/// not change.
 pub fn credentials_secret(binding: &str, uid: &str, number: i64) -> String {
     if number <= 0 {
         return binding_secret(binding);

@@ -15,7 +15,7 @@ use k8s_openapi::{
 
 use crate::pods::label_selector;
 
-/// One direction's rules of a policy; `None` leaves that direction alone.
+/// Rules of a policy by direction; `None` does not restrict that direction.
 #[derive(Default)]
 pub(crate) struct Flows {
     pub(crate) ingress: Option<Vec<NetworkPolicyIngressRule>>,
@@ -39,7 +39,7 @@ pub(crate) fn policy(meta: ObjectMeta, pods: LabelSelector, flows: Flows) -> Net
                     .map(|(t, _)| t.to_owned())
                     .collect(),
             ),
-            // An empty list and no list mean the same; no list compares equal to what is stored.
+            // An empty list means the same as none, and the API server stores none.
             ingress: flows.ingress.filter(|rules| !rules.is_empty()),
             egress: flows.egress.filter(|rules| !rules.is_empty()),
         }),
@@ -105,7 +105,7 @@ fn on(protocol: &str, port: IntOrString) -> NetworkPolicyPort {
     }
 }
 
-/// Lets `from` reach `ports`; nobody named means everybody, no port named means every port.
+/// Allows `from` to reach `ports`; an empty list means every peer or every port.
 pub(crate) fn allow_from(
     from: Vec<NetworkPolicyPeer>,
     ports: Vec<NetworkPolicyPort>,
@@ -116,7 +116,7 @@ pub(crate) fn allow_from(
     }
 }
 
-/// Lets the pods reach `ports` of `to`; nobody named means everybody, no port named means every port.
+/// Allows egress to `ports` of `to`; an empty list means every peer or every port.
 pub(crate) fn allow_to(
     to: Vec<NetworkPolicyPeer>,
     ports: Vec<NetworkPolicyPort>,
@@ -127,13 +127,13 @@ pub(crate) fn allow_to(
     }
 }
 
-/// Name resolution, wherever the cluster's resolver runs.
+/// DNS, wherever the cluster's resolver runs.
 pub(crate) fn dns() -> NetworkPolicyEgressRule {
     let port = |protocol| on(protocol, IntOrString::Int(53));
     allow_to(Vec::new(), vec![port("UDP"), port("TCP")])
 }
 
-/// Scrapes, from every pod that calls itself Prometheus.
+/// Every pod with Prometheus' name label, in any namespace.
 pub(crate) fn prometheus() -> NetworkPolicyPeer {
     pods_anywhere(one("app.kubernetes.io/name", "prometheus"))
 }

@@ -21,7 +21,7 @@ pub(crate) enum Content {
         /// Key of the value.
         key: &'static str,
     },
-    /// The signing keys, of which tokens in use depend.
+    /// The signing keys, which verify tokens in use.
     SigningKeys,
     /// A certificate, which is made again before it expires.
     Certificate,

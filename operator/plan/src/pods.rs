@@ -28,7 +28,7 @@ pub(crate) const PLATFORM_UID: i64 = 65_532;
 /// Secret volumes: readable by the pod's group only.
 const SECRET_MODE: i32 = 0o440;
 
-/// Whose objects are planned, and where.
+/// Owner and namespace of planned objects.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scope {
     pub(crate) namespace: String,
@@ -50,7 +50,7 @@ impl Scope {
         labels
     }
 
-    /// Labels of pods: those of the object without its owner's uid, which is no business of a pod.
+    /// Labels of pods: those of the object without its owner's uid, which pods do not need.
     pub(crate) fn pod_labels(&self, app: &str, instance: &str) -> BTreeMap<String, String> {
         let mut labels = self.labels(app, instance);
         labels.remove(OWNER_UID_LABEL);
@@ -88,8 +88,7 @@ pub(crate) fn label_selector(labels: BTreeMap<String, String>) -> LabelSelector 
     }
 }
 
-/// Over zones and nodes where there are several, without ever refusing a pod. `apart` names a label whose
-/// values are spread each by itself.
+/// Spreads pods over zones and nodes as a preference. `apart` is a label whose values are spread separately.
 pub(crate) fn spread(pods: &LabelSelector, apart: Option<&str>) -> Vec<TopologySpreadConstraint> {
     ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
         .into_iter()
@@ -104,7 +103,7 @@ pub(crate) fn spread(pods: &LabelSelector, apart: Option<&str>) -> Vec<TopologyS
         .collect()
 }
 
-/// The container's share of `restricted`, plus a read-only root.
+/// What `restricted` requires of a container, plus a read-only root file system.
 pub(crate) fn container_security() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
@@ -118,7 +117,7 @@ pub(crate) fn container_security() -> SecurityContext {
     }
 }
 
-/// The pod's share of `restricted`. Without a user the image's own (non-root) user runs.
+/// What `restricted` requires of a pod. Without a user the image's own (non-root) user runs.
 pub(crate) fn pod_security(user: Option<i64>, group: i64) -> PodSecurityContext {
     PodSecurityContext {
         run_as_non_root: Some(true),
@@ -181,7 +180,7 @@ pub(crate) fn secret_volume(name: &str, secret: &str) -> Volume {
     }
 }
 
-/// Scratch space of at most `limit`.
+/// An emptyDir of at most `limit`.
 pub(crate) fn scratch_volume(name: &str, limit: &str, memory: bool) -> Volume {
     Volume {
         name: name.to_owned(),
@@ -212,7 +211,8 @@ pub(crate) fn env(name: &str, value: impl Into<String>) -> EnvVar {
     }
 }
 
-/// Requests and a memory limit. There is no CPU limit: throttling turns a busy neighbour into an outage.
+/// Requests and a memory limit. There is no CPU limit, because throttling delays requests and probes of a
+/// process that could run.
 pub(crate) fn resources(cpu: &str, memory: &str, memory_limit: &str) -> ResourceRequirements {
     let quantity = |text: &str| Quantity(text.to_owned());
     ResourceRequirements {
@@ -228,26 +228,27 @@ pub(crate) fn resources(cpu: &str, memory: &str, memory_limit: &str) -> Resource
     }
 }
 
-/// What the user asks for, over the platform's default.
+/// The user's values over the platform's defaults.
 pub(crate) fn with_overrides(
     mut base: ResourceRequirements,
     wanted: Option<&crds::Resources>,
 ) -> ResourceRequirements {
-    let lay = |onto: &mut Option<BTreeMap<String, Quantity>>, list: Option<&crds::ResourceList>| {
+    let merge = |into: &mut Option<BTreeMap<String, Quantity>>,
+                 list: Option<&crds::ResourceList>| {
         let Some(list) = list else { return };
-        let map = onto.get_or_insert_default();
+        let map = into.get_or_insert_default();
         for (key, value) in [("cpu", &list.cpu), ("memory", &list.memory)] {
             if let Some(text) = value {
                 map.insert(key.to_owned(), Quantity(text.clone()));
             }
         }
     };
-    lay(&mut base.requests, wanted.and_then(|w| w.requests.as_ref()));
-    lay(&mut base.limits, wanted.and_then(|w| w.limits.as_ref()));
+    merge(&mut base.requests, wanted.and_then(|w| w.requests.as_ref()));
+    merge(&mut base.limits, wanted.and_then(|w| w.limits.as_ref()));
     base
 }
 
-/// An open port is enough.
+/// A probe that succeeds when the port is open.
 pub(crate) fn tcp(port: &str) -> TCPSocketAction {
     TCPSocketAction {
         host: None,

@@ -30,7 +30,7 @@ pub(crate) fn absent(kind: &'static str, name: &str) -> Part {
         name: name.to_owned(),
         ready: false,
         since: None,
-        message: "it does not exist yet".into(),
+        message: "it has not been created yet".into(),
         pods: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Where the spans of a shop go: what its pods are told, and which way out they need.
+//! The collector of a shop's spans: environment of its pods, and the egress that they need.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use k8s_openapi::api::{
     core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector},
     networking::v1::NetworkPolicyEgressRule,
 };
+use url::Url;
 
 use crate::{
     Invalid,
@@ -16,13 +17,12 @@ use crate::{
 
 /// Annotation of a Gateway with the collector that its data plane exports to.
 const ENDPOINT_ANNOTATION: &str = "storefront.dev/otlp-endpoint";
-/// Annotation of a Gateway with how many of a hundred traces are exported.
+/// Annotation of a Gateway with the percentage of traces that are exported.
 const PERCENT_ANNOTATION: &str = "storefront.dev/trace-sample-percent";
-/// The variable with the pod's name. Of two variables the later one may refer to the earlier one, and
-/// they are in the order of their names.
+/// The variable with the pod's name. A variable may refer to an earlier one, and they are sorted by name.
 const POD_NAME: &str = "OTEL_K8S_POD_NAME";
 
-/// A collector of OpenTelemetry, and how much it gets.
+/// An OpenTelemetry collector, and the percentage of traces that it gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Collector {
     endpoint: String,
@@ -39,14 +39,14 @@ impl Collector {
         })
     }
 
-    /// The one that the shop names.
+    /// The one that the shop's spec names.
     pub(crate) fn of(storefront: &Storefront) -> Option<Self> {
         let tracing = storefront.spec.observability.as_ref()?.tracing.as_ref()?;
         let percent = u8::try_from(tracing.sample_percent).ok()?;
         Self::new(&tracing.otlp_endpoint, percent)
     }
 
-    /// How a Gateway hands it on to its data plane.
+    /// Annotations by which a Gateway passes it on to its data plane.
     pub(crate) fn annotations(&self) -> [(String, String); 2] {
         [
             (ENDPOINT_ANNOTATION.to_owned(), self.endpoint.clone()),
@@ -54,7 +54,7 @@ impl Collector {
         ]
     }
 
-    /// The one that a Gateway hands on.
+    /// The one that a Gateway's annotations name.
     pub(crate) fn read(annotations: &BTreeMap<String, String>) -> Result<Option<Self>, Invalid> {
         let Some(endpoint) = annotations.get(ENDPOINT_ANNOTATION) else {
             return Ok(None);
@@ -70,7 +70,7 @@ impl Collector {
         })
     }
 
-    /// What a pod of the service `name` is told, under the names that every OpenTelemetry SDK knows.
+    /// Environment of a pod of the service `name`: the variables that every OpenTelemetry SDK reads.
     pub(crate) fn environment(&self, name: &str, namespace: &str) -> Vec<EnvVar> {
         let attributes = format!("service.namespace={namespace},service.instance.id=$({POD_NAME})");
         let ratio = format!("{}.{:02}", self.percent / 100, self.percent % 100);
@@ -95,26 +95,18 @@ impl Collector {
         ]
     }
 
-    /// The way out to it. Where it runs is unknown, so only its port narrows it.
+    /// Egress to it. Where it runs is unknown, so the rule is limited by its port only.
     pub(crate) fn egress(&self) -> NetworkPolicyEgressRule {
         allow_to(Vec::new(), tcp(&[self.port]))
     }
 }
 
-/// The port of a URL.
+/// The port of an HTTP URL.
 fn port(url: &str) -> Option<i32> {
-    let (rest, default) = match url.split_once("://")? {
-        ("http", rest) => (rest, 80),
-        ("https", rest) => (rest, 443),
-        _ => return None,
-    };
-    let authority = rest.split('/').next().filter(|it| !it.is_empty())?;
-    match authority.rsplit_once(':') {
-        // The colon of an IPv6 address.
-        Some((_, last)) if last.ends_with(']') => Some(default),
-        Some((_, port)) => port.parse::<u16>().ok().map(i32::from),
-        None => Some(default),
-    }
+    let url = Url::parse(url).ok()?;
+    let is_http = matches!(url.scheme(), "http" | "https");
+    let port = url.port_or_known_default().filter(|_| is_http)?;
+    Some(i32::from(port))
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Server for Nats {
         Err(Invalid::new(
             "QueueStorageTooSmall",
             format!(
-                "spec.queue.nats.storage: {storage} is too small, the shop's stream alone reserves 1Gi; make a Storefront with {LEAST_STORAGE_MIB}Mi or more"
+                "spec.queue.nats.storage: {storage} is too small, because the shop's stream reserves 1Gi; create a Storefront with {LEAST_STORAGE_MIB}Mi or more"
             ),
         ))
     }

@@ -103,8 +103,8 @@ pub(super) fn awaited(
 ) -> Option<(&'static str, Part)> {
     let trial = of(valid, server);
     let Waits { job, before } = trial.waits()?;
-    let stays = format!(
-        "{} keeps image {before} until {} has been seen to start",
+    let kept = format!(
+        "{} keeps image {before} until {} is known to start",
         valid.child(server.part),
         valid.image(server.part)
     );
@@ -112,11 +112,11 @@ pub(super) fn awaited(
         (Trial::Failed(_), _) => (
             "UpgradeFailed",
             format!(
-                "{stays}, and it does not: read `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
+                "{kept}, and its trial failed: see `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
             ),
         ),
-        (_, Some(trouble)) => ("UpgradeWaiting", format!("{stays}. {}", trouble.message)),
-        (_, None) => ("UpgradeWaiting", stays),
+        (_, Some(trouble)) => ("UpgradeWaiting", format!("{kept}. {}", trouble.message)),
+        (_, None) => ("UpgradeWaiting", kept),
     };
     let part = Part {
         kind: "Job",

@@ -26,7 +26,7 @@ use crate::{
 
 const APP: &str = "gateway";
 
-/// What runs a Gateway: its rights first, then its pods.
+/// The workload of a Gateway: its access rights first, then its pods.
 pub fn desired(valid: &Valid) -> Objects<Planned> {
     let mut objects = Objects::new();
     objects.apply(&ServiceAccount {
@@ -109,8 +109,8 @@ fn role_binding(valid: &Valid) -> RoleBinding {
     }
 }
 
-/// In: clients, and Prometheus. Out: names, the API server, whatever the routes name in this namespace, and
-/// the collector of spans.
+/// Ingress: clients, and Prometheus. Egress: DNS, the API server, the backends of routes in this namespace,
+/// and the collector of spans.
 fn network_policy(valid: &Valid) -> NetworkPolicy {
     let ports: Vec<i32> = valid.ports.values().copied().collect();
     let known = [

@@ -1,4 +1,4 @@
-//! The data plane of a Gateway of the class `storefront`: what runs it. What it serves, and the
+//! The workload of the data plane of a Gateway of the class `storefront`. What it serves, and the
 //! conditions of Gateway and routes, are decided in `gateway-routes`.
 
 mod data_plane;
@@ -14,10 +14,10 @@ use crate::{
     storefront::VERSION_ANNOTATION, tracing::Collector,
 };
 
-/// Added to a privileged port to get the container's: 80 is served on 10080.
+/// Offset of the container's port for a privileged port: 80 is served on 10080.
 const PRIVILEGED_OFFSET: i32 = 10_000;
 
-/// A Gateway whose data plane can be made.
+/// A Gateway whose data plane can be planned.
 #[derive(Clone, Debug)]
 pub struct Valid {
     scope: Scope,
@@ -38,7 +38,7 @@ impl Valid {
         &self.scope.owner.name
     }
 
-    /// Name of everything that is made for it.
+    /// Name of every object that is made for it.
     pub fn name(&self) -> String {
         resource_name(self.gateway())
     }
@@ -58,7 +58,7 @@ pub fn container_port(listener: i32) -> i32 {
     }
 }
 
-/// Whether the data plane can be made.
+/// Whether the data plane can be planned.
 pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
     let mut ports = BTreeMap::new();
     let mut taken: BTreeMap<i32, i32> = BTreeMap::new();
@@ -69,7 +69,7 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
             return Verdict::Invalid(Invalid::new(
                 "PortUnavailable",
                 format!(
-                    "spec.listeners: port {port} is the data plane's own for metrics; choose another"
+                    "spec.listeners: port {port} is reserved for the data plane's metrics; choose another"
                 ),
             ));
         }
@@ -77,7 +77,7 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
             return Verdict::Invalid(Invalid::new(
                 "PortUnavailable",
                 format!(
-                    "spec.listeners: the ports {other} and {port} would share the container's port {inside}; change one of them"
+                    "spec.listeners: ports {other} and {port} map to the same container port {inside}; change one of them"
                 ),
             ));
         }
@@ -89,9 +89,11 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
             "spec.listeners: name at least one listener",
         ));
     }
-    let said = gateway.metadata.annotations.clone().unwrap_or_default();
-    let release = said.get(VERSION_ANNOTATION).unwrap_or(&platform.version);
-    let collector = match Collector::read(&said) {
+    let handed_on = gateway.metadata.annotations.clone().unwrap_or_default();
+    let release = handed_on
+        .get(VERSION_ANNOTATION)
+        .unwrap_or(&platform.version);
+    let collector = match Collector::read(&handed_on) {
         Ok(collector) => collector,
         Err(why) => return Verdict::Invalid(why),
     };
@@ -112,7 +114,7 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
     })
 }
 
-/// Secrets of the Gateway's own namespace that its listeners name: the only ones that the data plane may read.
+/// Secrets of the Gateway's own namespace that its listeners refer to: the only ones that the data plane may read.
 fn tls_secrets(gateway: &Gateway) -> BTreeSet<String> {
     let own = gateway.metadata.namespace.as_deref();
     let listeners = gateway.spec.listeners.iter().filter_map(|l| l.tls.as_ref());

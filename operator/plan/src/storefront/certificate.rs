@@ -1,4 +1,4 @@
-//! The shop's certificate: where it comes from, and when one of our own making has to be made again.
+//! The shop's certificate: where it comes from, and when a self-signed one has to be renewed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Data, Valid};
 
-/// How long a certificate of our own making is good.
+/// Validity of a self-signed certificate.
 pub const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// End of the name of the Secret, where its name is ours.
 pub(super) const SECRET: &str = "tls";
@@ -16,43 +16,43 @@ const CERT_MANAGER: &str = "cert-manager.io";
 /// What a Secret of a certificate consists of.
 const PARTS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
 
-/// What a certificate says of itself.
+/// What is read from a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The hosts that it is for.
+    /// The hosts that it is valid for.
     pub hostnames: BTreeSet<String>,
-    /// From when on it is good.
+    /// Start of its validity.
     pub not_before: Timestamp,
-    /// Until when.
+    /// End of its validity.
     pub not_after: Timestamp,
 }
 
 impl Certificate {
-    /// When to make the next one: before a third of its life is left.
+    /// When to renew it: when a third of its validity is left.
     fn renewal(&self) -> Timestamp {
         self.not_after - self.not_before.duration_until(self.not_after) / 3
     }
 }
 
-/// Whether the operator has to make a certificate now: the shop wants one of our making, and there is
-/// none that can be used, or it is for other hosts, or the time has come.
+/// Whether the operator has to make a certificate now: the shop wants a self-signed one, and there is
+/// no usable one, or it is for other hosts, or it is due for renewal.
 pub fn is_due(storefront: &Storefront, known: Option<&Certificate>, now: Timestamp) -> bool {
     let wants = own_secret(storefront).is_some() && issuer(storefront).is_none();
-    let is_good = |known: &Certificate| {
+    let is_valid = |known: &Certificate| {
         let hostnames: BTreeSet<_> = storefront.spec.hostnames.iter().cloned().collect();
         known.hostnames == hostnames && known.not_before <= now && now < known.renewal()
     };
-    wants && !known.is_some_and(is_good)
+    wants && !known.is_some_and(is_valid)
 }
 
-/// The Secret that the listeners of the shop name; none without TLS.
+/// The Secret that the listeners of the shop refer to; none without TLS.
 pub(super) fn secret(storefront: &Storefront) -> Option<String> {
     let tls = storefront.spec.gateway.tls.as_ref()?;
     let users = tls.secret_ref.as_ref().map(|secret| secret.name.clone());
     users.or_else(|| own_secret(storefront))
 }
 
-/// The Secret whose name is ours: the operator fills it, or an issuer does.
+/// The Secret with a name that is ours: the operator writes it, or an issuer does.
 pub fn own_secret(storefront: &Storefront) -> Option<String> {
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
     is_ours(&storefront.spec).then(|| format!("{name}-{SECRET}"))
@@ -74,8 +74,8 @@ pub(super) fn annotations(storefront: &Storefront) -> BTreeMap<String, String> {
     let Some(issuer) = issuer(storefront) else {
         return BTreeMap::new();
     };
-    let said = match (issuer.group.as_deref(), issuer.kind.as_str()) {
-        // It refuses kind and group beside `cluster-issuer`, and takes any kind beside `issuer`.
+    let pairs = match (issuer.group.as_deref(), issuer.kind.as_str()) {
+        // cert-manager refuses kind and group next to `cluster-issuer`, and accepts any kind next to `issuer`.
         (Some(group), kind) if group != CERT_MANAGER => vec![
             ("issuer", issuer.name.as_str()),
             ("issuer-kind", kind),
@@ -84,13 +84,14 @@ pub(super) fn annotations(storefront: &Storefront) -> BTreeMap<String, String> {
         (_, "ClusterIssuer") => vec![("cluster-issuer", issuer.name.as_str())],
         _ => vec![("issuer", issuer.name.as_str())],
     };
-    said.into_iter()
+    pairs
+        .into_iter()
         .map(|(key, value)| (format!("{CERT_MANAGER}/{key}"), value.to_owned()))
         .collect()
 }
 
 impl Valid {
-    /// Whether an issuer has still to make the certificate. Its Secret is not watched.
+    /// Whether the certificate of an issuer is waited for.
     pub fn awaits_certificate(&self) -> bool {
         self.awaited_certificate().is_some()
     }
@@ -101,7 +102,7 @@ impl Valid {
             .is_some_and(|data| data.contains_key("tls.crt"))
     }
 
-    /// What is said while an issuer has not made the certificate yet.
+    /// Message while the certificate of an issuer is waited for.
     pub(super) fn awaited_certificate(&self) -> Option<String> {
         let issuer = issuer(&self.storefront).filter(|_| !self.has_certificate())?;
         let secret = own_secret(&self.storefront)?;

@@ -1,4 +1,4 @@
-//! The shop's Gateway and its limits.
+//! The shop's Gateway and its rate limits.
 
 use crds::{OtherHosts, PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
 use gateway_routes::api::{
@@ -12,7 +12,7 @@ use crate::{Objects, Planned, tracing::Collector};
 /// Annotation of a Gateway with the release that its data plane runs.
 pub(crate) const VERSION_ANNOTATION: &str = "storefront.dev/version";
 
-/// Plans the Gateway, its limits first so that it never serves without them.
+/// Plans the rate limits and then the Gateway, so that it never serves without them.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let limits = &valid.storefront.spec.gateway.rate_limits;
     if !limits.is_empty() {

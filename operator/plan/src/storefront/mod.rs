@@ -1,4 +1,4 @@
-//! Storefront: one shop, its platform parts and its services.
+//! Storefront: one shop, its backing servers, its services and its gateway.
 
 mod catalogue;
 pub mod certificate;
@@ -54,7 +54,7 @@ pub fn url(storefront: &Storefront) -> String {
     format!("{scheme}://{host}")
 }
 
-/// The release that the shop runs: what the spec says, else what it has run so far, else the operator's own.
+/// The release that the shop runs: that of the spec, else the one in its status, else the operator's own.
 pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
     let pinned = storefront
         .status
@@ -68,7 +68,7 @@ pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
         .unwrap_or_else(|| platform.version.clone())
 }
 
-/// The release whose servers run: what the spec says comes after it until their images were seen to start.
+/// The release that the backing servers run. That of the spec follows once their new images are known to start.
 pub fn running_version(storefront: &Storefront, platform: &crate::Platform) -> String {
     let status = storefront.status.as_ref();
     let running = status.and_then(|status| status.version.clone());

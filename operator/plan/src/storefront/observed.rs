@@ -21,7 +21,7 @@ pub struct Observed {
     pub servers: Objects<Applied>,
     /// The shop's own Jobs, by name.
     pub jobs: BTreeMap<String, Job>,
-    /// New random material: what [`super::missing_material`] says of `own`.
+    /// New random material: what [`super::missing_material`] asks for, given `own`.
     pub fresh: Fresh,
     /// A certificate that takes the place of the one in `own`, where that is due.
     pub minted: Option<Minted>,

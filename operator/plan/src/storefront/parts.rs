@@ -22,7 +22,7 @@ pub(super) fn service(objects: &Objects<Applied>, name: &str) -> Part {
     }
 }
 
-/// One that is left alone says nothing of being ready as a whole; its aspects still do.
+/// A paused one does not report whether it is ready as a whole; its other conditions still do.
 fn paused(part: Part, list: &[Condition]) -> Part {
     let mut aspects = list.iter().filter(|c| c.type_ != "Ready").peekable();
     let is_known = aspects.peek().is_some();
@@ -55,8 +55,8 @@ fn from_conditions(
             .map(|c| c.last_transition_time.clone()),
         message: match ready {
             Some(c) if !c.is_true() => c.message.clone(),
-            Some(_) => "its newest generation has not been looked at yet".into(),
-            None => "it has not been looked at yet".into(),
+            Some(_) => "its newest generation has not been reconciled yet".into(),
+            None => "it has not been reconciled yet".into(),
         },
         pods: None,
     }
@@ -74,17 +74,17 @@ pub(super) fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
     let ready = programmed.is_some_and(|c| {
         c.status == "True" && c.observed_generation == gateway.metadata.generation
     });
-    let speaks = refused.or(programmed.filter(|c| c.status != "True"));
+    let reported = refused.or(programmed.filter(|c| c.status != "True"));
     Part {
         kind: "Gateway",
         name: name.to_owned(),
         ready,
-        since: speaks.map(|c| c.last_transition_time.clone()),
-        message: match speaks {
+        since: reported.map(|c| c.last_transition_time.clone()),
+        message: match reported {
             Some(c) if !c.message.is_empty() => c.message.clone(),
             Some(c) => c.reason.clone(),
             None => format!(
-                "no controller has programmed it yet; is there one for the class {}?",
+                "no controller has programmed it yet; check that GatewayClass {} exists and its controller runs",
                 gateway.spec.gateway_class_name
             ),
         },

@@ -17,7 +17,7 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     backing::plan_policies(valid, objects);
 }
 
-/// Nothing goes in or out of the shop's pods, unless another policy says so.
+/// Denies ingress and egress of the shop's pods that no other policy allows.
 fn default_deny(valid: &Valid) -> NetworkPolicy {
     let shop = label_selector(one(STOREFRONT_LABEL, valid.name()));
     let flows = Flows {
@@ -27,7 +27,7 @@ fn default_deny(valid: &Valid) -> NetworkPolicy {
     network::policy(valid.meta("default-deny"), shop, flows)
 }
 
-/// Every pod of the shop may ask for names, and may be asked for metrics.
+/// Allows DNS and the scraping of metrics for every pod of the shop.
 fn basics(valid: &Valid) -> NetworkPolicy {
     let shop = label_selector(one(STOREFRONT_LABEL, valid.name()));
     let scrape = allow_from(vec![network::prometheus()], network::tcp(&[METRICS_PORT]));

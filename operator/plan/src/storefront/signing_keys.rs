@@ -1,10 +1,10 @@
-//! The shop's signing keys: which one signs, and when the next one takes its place.
+//! Rotation of the shop's signing keys: which one signs, and when the next one replaces it.
 //!
 //! | stage   | keys in the Secret      | ends after | because |
 //! |---------|-------------------------|------------|---------|
-//! | settled | `active`                 | 30 days, or when somebody asks | |
-//! | next    | `active`, `next`         | 30 minutes | every pod of auth must publish a key before one signs with it; the next routine look at auth is within 13, and whoever checks tokens keeps a key set for 5 |
-//! | old     | `active`, the one before | 2 hours    | a token is good for one |
+//! | settled | `active`                 | 30 days, or when the annotation asks for it | |
+//! | next    | `active`, `next`         | 30 minutes | every pod of auth must publish a key before one signs with it: auth is reconciled again within 13 minutes, and key sets are cached for 5 |
+//! | old     | `active`, the one before | 2 hours    | a token is valid for one |
 
 use crds::Storefront;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ use super::{
     material::{SigningKey, present},
 };
 
-/// Annotation of a Storefront: each new value asks for a new signing key.
+/// Annotation of a Storefront: each new value requests a new signing key.
 pub const ROTATE: &str = "storefront.dev/rotate";
 
 const SIGNS_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -200,7 +200,7 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
     }
 
-    /// What a look after so many minutes makes of the keys, with a key named after the minute at hand.
+    /// The keys after a reconciliation at this minute, with a new key named after the minute.
     fn look(keys: &mut Data, minutes: i64, asked: Option<&str>) -> String {
         let fresh = key(&format!("k{minutes}"));
         let needed = Rotation::next(Some(keys), asked, after(minutes)).needs_key();

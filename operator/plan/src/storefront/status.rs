@@ -65,7 +65,7 @@ pub fn status(
         Outcome::Paused(_) => vec![Aspect::unknown(
             "Ready",
             "Paused",
-            "spec.paused is true: nothing is changed, the shop runs on as it is",
+            "spec.paused is true: the operator changes nothing, the shop keeps running as it is",
         )],
     };
     aspects.extend(seen);
@@ -252,10 +252,7 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
 
 fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
     if part.ready && part.kind == "Secret" {
-        let text = format!(
-            "the shop uses its owner's server, which the Secret {} names",
-            part.name
-        );
+        let text = format!("the shop uses the external server of Secret {}", part.name);
         Aspect::yes(type_, "External", text)
     } else if part.ready {
         Aspect::yes(
@@ -268,8 +265,8 @@ fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
     }
 }
 
-/// The sentence names the child, the instant since when, and the reason; it must read the same until
-/// something changes, so it never says "for 35 s".
+/// Names the child, since when, and why. The text must be the same until something changes, so it has
+/// an instant and no duration.
 fn blocked(part: &Part) -> String {
     let since = part
         .since

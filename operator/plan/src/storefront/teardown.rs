@@ -1,4 +1,4 @@
-//! Deletion of a shop, in an order in which every database is still reachable when its fate is decided.
+//! Deletion of a shop: services first, then databases while their server still runs, then the rest.
 
 use crds::{DatabaseBinding, ServiceDeployment};
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
@@ -10,7 +10,7 @@ use crate::{
     objects::{key_of, planned},
 };
 
-/// The children that are still there, found by the owner label.
+/// The children that still exist, found by the owner label.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
     /// Services of the shop itself (a team's services stay).
@@ -23,11 +23,11 @@ pub struct Live {
 /// the garbage collector takes what is left.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Teardown {
-    /// Write these first: they carry the deletion policy to what it governs.
+    /// Write these first: they pass the deletion policy on to the objects that it applies to.
     pub apply: Objects<Planned>,
-    /// Then delete these (those that are being deleted already are not named again).
+    /// Then delete these; those that are being deleted already are not listed again.
     pub delete: Vec<ObjectKey>,
-    /// What is still there, for the status; `None`: nothing.
+    /// What still exists, for the status; `None`: nothing.
     pub waiting_for: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
                 .map(|name| key_of::<ServiceDeployment>(namespace, name))
                 .collect(),
             waiting_for: Some(format!(
-                "waiting for the services {} to end",
+                "waiting for the services {} to be deleted",
                 names.join(", ")
             )),
         };
@@ -70,21 +70,21 @@ pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
         .collect();
     Teardown {
         apply: policies(valid, live),
-        // A binding must know the policy before it is told to go.
+        // A binding must have the policy before it is deleted.
         delete: if outdated {
             Vec::new()
         } else {
-            going(namespace, live)
+            undeleted(namespace, live)
         },
         waiting_for: Some(format!(
-            "waiting for the databases {} ({:?})",
+            "waiting for the databases {} to be released (deletionPolicy {:?})",
             names.join(", "),
             valid.storefront.spec.deletion_policy
         )),
     }
 }
 
-fn going(namespace: &str, live: &Live) -> Vec<ObjectKey> {
+fn undeleted(namespace: &str, live: &Live) -> Vec<ObjectKey> {
     live.bindings
         .iter()
         .filter(|b| b.metadata.deletion_timestamp.is_none())
@@ -98,8 +98,8 @@ fn is_outdated(valid: &Valid, binding: &DatabaseBinding) -> bool {
         && binding.spec.reclaim_policy != valid.storefront.spec.deletion_policy
 }
 
-/// Brings the policy to everything that decides about data: Secrets (owned or not), volumes (kept or
-/// not), bindings. Only what is there is written; nothing comes back to life.
+/// Passes the policy on to everything that decides about data: Secrets (owned or not), volumes (kept or
+/// not), bindings. Only objects that exist are written; nothing is created again.
 fn policies(valid: &Valid, live: &Live) -> Objects<Planned> {
     let carriers = desired(valid).items.into_iter().filter(|item| {
         let is_set = item.key == key_of::<StatefulSet>(&item.key.namespace, &item.key.name);

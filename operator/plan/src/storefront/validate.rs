@@ -40,7 +40,7 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
     if name.is_empty() || name.len() > 40 {
         return Err(Invalid::new(
             "NameTooLong",
-            "metadata.name must have 1 to 40 characters; make a Storefront with a shorter name",
+            "metadata.name must have 1 to 40 characters; create a Storefront with a shorter name",
         ));
     }
     if spec.hostnames.is_empty() {
@@ -56,7 +56,7 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
         return Err(Invalid::new(
             "SecretNameTaken",
             format!(
-                "spec: the Secret {taken} is one that the shop makes for itself; give yours another name"
+                "spec: the Secret {taken} has a name that is reserved for the shop's own; give yours another name"
             ),
         ));
     }
@@ -64,7 +64,7 @@ fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
         return Err(Invalid::new(
             "RateLimitsUnsupported",
             format!(
-                "spec.gateway.rateLimits: the class {} does not know RateLimitPolicy; use className storefront or leave rateLimits out",
+                "spec.gateway.rateLimits: the class {} does not implement RateLimitPolicy; use className storefront or remove rateLimits",
                 spec.gateway.class_name
             ),
         ));

@@ -130,7 +130,7 @@ proptest! {
                 prop_assert!(policies_of(&plans, template).count() > 0, "{}", name);
                 continue;
             }
-            let denied = policies_of(&plans, template).any(|policy| denies_by_default(policy));
+            let denied = policies_of(&plans, template).any(denies_by_default);
             prop_assert!(denied, "{} is not under the default", name);
         }
     }

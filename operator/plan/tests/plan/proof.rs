@@ -1,4 +1,4 @@
-//! An image is seen to start before the only pod of a server is replaced by one of it.
+//! An image is known to start before the only pod of a server is replaced by a pod of it.
 
 use std::collections::BTreeMap;
 
@@ -204,7 +204,7 @@ fn while_an_image_cannot_be_pulled_the_shop_says_so_and_its_database_is_ready() 
     assert_eq!(
         ready.message,
         format!(
-            "demo-postgres keeps image {OLD} until {NEW} has been seen to start. \
+            "demo-postgres keeps image {OLD} until {NEW} is known to start. \
              Pod try: image {NEW} cannot be pulled: its registry does not have it"
         )
     );

@@ -138,8 +138,14 @@ fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
     };
     assert_eq!(with(3).0, "True");
     for (pods, meaning) in [
-        (2, "2 of 3 pods are ready: a majority, so events flow"),
-        (1, "1 of 3 pods are ready: no majority, so events wait"),
+        (
+            2,
+            "2 of 3 pods are ready: a majority, so events are delivered",
+        ),
+        (
+            1,
+            "1 of 3 pods are ready: no majority, so events are delayed",
+        ),
     ] {
         let (status, message) = with(pods);
         assert_eq!(status, "False");
@@ -189,7 +195,7 @@ fn a_cache_of_the_owners_is_not_waited_for_and_named() {
     );
     assert_eq!(
         cache.message,
-        "the shop uses its owner's server, which the Secret acme-elasticache names"
+        "the shop uses the external server of Secret acme-elasticache"
     );
 }
 

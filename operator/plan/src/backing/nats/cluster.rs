@@ -43,8 +43,8 @@ pub(super) fn servers(valid: &Valid) -> i32 {
 pub(super) fn majority(ready: i32, wanted: i32) -> &'static str {
     match (wanted > 1, ready > wanted / 2) {
         (false, _) => "",
-        (true, true) => ": a majority, so events flow",
-        (true, false) => ": no majority, so events wait",
+        (true, true) => ": a majority, so events are delivered",
+        (true, false) => ": no majority, so events are delayed",
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn configuration(valid: &Valid, part: &str, password: &str) -> String
     )
 }
 
-/// The servers among themselves, and nobody else, on the port of their routes.
+/// Allows the servers, and no other pod, to connect to each other.
 pub(super) fn policy(valid: &Valid, part: &str) -> NetworkPolicy {
     let servers = selector(valid, part);
     let peers = || vec![network::pods(servers.clone())];

@@ -57,7 +57,7 @@ fn a_certificate_is_made_again_for_more_hosts_and_for_fewer() {
 }
 
 #[test]
-fn nobody_elses_certificate_is_ours_to_make() {
+fn a_certificate_of_the_user_or_an_issuer_is_never_made_by_the_operator() {
     for tls in [
         serde_json::json!({ "secretRef": { "name": "x" } }),
         serde_json::json!({ "issuerRef": { "name": "x", "kind": "Issuer" } }),
@@ -68,7 +68,7 @@ fn nobody_elses_certificate_is_ours_to_make() {
 }
 
 #[test]
-fn cert_manager_is_told_of_an_issuer_as_it_wants_to_be_told() {
+fn cert_manager_gets_the_annotations_that_it_accepts() {
     let said = |issuer: serde_json::Value| {
         let all = annotations(&shop(&serde_json::json!({ "issuerRef": issuer })));
         all.into_iter()
