@@ -19,8 +19,8 @@ use crate::{
 
 /// Redis' own port, where the address names none.
 const DEFAULT_PORT: u16 = 6379;
-/// The Secret by which workloads are bound to the cache.
-const AUTH: &str = binding_secret(crds::Uses::Cache);
+/// By which workloads are bound to the cache.
+const AUTH: OwnSecret = OwnSecret::computed(binding_secret(crds::Uses::Cache));
 
 /// A Redis that the user runs.
 pub(super) struct ExternalRedis;
@@ -51,12 +51,7 @@ impl Server for ExternalRedis {
 
     fn secrets(&self) -> &'static [OwnSecret] {
         // The second name stays taken, because a shop may go back to a Redis of its own.
-        const {
-            &[
-                OwnSecret::computed(AUTH),
-                OwnSecret::computed("redis-config"),
-            ]
-        }
+        const { &[AUTH, OwnSecret::computed("redis-config")] }
     }
 
     fn plan_credentials(&self, _: &Valid, _: &mut Objects<Planned>) {}
@@ -65,7 +60,7 @@ impl Server for ExternalRedis {
     fn plan_configuration(&self, valid: &Valid, objects: &mut Objects<Planned>) {
         let given = external::given(valid, self.reference(&valid.storefront.spec));
         let kind = "servicebinding.io/redis";
-        secret::plan_computed(valid, objects, (AUTH, kind), given.map(binding));
+        secret::plan_computed(valid, objects, (&AUTH, kind), given.map(binding));
     }
 
     fn plan_policies(&self, valid: &Valid, objects: &mut Objects<Planned>) {

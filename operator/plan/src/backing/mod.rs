@@ -66,7 +66,7 @@ impl Database {
     /// The Secret with the login of the server's administrator, for a shop called `shop`.
     pub(crate) fn admin_secret(self, spec: &StorefrontSpec, shop: &str) -> Option<String> {
         match self {
-            Self::Postgres => Some(names::child(shop, postgres::ADMIN)),
+            Self::Postgres => Some(names::child(shop, postgres::ADMIN.part)),
             Self::ExternalPostgres => {
                 let reference = Backing::Database(self).reference(spec)?;
                 Some(reference.name.to_owned())

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Applied, Invalid, Objects, Planned,
-    own_secret::{Content, OwnSecret},
+    own_secret::OwnSecret,
     pods::{self, PLATFORM_UID, mount},
     readiness::{self, Part},
     size::mebibytes,
@@ -31,9 +31,9 @@ const PORT: i32 = 4222;
 const MONITOR_PORT: i32 = 8222;
 /// What the shop's stream reserves (1 GiB), with what JetStream needs around it.
 const LEAST_STORAGE_MIB: u64 = 1_536;
-/// The Secret by which workloads are bound to the bus.
-const AUTH: &str = binding_secret(crds::Uses::Bus);
-const CONFIG: &str = "nats-config";
+/// By which workloads are bound to the bus.
+const AUTH: OwnSecret = OwnSecret::generated(binding_secret(crds::Uses::Bus), "password");
+const CONFIG: OwnSecret = OwnSecret::computed("nats-config");
 
 const EMBEDDED: Embedded = Embedded {
     part: "nats",
@@ -68,42 +68,32 @@ impl Server for Nats {
     }
 
     fn secrets(&self) -> &'static [OwnSecret] {
-        const {
-            &[
-                OwnSecret::generated(AUTH, "password"),
-                OwnSecret {
-                    part: ROUTES,
-                    content: Content::Generated { key: "password" },
-                    when: is_cluster,
-                },
-                OwnSecret::computed(CONFIG),
-            ]
-        }
+        const { &[AUTH, ROUTES, CONFIG] }
     }
 
     fn plan_credentials(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let data = valid.generated(AUTH, "password");
+        let data = valid.generated(&AUTH);
         let data = data.map(|password| binding(valid, password));
-        secret::plan_generated(valid, objects, (AUTH, "servicebinding.io/nats"), data);
+        secret::plan_generated(valid, objects, (&AUTH, "servicebinding.io/nats"), data);
         if is_cluster(&valid.storefront.spec) {
-            let data = valid.generated(ROUTES, "password");
+            let data = valid.generated(&ROUTES);
             let data = data.map(|password| secret::text([("password", password)]));
-            secret::plan_generated(valid, objects, (ROUTES, secret::OPAQUE), data);
+            secret::plan_generated(valid, objects, (&ROUTES, secret::OPAQUE), data);
         }
     }
 
     fn plan_configuration(&self, valid: &Valid, objects: &mut Objects<Planned>) {
         let routes = if is_cluster(&valid.storefront.spec) {
-            valid.generated(ROUTES, "password")
+            valid.generated(&ROUTES)
         } else {
             Some("")
         };
-        let passwords = valid.generated(AUTH, "password").zip(routes);
+        let passwords = valid.generated(&AUTH).zip(routes);
         let data = passwords.map(|(shop, routes)| {
             let config = configuration(valid, shop, routes);
             secret::text([("nats.conf", config.as_str())])
         });
-        secret::plan_computed(valid, objects, (CONFIG, secret::OPAQUE), data);
+        secret::plan_computed(valid, objects, (&CONFIG, secret::OPAQUE), data);
     }
 
     fn plan_policies(&self, valid: &Valid, objects: &mut Objects<Planned>) {
@@ -216,7 +206,7 @@ fn pod(valid: &Valid) -> PodSpec {
         liveness_probe: health("/healthz?js-server-only=true", 10, 6),
         ..workload::container(valid, &EMBEDDED, &ports)
     };
-    let volumes = vec![pods::secret_volume("config", &valid.child(CONFIG))];
+    let volumes = vec![pods::secret_volume("config", &valid.child(CONFIG.part))];
     let security = pods::pod_security(Some(EMBEDDED.uid), EMBEDDED.uid);
     pods::pod(container, volumes, security, 30)
 }

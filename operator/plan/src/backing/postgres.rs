@@ -20,8 +20,8 @@ use crate::{
 
 /// User of the image, and so of everything that runs its programs.
 pub(crate) const UID: i64 = 26;
-/// End of the name of the Secret with the administrator's login.
-pub(crate) const ADMIN: &str = "postgres-admin";
+/// Login of the server's administrator.
+pub(super) const ADMIN: OwnSecret = OwnSecret::generated("postgres-admin", "password");
 const PORT: i32 = 5432;
 
 /// Folder of the image's programs, or the path of one of them, as a literal.
@@ -63,16 +63,16 @@ impl Server for Postgres {
     }
 
     fn secrets(&self) -> &'static [OwnSecret] {
-        const { &[OwnSecret::generated(ADMIN, "password")] }
+        const { &[ADMIN] }
     }
 
     fn plan_credentials(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let data = valid.generated(ADMIN, "password");
+        let data = valid.generated(&ADMIN);
         let data = data.map(|password| login(valid, password));
         secret::plan_generated(
             valid,
             objects,
-            (ADMIN, "servicebinding.io/postgresql"),
+            (&ADMIN, "servicebinding.io/postgresql"),
             data,
         );
     }
@@ -175,7 +175,7 @@ fn accepts_connections() -> Probe {
 
 /// The administrator's password and nothing else of its Secret.
 fn password_volume(valid: &Valid) -> Volume {
-    let mut volume = pods::secret_volume("admin", &valid.child(ADMIN));
+    let mut volume = pods::secret_volume("admin", &valid.child(ADMIN.part));
     if let Some(source) = volume.secret.as_mut() {
         source.items = Some(vec![KeyToPath {
             key: "password".into(),

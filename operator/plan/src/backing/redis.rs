@@ -22,9 +22,9 @@ use crate::{
 };
 
 const PORT: i32 = 6379;
-/// The Secret by which workloads are bound to the cache.
-const AUTH: &str = binding_secret(crds::Uses::Cache);
-const CONFIG: &str = "redis-config";
+/// By which workloads are bound to the cache.
+const AUTH: OwnSecret = OwnSecret::generated(binding_secret(crds::Uses::Cache), "password");
+const CONFIG: OwnSecret = OwnSecret::computed("redis-config");
 
 const EMBEDDED: Embedded = Embedded {
     part: "redis",
@@ -50,27 +50,22 @@ impl Server for Redis {
     }
 
     fn secrets(&self) -> &'static [OwnSecret] {
-        const {
-            &[
-                OwnSecret::generated(AUTH, "password"),
-                OwnSecret::computed(CONFIG),
-            ]
-        }
+        const { &[AUTH, CONFIG] }
     }
 
     fn plan_credentials(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let data = valid.generated(AUTH, "password");
+        let data = valid.generated(&AUTH);
         let data = data.map(|password| binding(valid, password));
-        secret::plan_generated(valid, objects, (AUTH, "servicebinding.io/redis"), data);
+        secret::plan_generated(valid, objects, (&AUTH, "servicebinding.io/redis"), data);
     }
 
     fn plan_configuration(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let password = valid.generated(AUTH, "password");
+        let password = valid.generated(&AUTH);
         let data = password.map(|password| {
             let config = configuration(password);
             secret::text([("redis.conf", config.as_str())])
         });
-        secret::plan_computed(valid, objects, (CONFIG, secret::OPAQUE), data);
+        secret::plan_computed(valid, objects, (&CONFIG, secret::OPAQUE), data);
     }
 
     fn plan_policies(&self, valid: &Valid, objects: &mut Objects<Planned>) {
@@ -150,7 +145,7 @@ fn pod(valid: &Valid) -> PodSpec {
         ..workload::container(valid, &EMBEDDED, &[("redis", PORT)])
     };
     let volumes = vec![
-        pods::secret_volume("config", &valid.child(CONFIG)),
+        pods::secret_volume("config", &valid.child(CONFIG.part)),
         pods::scratch_volume("tmp", "16Mi", false),
     ];
     let security = pods::pod_security(Some(EMBEDDED.uid), EMBEDDED.uid);

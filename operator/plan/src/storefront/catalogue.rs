@@ -6,16 +6,19 @@ use crds::{
 };
 use service_catalogue::Service;
 
-use super::{METRICS_PORT, SERVICE_PORT, Valid};
-use crate::{Objects, Planned, backing::Database};
+use super::{
+    METRICS_PORT, SERVICE_PORT, Valid,
+    secrets::{ADMIN, INTERNAL, SIGNING_KEYS, SMTP},
+};
+use crate::{Objects, Planned, backing::Database, own_secret::OwnSecret};
 
 /// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
 struct Entry {
     uses: &'static [Uses],
     /// Besides auth, whose keys every service reads.
     calls: &'static [Service],
-    /// Secrets of the shop: name of the binding, which is also the end of the Secret's name.
-    secrets: &'static [&'static str],
+    /// Secrets of the shop, each bound by the end of its name.
+    secrets: &'static [OwnSecret],
     routes: &'static [(&'static str, AuthMode)],
     /// Roles of which a caller needs one on every route; empty: any.
     roles: &'static [&'static str],
@@ -29,7 +32,7 @@ const fn entry(service: Service) -> Entry {
         Service::Auth => Entry {
             uses: &[Bus, Cache],
             calls: &[],
-            secrets: &["signing-keys", "admin", "internal"],
+            secrets: &[SIGNING_KEYS, ADMIN, INTERNAL],
             routes: &[
                 ("/v1/users/register", Public),
                 ("/v1/users/login", Public),
@@ -41,35 +44,35 @@ const fn entry(service: Service) -> Entry {
         Service::User => Entry {
             uses: &[Bus],
             calls: &[Service::Auth],
-            secrets: &["internal"],
+            secrets: &[INTERNAL],
             routes: &[("/v1/users", Required)],
             roles: &[],
         },
         Service::Product => Entry {
             uses: &[Bus, Cache],
             calls: &[],
-            secrets: &["internal"],
+            secrets: &[INTERNAL],
             routes: &[("/v1/products", Optional), ("/v1/categories", Optional)],
             roles: &[],
         },
         Service::Order => Entry {
             uses: &[Bus],
             calls: &[Service::User, Service::Product, Service::Payment],
-            secrets: &["internal"],
+            secrets: &[INTERNAL],
             routes: &[("/v1/orders", Required)],
             roles: &[],
         },
         Service::Payment => Entry {
             uses: &[Bus],
             calls: &[],
-            secrets: &["internal"],
+            secrets: &[INTERNAL],
             routes: &[("/v1/payments", Required)],
             roles: &[],
         },
         Service::Notification => Entry {
             uses: &[Bus],
             calls: &[],
-            secrets: &["smtp", "internal"],
+            secrets: &[SMTP, INTERNAL],
             routes: &[("/v1/notifications", Required)],
             roles: &["admin"],
         },
@@ -205,10 +208,10 @@ fn bindings(valid: &Valid, service: Service) -> Vec<ServiceBinding> {
         database_binding: Some(valid.child(service.name())),
         secret_ref: None,
     });
-    let secrets = entry(service).secrets.iter().map(|part| ServiceBinding {
-        name: Some((*part).to_owned()),
+    let secrets = entry(service).secrets.iter().map(|secret| ServiceBinding {
+        name: Some(secret.part.to_owned()),
         database_binding: None,
-        secret_ref: Some(LocalRef::new(valid.child(part))),
+        secret_ref: Some(LocalRef::new(valid.child(secret.part))),
     });
     database.into_iter().chain(secrets).collect()
 }

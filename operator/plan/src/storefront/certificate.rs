@@ -6,11 +6,16 @@ use crds::{Storefront, StorefrontSpec, storefront::IssuerRef};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Data, Valid};
+use crate::own_secret::{Content, OwnSecret};
 
 /// Validity of a self-signed certificate.
 pub const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
-/// End of the name of the Secret, where its name is ours.
-pub(super) const SECRET: &str = "tls";
+/// The Secret, where its name is ours.
+pub(super) const SECRET: OwnSecret = OwnSecret {
+    part: "tls",
+    content: Content::Certificate,
+    when: is_ours,
+};
 /// cert-manager's group, which its annotations leave out.
 const CERT_MANAGER: &str = "cert-manager.io";
 /// What a Secret of a certificate consists of.
@@ -55,11 +60,11 @@ pub(super) fn secret(storefront: &Storefront) -> Option<String> {
 /// The Secret with a name that is ours: the operator writes it, or an issuer does.
 pub fn own_secret(storefront: &Storefront) -> Option<String> {
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
-    is_ours(&storefront.spec).then(|| format!("{name}-{SECRET}"))
+    is_ours(&storefront.spec).then(|| format!("{name}-{}", SECRET.part))
 }
 
 /// Whether the Secret of the certificate has a name that is ours.
-pub(super) fn is_ours(spec: &StorefrontSpec) -> bool {
+fn is_ours(spec: &StorefrontSpec) -> bool {
     let tls = spec.gateway.tls.as_ref();
     tls.is_some_and(|tls| tls.secret_ref.is_none())
 }

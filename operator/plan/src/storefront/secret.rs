@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{Data, Valid};
-use crate::{Mode, Objects, Planned, pods};
+use crate::{Mode, Objects, Planned, own_secret::OwnSecret, pods};
 
 /// Type of a Secret without a schema.
 pub(crate) const OPAQUE: &str = "Opaque";
@@ -14,10 +14,10 @@ pub(crate) const OPAQUE: &str = "Opaque";
 pub(crate) fn plan_generated(
     valid: &Valid,
     objects: &mut Objects<Planned>,
-    (part, kind): (&str, &str),
+    (secret, kind): (&OwnSecret, &str),
     data: Option<Data>,
 ) {
-    let name = valid.child(part);
+    let name = valid.child(secret.part);
     let Some(data) = data else {
         objects.keep::<Secret>(&valid.scope.namespace, &name);
         return;
@@ -27,7 +27,7 @@ pub(crate) fn plan_generated(
     } else {
         Mode::Create
     };
-    let mut meta = valid.meta(part);
+    let mut meta = valid.meta(secret.part);
     if valid.retains() {
         meta.owner_references = None;
     }
@@ -39,13 +39,13 @@ pub(crate) fn plan_generated(
 pub(crate) fn plan_computed(
     valid: &Valid,
     objects: &mut Objects<Planned>,
-    (part, kind): (&str, &str),
+    (secret, kind): (&OwnSecret, &str),
     data: Option<Data>,
 ) {
     if let Some(data) = data {
-        objects.apply(&pods::secret(valid.meta(part), kind, data));
+        objects.apply(&pods::secret(valid.meta(secret.part), kind, data));
     } else {
-        objects.keep::<Secret>(&valid.scope.namespace, &valid.child(part));
+        objects.keep::<Secret>(&valid.scope.namespace, &valid.child(secret.part));
     }
 }
 

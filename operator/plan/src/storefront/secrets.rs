@@ -10,49 +10,44 @@ use crate::{
     own_secret::{Content, OwnSecret},
 };
 
-const ADMIN: &str = "admin";
-const INTERNAL: &str = "internal";
-const SIGNING_KEYS: &str = "signing-keys";
-const SMTP: &str = "smtp";
+/// Login of the first administrator.
+pub(super) const ADMIN: OwnSecret = OwnSecret::generated("admin", "password");
+/// Token of calls between the shop's own services.
+pub(super) const INTERNAL: OwnSecret = OwnSecret::generated("internal", "token");
+/// Keys that sign tokens.
+pub(super) const SIGNING_KEYS: OwnSecret = OwnSecret {
+    part: "signing-keys",
+    content: Content::SigningKeys,
+    when: |_| true,
+};
+/// Binding to the mail server.
+pub(super) const SMTP: OwnSecret = OwnSecret::computed("smtp");
 
 /// The Secrets of a shop that are not about a backing server.
-pub(super) const SECRETS: &[OwnSecret] = &[
-    OwnSecret::generated(ADMIN, "password"),
-    OwnSecret {
-        part: SIGNING_KEYS,
-        content: Content::SigningKeys,
-        when: |_| true,
-    },
-    OwnSecret::generated(INTERNAL, "token"),
-    OwnSecret {
-        part: certificate::SECRET,
-        content: Content::Certificate,
-        when: certificate::is_ours,
-    },
-    OwnSecret::computed(SMTP),
-];
+pub(super) const SECRETS: &[OwnSecret] =
+    &[ADMIN, SIGNING_KEYS, INTERNAL, certificate::SECRET, SMTP];
 
 /// Plans every Secret.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
-    let password = valid.generated(ADMIN, "password");
+    let password = valid.generated(&ADMIN);
     let data = password.map(|password| admin(valid, password));
-    plan_generated(valid, objects, (ADMIN, OPAQUE), data);
-    plan_generated(valid, objects, (SIGNING_KEYS, OPAQUE), keys(valid));
-    let token = valid.generated(INTERNAL, "token");
+    plan_generated(valid, objects, (&ADMIN, OPAQUE), data);
+    plan_generated(valid, objects, (&SIGNING_KEYS, OPAQUE), keys(valid));
+    let token = valid.generated(&INTERNAL);
     let data = token.map(|token| text([("token", token)]));
-    plan_generated(valid, objects, (INTERNAL, OPAQUE), data);
+    plan_generated(valid, objects, (&INTERNAL, OPAQUE), data);
     backing::plan_credentials(valid, objects);
     if let Some(data) = certificate::content(valid) {
-        let secret = (certificate::SECRET, "kubernetes.io/tls");
+        let secret = (&certificate::SECRET, "kubernetes.io/tls");
         plan_computed(valid, objects, secret, Some(data));
     }
     backing::plan_configuration(valid, objects);
-    let mail = (SMTP, "servicebinding.io/smtp");
+    let mail = (&SMTP, "servicebinding.io/smtp");
     plan_computed(valid, objects, mail, smtp(valid));
 }
 
 fn keys(valid: &Valid) -> Option<Data> {
-    let own = valid.seen.own.get(&valid.child(SIGNING_KEYS));
+    let own = valid.seen.own.get(&valid.child(SIGNING_KEYS.part));
     let fresh = valid.seen.fresh.signing_key.as_ref();
     signing_keys(own, fresh, asked(&valid.storefront), valid.seen.now)
 }

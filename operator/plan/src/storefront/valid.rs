@@ -4,7 +4,11 @@ use crds::{DeletionPolicy, Storefront};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{material::present, observed::Observed};
-use crate::{Platform, Waiting, pods::Scope};
+use crate::{
+    Platform, Waiting,
+    own_secret::{Content, OwnSecret},
+    pods::Scope,
+};
 
 /// A Storefront that can be acted on.
 #[derive(Clone, Debug)]
@@ -71,8 +75,12 @@ impl Valid {
 
     /// The generated value of one of the shop's Secrets: what the shop has, else what was generated for
     /// this reconciliation.
-    pub(crate) fn generated(&self, part: &str, key: &str) -> Option<&str> {
-        let name = self.child(part);
+    pub(crate) fn generated(&self, secret: &OwnSecret) -> Option<&str> {
+        let key = match secret.content {
+            Content::Generated { key } => key,
+            Content::SigningKeys | Content::Certificate | Content::Computed => return None,
+        };
+        let name = self.child(secret.part);
         let fresh = || self.seen.fresh.passwords.get(&name).map(String::as_str);
         present(self.seen.own.get(&name), key).or_else(fresh)
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixtures::{children, platform, seen, stored, valid_service, valid_shop},
+    properties::check,
     restricted::assert_restricted,
     specs::any_shop,
 };
@@ -100,6 +101,15 @@ fn secret_values(shop: &Storefront) -> Vec<String> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_object_has_a_valid_name_and_labels_and_is_planned_once(shop in any_shop()) {
+        let plans = Plans::of(&shop);
+        check(&plans.shop)?;
+        for below in &plans.below {
+            check(below)?;
+        }
+    }
 
     #[test]
     fn every_pod_meets_the_restricted_level(shop in any_shop()) {

@@ -36,7 +36,8 @@ fn label_values_fit(body: &Value) -> bool {
         })
 }
 
-fn check(objects: &Objects<Planned>) -> Result<(), TestCaseError> {
+/// What the API server asks of every object, and a server-side apply of every plan.
+pub fn check(objects: &Objects<Planned>) -> Result<(), TestCaseError> {
     let mut keys = BTreeSet::new();
     for item in &objects.items {
         prop_assert!(is_label(&item.key.name), "{:?}", item.key);

@@ -18,12 +18,17 @@ use super::super::workload;
 use crate::{
     Objects, Planned,
     network::{self, Flows, allow_from, allow_to},
+    own_secret::{Content, OwnSecret},
     pods::{self, label_selector},
     storefront::Valid,
 };
 
-/// End of the names of the headless Service, of the policy and of the Secret with the servers' password.
-pub(super) const ROUTES: &str = "nats-routes";
+/// Password of the servers among themselves. The headless Service and the policy have its name.
+pub(super) const ROUTES: OwnSecret = OwnSecret {
+    part: "nats-routes",
+    content: Content::Generated { key: "password" },
+    when: is_cluster,
+};
 /// Port between the servers.
 const ROUTES_PORT: i32 = 6222;
 /// The servers' user among themselves.
@@ -51,7 +56,7 @@ pub(super) fn majority(ready: i32, wanted: i32) -> &'static str {
 /// Plans the names of the servers, and the budget that keeps a majority.
 pub(super) fn plan(valid: &Valid, part: &str, objects: &mut Objects<Planned>) {
     let ports = [("routes", ROUTES_PORT, "routes")];
-    let mut service = pods::service(valid.meta(ROUTES), selector(valid, part), &ports);
+    let mut service = pods::service(valid.meta(ROUTES.part), selector(valid, part), &ports);
     if let Some(spec) = service.spec.as_mut() {
         name_each_pod(spec);
     }
@@ -79,7 +84,7 @@ pub(super) fn extend(valid: &Valid, part: &str, set: &mut StatefulSet) {
         return;
     };
     spec.replicas = Some(servers(valid));
-    spec.service_name = Some(valid.child(ROUTES));
+    spec.service_name = Some(valid.child(ROUTES.part));
     if let Some(pod) = spec.template.spec.as_mut() {
         extend_pod(valid, part, pod);
     }
@@ -111,7 +116,7 @@ fn extend_pod(valid: &Valid, part: &str, pod: &mut PodSpec) {
 /// The part of a server's configuration that is about the others. Clients learn of none of them: the
 /// Service knows which are ready.
 pub(super) fn configuration(valid: &Valid, part: &str, password: &str) -> String {
-    let (name, domain) = (valid.child(part), valid.child(ROUTES));
+    let (name, domain) = (valid.child(part), valid.child(ROUTES.part));
     let namespace = &valid.scope.namespace;
     let route = |index| {
         format!(
@@ -141,7 +146,11 @@ pub(super) fn policy(valid: &Valid, part: &str) -> NetworkPolicy {
         ingress: Some(vec![allow_from(peers(), routes())]),
         egress: Some(vec![allow_to(peers(), routes())]),
     };
-    network::policy(valid.meta(ROUTES), label_selector(servers.clone()), flows)
+    network::policy(
+        valid.meta(ROUTES.part),
+        label_selector(servers.clone()),
+        flows,
+    )
 }
 
 fn selector(valid: &Valid, part: &str) -> BTreeMap<String, String> {
