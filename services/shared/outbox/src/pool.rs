@@ -3,7 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::Transaction;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 
 /// A probe that takes longer has failed: half-open sockets hang for minutes.
 const PROBE: Duration = Duration::from_secs(1);
@@ -40,6 +41,20 @@ pub fn connect(uri: &str, max: u32, application: &str) -> Result<PgPool, sqlx::E
             })
         });
     Ok(pool.connect_lazy_with(options))
+}
+
+/// Begins a transaction, and may be dropped at any time, as a request is whose client hangs up.
+///
+/// sqlx's own `begin` may not: dropped while the server answers, it leaves a connection in the pool that is inside of a transaction
+/// and does not know it. Statements of its next user succeed and are never committed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "drain waits for the caller; the task only outlives a caller that was dropped, by one round trip"
+)]
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    let task = tokio::spawn(async move { pool.begin().await });
+    task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 async fn is_primary(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {

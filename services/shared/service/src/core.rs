@@ -33,9 +33,11 @@ impl Core {
         self.pool.acquire().await.map_err(StoreError::Unavailable)
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction. It may be dropped at any time, also while it begins.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.pool.begin().await.map_err(StoreError::Unavailable)
+        outbox::pool::begin(&self.pool)
+            .await
+            .map_err(StoreError::Unavailable)
     }
 
     /// Commits a transaction. After an error it is unknown whether it was committed: answer 500, so that

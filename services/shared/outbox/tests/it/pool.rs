@@ -28,7 +28,7 @@ async fn requests_that_are_dropped_leave_no_transaction_open() {
     let pool = outbox::pool::connect(&db.url, 5, "dropped").unwrap();
     for _ in 0..50 {
         let work = async {
-            let mut tx = pool.begin().await.unwrap();
+            let mut tx = outbox::pool::begin(&pool).await.unwrap();
             sqlx::query("select pg_sleep(1)")
                 .execute(&mut *tx)
                 .await
@@ -44,6 +44,52 @@ async fn requests_that_are_dropped_leave_no_transaction_open() {
         (open == 0).then_some(())
     })
     .await;
+}
+
+/// A request whose client hangs up is dropped wherever it waits; here while it begins its transaction, at each of its polls.
+#[tokio::test]
+async fn a_begin_that_is_dropped_does_not_swallow_what_is_written_next() {
+    use std::future::{Future, poll_fn};
+    use std::task::Poll;
+
+    let db = testkit::db(&MIGRATOR).await;
+    let pool = outbox::pool::connect(&db.url, 1, "begun").unwrap();
+    sqlx::query("create table written (n bigint)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for polls in 1..6 {
+        testkit::eventually("the connection is idle", || async {
+            (pool.num_idle() == 1).then_some(())
+        })
+        .await;
+        let mut begin = Box::pin(outbox::pool::begin(&pool));
+        let mut left = polls;
+        let whole = poll_fn(|context| {
+            left -= 1;
+            match begin.as_mut().poll(context) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending if left == 0 => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        drop(whole.await);
+        drop(begin);
+        sqlx::query("insert into written values ($1)")
+            .bind(polls)
+            .execute(&pool)
+            .await
+            .unwrap();
+        let seen: i64 = sqlx::query_scalar("select count(*) from written where n = $1")
+            .bind(polls)
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+        assert_eq!(
+            seen, 1,
+            "written after a begin that was dropped at poll {polls}"
+        );
+    }
 }
 
 #[tokio::test]
