@@ -10,6 +10,7 @@ mod db;
 mod eventually;
 mod http;
 mod openapi;
+pub mod provider;
 mod servers;
 mod still;
 mod tokens;
