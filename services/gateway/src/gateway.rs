@@ -1,9 +1,9 @@
-//! The data plane as one value: start it, publish objects, drain it.
+//! The data plane as one value: start it, give it objects, drain it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gateway_routes::{ObjectName, Objects};
@@ -12,16 +12,14 @@ use tokio::sync::watch;
 
 use crate::access_log::LogSink;
 use crate::config::Limits;
-use crate::control::Publisher;
-use crate::edge::Resources;
+use crate::control::{Published, Publisher};
 use crate::metrics::Metrics;
 use crate::policy::issuers::Issuers;
 use crate::policy::rate_limit::Limiter;
-use crate::published::Published;
-use crate::worker::{self, Phase, Shared};
+use crate::worker::{self, Phase, Progress, Shared};
 
-/// Accepting goes on for this long after SIGTERM: Services learn that the pod is terminating at the same time,
-/// not before.
+/// Accepting goes on for this long after SIGTERM: Services learn at the same time that the pod is
+/// going, not before.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// A running data plane.
@@ -43,23 +41,28 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new()?);
         let (sender, served) = watch::channel(Arc::<Published>::default());
         let (phase, phase_seen) = watch::channel(Phase::Serving);
-        let log = log(metrics.clone()).context("failed to start the access log")?;
-        let resources = Arc::new(Resources {
+        let workers = limits.worker_count();
+        let shared = Arc::new(Shared {
             limiter: Limiter::new(limits.max_rate_limit_keys),
             issuers: Issuers::default(),
+            log: log(metrics.clone()).context("starting the access log")?,
             metrics,
             limits,
+            published: served,
+            phase: phase_seen,
+            drain,
+            started: Instant::now(),
+            progress: (0..workers).map(|_| Progress::default()).collect(),
         });
-        let publisher = Publisher::new(name, sender, resources.clone())?;
-        let shared = Arc::new(Shared::new(resources, log, served, phase_seen, drain));
-        let threads = (0..shared.workers())
+        let publisher = Publisher::new(name, sender, shared.clone())?;
+        let threads = (0..workers)
             .map(|index| {
                 let shared = shared.clone();
-                let seed = getrandom::u64().context("failed to seed request ids")?;
+                let seed = getrandom::u64().context("seeding request ids")?;
                 std::thread::Builder::new()
                     .name(format!("worker-{index}"))
                     .spawn(move || worker::run(shared, index, seed))
-                    .context("failed to start a worker")
+                    .context("starting a worker")
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
@@ -70,17 +73,17 @@ impl Gateway {
         })
     }
 
-    /// Readiness and metrics of the workers.
+    /// What the workers share: readiness and series.
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }
 
-    /// Hands out the publisher to the watches, once.
+    /// Hands out the side that publishes, for the watch layer. Only once.
     pub fn take_publisher(&mut self) -> Option<Publisher> {
         self.publisher.take()
     }
 
-    /// Publishes objects directly, for tests and examples without a cluster.
+    /// Puts objects in force directly; without a cluster this is how they get here.
     pub fn publish(
         &mut self,
         objects: Objects,
@@ -89,12 +92,12 @@ impl Gateway {
         let publisher = self
             .publisher
             .as_mut()
-            .context("the publisher was handed out to the watches")?;
+            .context("objects come from the watch layer")?;
         publisher.publish(objects, secrets)
     }
 
-    /// Drains: not ready but still accepting for a while, then finishing requests in progress, at last closing
-    /// connections that do not end.
+    /// Leaves: not ready, still accepting for a while, then finishing what is in work, at last cutting
+    /// what does not end.
     pub async fn drain(self) -> anyhow::Result<()> {
         let whole = self.shared.drain;
         let leaving = LEAVING.min(whole / 4);
@@ -116,7 +119,7 @@ impl Gateway {
                 joining.await
             }
         };
-        for result in results.context("failed to wait for the workers")? {
+        for result in results.context("waiting for the workers")? {
             result.map_err(|_| anyhow::anyhow!("a worker panicked"))??;
         }
         Ok(())

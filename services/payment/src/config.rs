@@ -3,19 +3,18 @@
 use chassis::{BindingConfig, ProcessConfig, TokenConfig};
 use clap::{Args, Parser, Subcommand};
 
-/// The money: authorise, capture, void, refund, ledger.
+/// Payments: authorise, capture, void, refund, and the ledger.
 #[derive(Parser)]
 #[command(name = "payment", version)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Serve the API, relay and hear events.
+    /// Serve the API, publish and consume events, execute operations.
     Serve(Box<ServeConfig>),
     /// Bring the schema up to date, then exit.
     Migrate(BindingConfig),
@@ -32,7 +31,15 @@ pub struct ServeConfig {
     /// Bindings: database, bus, internal.
     #[command(flatten)]
     pub bindings: BindingConfig,
-    /// What bearer tokens must say.
+    /// What bearer tokens must state.
     #[command(flatten)]
     pub tokens: TokenConfig,
+    /// The payment methods that customers are offered, separated by commas.
+    #[arg(
+        long,
+        env = "PAYMENT_METHODS",
+        value_delimiter = ',',
+        default_value = "manual"
+    )]
+    pub payment_methods: Vec<String>,
 }

@@ -1,29 +1,26 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    missing_docs,
+    reason = "a service is no library: what is public is so for its tests"
+)]
 
-// Reading order: what is decided, what is kept, what is done, what is asked, what is heard.
+// Reading order: who is asked, what is decided and stored, what is consumed, what is served.
+pub mod ledger;
+pub mod providers;
+
+pub mod attempts;
 mod consume;
-pub mod domain;
-mod operate;
-pub mod store;
+mod webhooks;
 
 pub mod api;
 pub mod config;
 mod metrics;
+mod schema;
 mod state;
 
 pub use api::{openapi, router};
+pub use attempts::worker::{Worker, WorkerOptions};
 pub use consume::Listener;
 pub use metrics::Metrics;
+pub use schema::{MIGRATOR, SCHEMA, ready};
 pub use state::AppState;
-
-/// The room's schema.
-pub const SCHEMA: outbox::Schema = outbox::Schema::new("payment");
-
-/// The room's migrations.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/payment");
-
-/// Ready: the pool answers, and the schema is what this build expects.
-pub async fn ready(pool: sqlx::PgPool) -> Result<(), String> {
-    let ready = outbox::migrate::ready(&pool, &MIGRATOR, SCHEMA).await;
-    ready.map_err(|unhealthy| unhealthy.to_string())
-}

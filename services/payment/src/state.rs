@@ -1,4 +1,4 @@
-//! What every handler can reach.
+//! The parts of the process that handlers, consumers and the worker share.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use chrono::{DateTime, Utc};
 use outbox::EventMeta;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::Notify;
 use vocabulary::{Clock, Entropy, EventId};
 
 use crate::metrics::Metrics;
+use crate::providers::Providers;
 
-/// The parts of a running process. Cheap to clone.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
-    /// The room's own database.
     pub pool: PgPool,
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Checks bearer tokens.
     pub verifier: Arc<Verifier>,
-    /// What our own services show.
+    /// The token that services present to each other.
     pub internal: InternalToken,
-    /// Series.
+    pub providers: Arc<Providers>,
+    /// Wakes the worker of this process.
+    pub wake: Arc<Notify>,
     pub metrics: Metrics,
 }
 
@@ -40,10 +40,12 @@ impl AppState {
 
     /// A transaction; 503 when the database has none to give.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
-        self.pool.begin().await.map_err(|error| no_database(&error))
+        outbox::pool::begin(&self.pool)
+            .await
+            .map_err(|error| no_database(&error))
     }
 
-    /// The envelope of an event that happens now, with the trace of the work in hand.
+    /// The envelope of an event, with the current trace.
     pub fn meta(&self, now: DateTime<Utc>) -> EventMeta {
         EventMeta::new(EventId::mint(now, &*self.entropy), now).traced(chassis::trace::current())
     }

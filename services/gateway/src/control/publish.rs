@@ -1,18 +1,29 @@
-//! From a snapshot of objects to what workers serve.
+//! One immutable set of everything a request needs, replaced as a whole.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_routes::{Guard, ObjectName, Objects, Table};
 use k8s_openapi::api::core::v1::Secret;
+use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::tls::Certificates;
-use crate::edge::Resources;
-use crate::published::Published;
+use crate::worker::Shared;
 
-/// Compiles snapshots and publishes them to the workers.
+/// What workers serve.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Counts from 1; 0 is before there was anything.
+    pub generation: u64,
+    /// The routes.
+    pub table: Table,
+    /// The TLS side of each port that has one.
+    pub tls: HashMap<u16, Arc<ServerConfig>>,
+}
+
+/// Compiles snapshots and hands them to the workers.
 #[derive(Debug)]
 pub struct Publisher {
     gateway: ObjectName,
@@ -20,7 +31,7 @@ pub struct Publisher {
     certificates: Certificates,
     sender: watch::Sender<Arc<Published>>,
     keys_client: chassis::Client,
-    resources: Arc<Resources>,
+    shared: Arc<Shared>,
 }
 
 impl Publisher {
@@ -28,7 +39,7 @@ impl Publisher {
     pub fn new(
         gateway: ObjectName,
         sender: watch::Sender<Arc<Published>>,
-        resources: Arc<Resources>,
+        shared: Arc<Shared>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             gateway,
@@ -36,7 +47,7 @@ impl Publisher {
             certificates: Certificates::new()?,
             sender,
             keys_client: chassis::http_client(Duration::from_secs(5))?,
-            resources,
+            shared,
         })
     }
 
@@ -45,7 +56,7 @@ impl Publisher {
         &self.gateway
     }
 
-    /// Publishes a snapshot; requests in progress finish with the one that they began with.
+    /// Puts a snapshot in force; requests in work finish with the one they began with.
     pub fn publish(
         &mut self,
         mut objects: Objects,
@@ -62,12 +73,11 @@ impl Publisher {
                 _ => None,
             })
             .collect();
-        let Resources {
-            issuers, metrics, ..
-        } = &*self.resources;
-        issuers.retain(&uris, &self.keys_client, metrics);
+        self.shared
+            .issuers
+            .retain(&uris, &self.keys_client, &self.shared.metrics);
         let routes: HashSet<&str> = table.rules().map(|rule| &*rule.label).collect();
-        metrics.published(self.generation, &routes);
+        self.shared.metrics.swapped(self.generation, &routes);
         let generation = self.generation;
         self.sender.send_replace(Arc::new(Published {
             generation,

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use chassis::Problem;
 use gateway_routes::hostname;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Version};
 
-use super::refusal::{malformed, no_route};
+use crate::problem::Problem;
 
 /// What routing needs, checked.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ pub fn check<B>(request: &Request<B>, max_bytes: u32) -> Result<Head, Problem> {
         return Err(Problem::new(
             http::StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "This method is not supported",
+            "This method is not served",
         ));
     }
     let headers = request.headers();
@@ -43,9 +42,10 @@ pub fn check<B>(request: &Request<B>, max_bytes: u32) -> Result<Head, Problem> {
     }
     framing(request.version(), headers)?;
     let authority = authority(request)?;
-    let host = hostname::normalise(&authority).ok_or_else(|| malformed("The host is invalid"))?;
+    let host = hostname::normalise(&authority)
+        .ok_or_else(|| Problem::malformed("The host is not valid"))?;
     let path = normalise(request.uri().path())
-        .ok_or_else(|| malformed("The path is invalid"))?
+        .ok_or_else(|| Problem::malformed("The path is not valid"))?
         .into_owned();
     Ok(Head {
         host,
@@ -54,9 +54,9 @@ pub fn check<B>(request: &Request<B>, max_bytes: u32) -> Result<Head, Problem> {
     })
 }
 
-/// Refuses messages whose end two servers could place differently (request smuggling).
+/// Messages that two servers could cut at different places.
 fn framing(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
-    let ambiguous = || malformed("The length of the request body is ambiguous");
+    let ambiguous = || Problem::malformed("The length of the body is ambiguous");
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let length = lengths.next();
     if lengths.next().is_some() {
@@ -83,21 +83,21 @@ fn authority<B>(request: &Request<B>) -> Result<String, Problem> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
-        return Err(malformed("There is more than one Host header"));
+        return Err(Problem::malformed("There is more than one Host"));
     }
     let host = host
         .map(|host| {
             host.to_str()
-                .map_err(|_| malformed("The Host header is invalid"))
+                .map_err(|_| Problem::malformed("The Host is not valid"))
         })
         .transpose()?;
     let named = request.uri().authority().map(http::uri::Authority::as_str);
     match (named, host) {
         (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => {
-            Err(malformed("The Host header and the request target differ"))
+            Err(Problem::malformed("Host and target disagree"))
         }
         (Some(name), _) | (None, Some(name)) => Ok(name.to_owned()),
-        (None, None) => Err(malformed("The Host header is missing")),
+        (None, None) => Err(Problem::malformed("There is no Host")),
     }
 }
 
@@ -147,22 +147,17 @@ fn unescape(path: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Refuses the paths that services only call among themselves: no route may expose them.
-pub fn refuse_internal(path: &str) -> Result<(), Problem> {
-    if is_internal(path) {
-        return Err(no_route());
-    }
-    Ok(())
-}
-
-/// Whether the first segment is `internal`, in any spelling that a server could take for it.
-fn is_internal(path: &str) -> bool {
-    let first = path.split('/').find(|segment| !segment.is_empty());
-    first.is_some_and(|first| {
-        // A path parameter: some servers cut `internal;x` down to `internal`.
-        let name = first.split(';').next().unwrap_or_default();
-        name.eq_ignore_ascii_case("internal")
-    })
+/// Whether a path leads to what services say only to each other. Doubled slashes do not help.
+pub fn is_internal(path: &str) -> bool {
+    path.split('/')
+        .find(|part| !part.is_empty())
+        .is_some_and(|first| {
+            first
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .eq_ignore_ascii_case("internal")
+        })
 }
 
 #[cfg(test)]
@@ -210,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn internal_paths_are_recognised_in_every_spelling() {
+    fn internal_paths_are_found_in_every_dress() {
         for path in [
             "/internal",
             "/internal/v1",

@@ -1,4 +1,4 @@
-//! Who may call a route, and how often.
+//! Who may pass, and how often.
 
 pub mod issuers;
 pub mod jwt;

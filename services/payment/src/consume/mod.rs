@@ -1,4 +1,4 @@
-//! What this room hears.
+//! The events that this service consumes.
 
 mod order_cancelled;
 mod order_placed;
@@ -7,17 +7,17 @@ use events::{Event, EventType};
 use outbox::{Handler, HandlerError};
 use sqlx::PgConnection;
 
-use crate::operate::OperateError;
+use crate::attempts::execute::OperateError;
+use crate::attempts::store::StoreError;
 use crate::state::AppState;
-use crate::store::StoreError;
 
-/// Hears what becomes of orders.
+/// Consumes the events of orders.
 pub struct Listener {
     app: AppState,
 }
 
 impl Listener {
-    /// A listener with the parts of the process.
+    /// A listener.
     pub fn new(app: AppState) -> Self {
         Self { app }
     }
@@ -28,7 +28,7 @@ impl Handler for Listener {
         "payment"
     }
 
-    fn event_types(&self) -> &'static [EventType] {
+    fn event_types(&self) -> &[EventType] {
         &[EventType::OrderPlaced, EventType::OrderCancelled]
     }
 
@@ -38,11 +38,13 @@ impl Handler for Listener {
             EventType::OrderCancelled => {
                 order_cancelled::apply(&self.app, conn, &event.payload()?).await
             }
-            other => Err(HandlerError::poison(format!("{other} is not heard here"))),
+            other => Err(HandlerError::poison(format!(
+                "{other} is not consumed here"
+            ))),
         }
     }
 
-    // An effect locks its payment and nothing else.
+    // A handler locks its payment and nothing else.
     fn batch_size(&self) -> usize {
         32
     }
@@ -52,7 +54,7 @@ impl From<OperateError> for HandlerError {
     fn from(error: OperateError) -> Self {
         match error {
             OperateError::Store(StoreError::Query { query, source }) => {
-                tracing::warn!(query, "an effect failed");
+                tracing::warn!(query, "consuming an event failed");
                 source.into()
             }
             OperateError::Outbox(source) => source.into(),

@@ -1,47 +1,75 @@
-//! `order.placed.v1`: the promise is called in.
+//! `order.placed.v1`: the payment is captured. What is committed here is the intent; the worker calls the provider.
 
-use events::OrderPlaced;
+use events::{OrderPlaced, PaymentFailed};
 use outbox::HandlerError;
 use sqlx::PgConnection;
 
-use crate::domain::payment::Stage;
-use crate::operate::{self, lock_or_remember};
+use crate::attempts::domain::attempt::{Attempt, InFlight, Stage};
+use crate::attempts::domain::operation::Kind;
+use crate::attempts::execute::OperateError;
+use crate::attempts::operate::{commit_change, lock_or_remember};
+use crate::attempts::store::read::Record;
+use crate::metrics::Counted;
+use crate::schema::SCHEMA;
 use crate::state::AppState;
-use crate::store::payments::Record;
 
 const OPERATION: &str = "order.placed";
 
 pub(super) async fn apply(
     app: &AppState,
     conn: &mut PgConnection,
-    said: &OrderPlaced,
+    placed: &OrderPlaced,
 ) -> Result<(), HandlerError> {
     let now = app.clock.now();
-    let record = lock_or_remember(conn, said.payment_id, now)
+    let record = lock_or_remember(conn, placed.payment_id, now)
         .await
-        .map_err(operate::OperateError::from)?;
-    let payment = match record {
-        Some(Record::Payment(payment)) => payment,
-        // An order is placed on a promise only, so this is a promise that was lost: say so, the order walks back.
-        Some(Record::Cancelled) | None => {
-            let facts = (said.payment_id, said.order_id, said.total);
-            app.metrics.count("capture", "refused");
-            return Ok(operate::say_failed(app, conn, facts, now).await?);
-        }
-    };
-    match payment.stage {
-        Stage::Authorised => {
-            let done = operate::capture(app, conn, payment, (OPERATION, None), now).await?;
-            app.metrics.count("capture", done.outcome());
-        }
-        Stage::Captured { .. } | Stage::Refunded { .. } => app.metrics.count("capture", "already"),
-        // Voided by hand, or by a cancellation that was heard first: either way there is no money, and an order that is
-        // cancelled already does not mind hearing it.
-        Stage::Voided | Stage::Declined => {
-            let facts = (said.payment_id, said.order_id, said.total);
-            app.metrics.count("capture", "refused");
-            operate::say_failed(app, conn, facts, now).await?;
-        }
+        .map_err(OperateError::from)?;
+    match record {
+        Some(Record::Attempt(attempt)) => capture(app, conn, attempt, placed).await,
+        // An order is placed on an authorisation only, so this is one that was lost.
+        Some(Record::Cancelled) | None => fail(app, conn, placed).await,
     }
-    Ok(())
+}
+
+async fn capture(
+    app: &AppState,
+    conn: &mut PgConnection,
+    attempt: Attempt,
+    placed: &OrderPlaced,
+) -> Result<(), HandlerError> {
+    // In whatever amount: it was captured by hand.
+    let by_hand = matches!(attempt.in_flight, Some(InFlight::Capture(_)))
+        || matches!(
+            attempt.stage,
+            Stage::Captured { .. } | Stage::Refunded { .. }
+        );
+    if by_hand {
+        app.metrics.count(Kind::Capture, Counted::Already);
+        return Ok(());
+    }
+    match attempt.capture(OPERATION, None) {
+        Ok(change) => {
+            if !commit_change(app, conn, change).await? {
+                app.metrics.count(Kind::Capture, Counted::Already);
+            }
+            Ok(())
+        }
+        // Voided by hand, or by a cancellation that was consumed first: either way there is no money, and an order that is
+        // cancelled already ignores the event.
+        Err(_) => fail(app, conn, placed).await,
+    }
+}
+
+async fn fail(
+    app: &AppState,
+    conn: &mut PgConnection,
+    placed: &OrderPlaced,
+) -> Result<(), HandlerError> {
+    app.metrics.count(Kind::Capture, Counted::Refused);
+    let payload = PaymentFailed {
+        payment_id: placed.payment_id,
+        order_id: placed.order_id,
+        amount: placed.total,
+    };
+    Ok(outbox::append(conn, SCHEMA, app.meta(app.clock.now()), &payload).await?)
 }

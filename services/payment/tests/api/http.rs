@@ -1,10 +1,13 @@
 use axum::http::StatusCode;
+use contracts::cases::Request;
 use serde_json::{Value, json};
+use testkit::provider::Behaviour;
 
-use super::support::{TOKEN, USER, new_id, shop};
+use super::double::METHOD;
+use super::support::{Shop, TOKEN, USER, new_id, shop};
 
 #[tokio::test]
-async fn the_same_promise_twice_is_one_promise() {
+async fn the_same_authorisation_twice_is_one() {
     let shop = shop().await;
     let id = new_id();
     let first = shop
@@ -17,7 +20,7 @@ async fn the_same_promise_twice_is_one_promise() {
         .expect(StatusCode::OK);
     assert_eq!(first.text(), again.text());
     assert_eq!(first.json::<Value>()["status"], "authorised");
-    assert_eq!(shop.said().await, ["payment.authorised.v1"]);
+    assert_eq!(shop.published().await, ["payment.authorised.v1"]);
     assert_eq!(shop.balance("authorised").await, 500);
 }
 
@@ -36,28 +39,63 @@ async fn another_amount_under_the_same_id_is_refused() {
 }
 
 #[tokio::test]
-async fn a_declined_promise_stays_declined_and_holds_nothing() {
+async fn a_declined_authorisation_stays_declined_and_holds_nothing() {
     let shop = shop().await;
+    shop.provider
+        .script("authorise", [Behaviour::Declines("card_declined")]);
     let id = new_id();
     for _ in 0..2 {
-        let answer = shop
-            .authorise(id, 500, "manual-decline")
-            .await
-            .expect(StatusCode::OK);
+        let answer = shop.authorise(id, 500, METHOD).await.expect(StatusCode::OK);
         assert_eq!(answer.json::<Value>()["status"], "declined");
     }
     assert_eq!(shop.balance("authorised").await, 0);
-    assert!(shop.said().await.is_empty());
+    assert_eq!(shop.published().await, ["payment.failed.v1"]);
+    assert_eq!(shop.provider.account(&id.to_string()).authorisations, 0);
+}
+
+/// Both were methods for tests that any client could use.
+#[tokio::test]
+async fn methods_for_tests_are_not_offered() {
+    let shop = shop().await;
+    for method in [
+        "manual-decline",
+        "manual-capture-decline",
+        "Manual",
+        "",
+        "stripe",
+    ] {
+        let answer = shop.authorise(new_id(), 500, method).await;
+        let answer = answer.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        let error = &answer.json::<Value>()["errors"][0];
+        assert_eq!(error["field"], "method");
+        assert_eq!(error["message"], "not offered; offered: double, manual");
+    }
+}
+
+#[tokio::test]
+async fn the_contract_with_the_other_services_is_kept() {
+    struct Provided(Shop);
+    impl contracts::cases::payments::Payments for Provided {
+        async fn call(&self, request: Request) -> contracts::cases::Answer {
+            let method = request.method.parse().unwrap();
+            let call = testkit::request(method, &request.path).bearer(TOKEN);
+            let call = match &request.body {
+                Some(body) => call.json(body),
+                None => call,
+            };
+            let answer = call.send(&self.0.router).await;
+            contracts::cases::Answer {
+                status: answer.status.as_u16(),
+                body: answer.body.to_vec(),
+            }
+        }
+    }
+    contracts::cases::payments::run(&Provided(shop().await)).await;
 }
 
 #[tokio::test]
 async fn bad_requests_name_the_field() {
     let shop = shop().await;
-    let answer = shop
-        .authorise(new_id(), 500, "gold")
-        .await
-        .expect(StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(answer.json::<Value>()["errors"][0]["field"], "method");
     let answer = shop
         .authorise(new_id(), 0, "manual")
         .await
@@ -66,7 +104,7 @@ async fn bad_requests_name_the_field() {
 }
 
 #[tokio::test]
-async fn a_void_that_overtakes_the_promise_is_remembered() {
+async fn a_void_that_overtakes_the_authorisation_is_remembered() {
     let shop = shop().await;
     let id = new_id();
     for _ in 0..2 {
@@ -84,7 +122,7 @@ async fn a_void_that_overtakes_the_promise_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_void_hands_the_promise_back_once() {
+async fn a_void_gives_the_authorisation_up_once() {
     let shop = shop().await;
     let id = new_id();
     shop.authorise(id, 500, "manual")
@@ -191,7 +229,7 @@ async fn captures_at_once_take_the_money_once() {
     }
     assert_eq!(shop.balance("captured").await, 700);
     assert_eq!(
-        shop.said().await,
+        shop.published().await,
         ["payment.authorised.v1", "payment.captured.v1"]
     );
 }

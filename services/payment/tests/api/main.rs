@@ -1,8 +1,13 @@
-//! Payments through the router, on a real PostgreSQL.
+//! Payments through the router, on a real PostgreSQL, with a provider over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod consuming;
+mod double;
+mod faults;
 mod http;
+mod kills;
 mod ledger;
-mod listening;
 mod openapi;
 mod support;
+mod upgrade;
+mod webhooks;

@@ -1,0 +1,55 @@
+//! The endpoints of payments.
+
+pub(crate) mod authorise_payment;
+pub(crate) mod capture_payment;
+pub(crate) mod get_payment;
+mod operation;
+pub(crate) mod refund_payment;
+mod view;
+pub(crate) mod void_payment;
+
+use axum::http::StatusCode;
+use chassis::Problem;
+
+use super::execute::OperateError;
+use super::store::StoreError;
+
+impl From<OperateError> for Problem {
+    fn from(error: OperateError) -> Self {
+        let refused = |code, title| Self::new(StatusCode::CONFLICT, code, title);
+        match error {
+            OperateError::Refused(refusal) => {
+                refused("payment_refused", "The payment does not allow this")
+                    .detail(refusal.to_string())
+            }
+            declined @ OperateError::Declined { .. } => {
+                refused("payment_refused", "The provider refused this").detail(declined.to_string())
+            }
+            OperateError::Unknown => Self::not_found(),
+            OperateError::Cancelled => refused(
+                "payment_cancelled",
+                "The payment was cancelled before it was authorised",
+            ),
+            OperateError::Mismatch => {
+                refused("payment_mismatch", "This id was used for something else")
+            }
+            OperateError::Store(error) => error.into(),
+            OperateError::Outbox(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Query {
+                query: "acquire" | "begin",
+                source,
+            } => {
+                tracing::warn!(error = %source, "no database connection");
+                Self::unavailable(1)
+            }
+            StoreError::Query { .. } | StoreError::BadRow(_) => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The double-entry ledger.
+
+pub mod domain;
