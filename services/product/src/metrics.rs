@@ -1,4 +1,4 @@
-//! Every series of this room.
+//! The metrics of product.
 
 use chassis::Registry;
 use prometheus::{IntCounter, IntCounterVec, Opts};
@@ -11,6 +11,8 @@ pub struct Metrics {
     pub reservations: IntCounterVec,
     /// Reads of a product card: hit, miss, blind (Redis did not answer). Panel "Catalogue".
     pub cards: IntCounterVec,
+    /// Times that a product became low on stock: `stock.low.v1` is published for each. Panel "Stock".
+    pub low: IntCounter,
     /// Products written by an import. Panel "Catalogue".
     pub imported: IntCounter,
 }
@@ -37,6 +39,10 @@ impl Metrics {
         Ok(Self {
             reservations,
             cards,
+            low: registry.register(IntCounter::new(
+                "shop_stock_low_total",
+                "Times that the available quantity of a product fell to the threshold of stock.low",
+            )?)?,
             imported: registry.register(IntCounter::new(
                 "shop_products_imported_total",
                 "Products written by an import",
@@ -54,6 +60,11 @@ impl Metrics {
         self.reservations
             .with_label_values(&[outcome])
             .inc_by(count);
+    }
+
+    /// Counts products that became low on stock.
+    pub fn low_stock(&self, products: u64) {
+        self.low.inc_by(products);
     }
 
     /// Counts one read of a card.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::{InternalToken, Process, binding, http_client, verifier};
-use outbox::Consumer;
+use outbox::{Consumer, Relay};
 use product::config::ServeConfig;
 use product::{AppState, Cards, Listener, Metrics, SCHEMA};
 use vocabulary::{SystemClock, SystemEntropy};
@@ -39,11 +39,13 @@ pub async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         metrics,
     };
     let series = outbox::Metrics::new(process.registry())?;
+    let relay = Relay::new(pool.clone(), bus.clone(), SCHEMA, "product", series.clone());
     let consumer = Consumer::new(pool.clone(), bus, SCHEMA, Listener::new(&app), series);
     let sweeper = app.clone();
     process
         .route(product::router(app))
         .readiness("database", move || product::ready(pool.clone()))
+        .spawn("relay", |stop| relay.run(stop))
         .spawn("consumer", |stop| consumer.run(stop))
         .spawn("sweeper", |stop| product::sweep::run(sweeper, stop))
         .run()

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use chassis::{InternalToken, Problem, Verifier};
+use chrono::{DateTime, Utc};
+use outbox::EventMeta;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
-use vocabulary::{Clock, Entropy};
+use vocabulary::{Clock, Entropy, EventId};
 
 use crate::cards::Cards;
 use crate::metrics::Metrics;
@@ -42,6 +44,11 @@ impl AppState {
     /// A transaction; 503 when the database has none to give.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
         self.pool.begin().await.map_err(|error| no_database(&error))
+    }
+
+    /// Id, time and trace of a new event.
+    pub fn meta(&self, now: DateTime<Utc>) -> EventMeta {
+        EventMeta::new(EventId::mint(now, &*self.entropy), now).traced(chassis::trace::current())
     }
 }
 

@@ -6,10 +6,10 @@ use contracts::reservations::{Claim, ClaimProblem};
 use http::StatusCode;
 use vocabulary::ReservationId;
 
-use super::problem;
-use crate::domain::stock::ClaimVerdict;
+use super::problems::problem;
+use crate::domain::reservation::{ClaimRefusal, Command};
 use crate::state::AppState;
-use crate::store::reservations::{self, Record};
+use crate::store::reservations::{self, Outcome};
 
 pub(super) async fn handler(
     State(app): State<AppState>,
@@ -18,25 +18,29 @@ pub(super) async fn handler(
     Json(body): Json<Claim>,
 ) -> Result<StatusCode, Problem> {
     let mut conn = app.acquire().await?;
-    if reservations::claim(&mut conn, id, body.order_id, app.clock.now()).await? {
-        app.metrics.reservation("claimed");
-        return Ok(StatusCode::OK);
+    let command = Command::Claim(body.order_id);
+    match reservations::execute(&mut conn, id, command, app.clock.now()).await? {
+        Outcome::Moved(_) => {
+            app.metrics.reservation("claimed");
+            Ok(StatusCode::OK)
+        }
+        Outcome::Unchanged => Ok(StatusCode::OK),
+        Outcome::Refused(refusal) => Err(refuse(&app, refusal)),
     }
-    let verdict = match reservations::find(&mut conn, id).await? {
-        Some(Record::Reservation(found)) => found.state.claim_verdict(body.order_id),
-        Some(Record::Tombstone) => ClaimVerdict::Gone,
-        None => return Err(Problem::not_found()),
-    };
-    match verdict {
-        ClaimVerdict::Already => Ok(StatusCode::OK),
-        ClaimVerdict::Gone => {
+}
+
+fn refuse(app: &AppState, refusal: ClaimRefusal) -> Problem {
+    let (why, title) = match refusal {
+        ClaimRefusal::Unknown => return Problem::not_found(),
+        ClaimRefusal::Expired => {
             app.metrics.reservation("too_late");
             let title = "The reservation expired or was released";
-            Err(problem(&ClaimProblem::ReservationExpired, title))
+            (ClaimProblem::ReservationExpired, title)
         }
-        ClaimVerdict::Another => {
+        ClaimRefusal::AnotherOrder => {
             let title = "The reservation is sold to another order";
-            Err(problem(&ClaimProblem::ReservationMismatch, title))
+            (ClaimProblem::ReservationMismatch, title)
         }
-    }
+    };
+    problem(&why, title)
 }

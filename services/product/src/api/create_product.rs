@@ -7,7 +7,8 @@ use chassis::{Caller, Json, Problem, precondition};
 use http::StatusCode;
 use vocabulary::ProductId;
 
-use super::{ListingBody, ProductView, uncommitted};
+use super::problems::uncommitted;
+use super::views::{ListingBody, ProductView};
 use crate::domain::listing::Product;
 use crate::state::AppState;
 use crate::store::catalogue;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use vocabulary::ProductId;
 
-use super::ProductView;
+use super::views::ProductView;
 use crate::state::AppState;
 use crate::store::catalogue;
 

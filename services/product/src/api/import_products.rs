@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use vocabulary::ProductId;
 
-use super::{refused, uncommitted};
+use super::problems::{refused, uncommitted};
 use crate::domain::import;
 use crate::state::AppState;
 use crate::store::catalogue;

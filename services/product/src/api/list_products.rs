@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use vocabulary::{Limit, Page, PageRequest};
 
-use super::ProductView;
+use super::views::ProductView;
 use crate::state::AppState;
 use crate::store::search::{self, Hit, Place, Window};
 

@@ -1,24 +1,23 @@
-//! `POST /internal/v1/reservations/{id}/release`: hand stock back. A hold that was never asked for
-//! can then never be made.
+//! `POST /internal/v1/reservations/{id}/release`: give stock back. An id that was never used can then hold nothing.
 
 use axum::extract::State;
 use chassis::{InternalCaller, Path, Problem};
 use http::StatusCode;
 use vocabulary::ReservationId;
 
-use super::uncommitted;
+use crate::domain::reservation::Command;
 use crate::state::AppState;
-use crate::store::reservations;
+use crate::store::reservations::{self, Outcome};
 
 pub(super) async fn handler(
     State(app): State<AppState>,
     _: InternalCaller,
     Path(id): Path<ReservationId>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.begin().await?;
-    let moved = reservations::release(&mut tx, id, app.clock.now()).await?;
-    tx.commit().await.map_err(|e| uncommitted(&e))?;
-    if moved {
+    let mut conn = app.acquire().await?;
+    let now = app.clock.now();
+    let released = reservations::execute(&mut conn, id, Command::Release, now).await?;
+    if matches!(released, Outcome::Moved(_)) {
         app.metrics.reservation("released");
     }
     Ok(StatusCode::NO_CONTENT)

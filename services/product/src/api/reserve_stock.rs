@@ -1,19 +1,34 @@
-//! `PUT /internal/v1/reservations/{id}`: hold stock for a checkout, at prices that are frozen here.
+//! `PUT /internal/v1/reservations/{id}`: hold stock for a checkout, at prices that are fixed here.
 
 use axum::extract::State;
 use chassis::{InternalCaller, Json, Path, Problem};
 use chrono::{DateTime, Utc};
 use contracts::FieldProblem;
 use contracts::reservations::{
-    Item, Line, Reservation as ReservationView, ReservationStatus, Reserve, ReserveProblem,
-    Shortage,
+    Item, Line as LineView, Reservation as ReservationView, ReservationStatus, Reserve,
+    ReserveProblem, Shortage as ShortageView,
 };
+use events::StockLow;
+use outbox::Row;
 use vocabulary::{Currency, MoneyError, ProductId, ReservationId};
 
-use super::{problem, uncommitted};
-use crate::domain::stock::{self, NotSold, Offer, Refusal, Reservation, State as Stage, Wanted};
+use super::problems::problem;
+use crate::domain::reservation::{NotSold, Record, Refusal, Reservation, State as Stage, expiry};
+use crate::domain::stock::Wanted;
 use crate::state::AppState;
-use crate::store::reservations::{self, Record};
+use crate::store::reservations::{self, Held};
+
+/// Attempts to hold stock that others reserve between the read and the write.
+const ATTEMPTS: u32 = 5;
+
+/// A hold that is asked for.
+struct Terms {
+    id: ReservationId,
+    wanted: Wanted,
+    currency: Currency,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
 
 pub(super) async fn handler(
     State(app): State<AppState>,
@@ -21,130 +36,95 @@ pub(super) async fn handler(
     Path(id): Path<ReservationId>,
     Json(body): Json<Reserve>,
 ) -> Result<Json<ReservationView>, Problem> {
-    let items: Vec<_> = body
-        .items
-        .iter()
-        .map(|item| (item.product_id, item.quantity))
-        .collect();
-    let wanted = Wanted::sum(&items);
-    let wanted = wanted.map_err(|e| Problem::invalid().field("items", e.to_string()))?;
+    let items = body.items.iter();
+    let items: Vec<_> = items.map(|item| (item.product_id, item.quantity)).collect();
+    let wanted = Wanted::sum(&items).map_err(|error| invalid(error.to_string()))?;
     let now = app.clock.now();
     let terms = Terms {
         id,
         wanted,
         currency: body.currency,
-        expires_at: stock::expiry(now, body.ttl_secs),
+        now,
+        expires_at: expiry(now, body.ttl_secs),
     };
-    match hold_at_once(&app, &terms, now).await? {
-        Some(held) => Ok(held),
-        None => hold_under_lock(&app, &terms, &body.items, now).await,
-    }
+    let reservation = hold(&app, &terms, &body.items).await?;
+    view(&reservation)
 }
 
-/// A hold that is asked for.
-struct Terms {
-    id: ReservationId,
-    wanted: Wanted,
-    currency: Currency,
-    expires_at: DateTime<Utc>,
-}
-
-impl Terms {
-    fn hold(&self, offers: &[Offer]) -> Result<Reservation, Refusal> {
-        Reservation::hold(
-            self.id,
-            &self.wanted,
-            offers,
-            self.currency,
-            self.expires_at,
-        )
-    }
-}
-
-/// The usual way: looks without a lock and promises in one statement, which the table's checks refuse if the stock went
-/// meanwhile. Nothing is refused on what was seen without a lock: none then.
-async fn hold_at_once(
-    app: &AppState,
-    terms: &Terms,
-    now: DateTime<Utc>,
-) -> Result<Option<Json<ReservationView>>, Problem> {
+/// Reads without a lock, decides, and writes what was decided in one statement, which refuses if others have reserved the
+/// stock since.
+async fn hold(app: &AppState, terms: &Terms, items: &[Item]) -> Result<Reservation, Problem> {
     let mut conn = app.acquire().await?;
-    let offers = reservations::offers(&mut conn, &terms.wanted, terms.currency).await?;
-    let Ok(held) = terms.hold(&offers) else {
-        return Ok(None);
-    };
-    match reservations::insert_held(&mut conn, &held, now).await {
-        Ok(true) => {
-            app.metrics.reservation("held");
-            view(&held).map(Some)
+    let (id, wanted, currency) = (terms.id, &terms.wanted, terms.currency);
+    for _ in 0..ATTEMPTS {
+        let offers = reservations::offers(&mut conn, wanted, currency).await?;
+        let held = match Reservation::hold(id, wanted, &offers, currency, terms.expires_at) {
+            Ok(held) => held,
+            Err(refusal) => {
+                // Perhaps it was held by this very request, sent before.
+                return match reservations::find(&mut conn, id).await? {
+                    Some(record) => replay(app, record, terms),
+                    None => Err(refuse(app, refusal, items)),
+                };
+            }
+        };
+        let events = low_stock_events(app, &held, terms.now)?;
+        match reservations::insert_held(&mut conn, &held, &events, terms.now).await? {
+            Held::Stored { low } => {
+                app.metrics.reservation("held");
+                app.metrics.low_stock(low.unsigned_abs());
+                return Ok(held);
+            }
+            Held::Taken => {
+                let record = reservations::find(&mut conn, id).await?;
+                return replay(app, record.unwrap_or(Record::Tombstone), terms);
+            }
+            Held::Short => {}
         }
-        Ok(false) => {
-            let record = reservations::find(&mut conn, terms.id).await?;
-            replay(app, record, &terms.wanted, terms.currency).map(Some)
-        }
-        Err(error) if error.constraint() == Some("stock_reserved_on_hand") => Ok(None),
-        Err(error) => Err(error.into()),
     }
+    Err(Problem::unavailable(1))
 }
 
-/// The way of a refusal: it is decided with the stock under lock, so that it says what could be had.
-async fn hold_under_lock(
+/// One event for each line, used where the line makes its product low on stock. The statement sets the quantity.
+fn low_stock_events(
     app: &AppState,
-    terms: &Terms,
-    items: &[Item],
+    held: &Reservation,
     now: DateTime<Utc>,
-) -> Result<Json<ReservationView>, Problem> {
-    let mut tx = app.begin().await?;
-    let (id, currency) = (terms.id, terms.currency);
-    if !reservations::insert(&mut tx, id, currency, terms.expires_at, now).await? {
-        let record = reservations::find(&mut tx, id).await?;
-        return replay(app, record, &terms.wanted, currency);
-    }
-    let offers = reservations::lock_offers(&mut tx, &terms.wanted, currency).await?;
-    // Nothing is kept of a refusal: the transaction ends without a commit, and the id is free.
-    let held = terms.hold(&offers).map_err(|refusal| {
-        let short = matches!(refusal, Refusal::OutOfStock(_));
-        app.metrics
-            .reservation(if short { "out_of_stock" } else { "refused" });
-        because(refusal, items)
-    })?;
-    reservations::hold(&mut tx, &held).await?;
-    tx.commit().await.map_err(|e| uncommitted(&e))?;
-    app.metrics.reservation("held");
-    view(&held)
+) -> Result<Vec<Row>, Problem> {
+    let rows = held.lines.iter().map(|line| {
+        let low = StockLow {
+            product_id: line.product_id,
+            sku: line.sku.clone(),
+            available: 0,
+        };
+        Row::of(app.meta(now), &low)
+    });
+    let rows = rows.collect::<Result<_, _>>();
+    rows.map_err(|error| Problem::internal(&error))
 }
 
-/// The same id again: the same answer, if it is for the same and still stands.
-fn replay(
-    app: &AppState,
-    record: Option<Record>,
-    wanted: &Wanted,
-    currency: Currency,
-) -> Result<Json<ReservationView>, Problem> {
-    let Some(Record::Reservation(found)) = record else {
-        return Err(gone());
+/// The same id again: the same response, if it is for the same items and still stands.
+fn replay(app: &AppState, record: Record, terms: &Terms) -> Result<Reservation, Problem> {
+    let Record::Reservation(found) = record else {
+        return Err(refused(&ReserveProblem::ReservationExpired));
     };
-    if !found.is_for(wanted, currency) {
-        let title = "This id was used for other items";
-        return Err(problem(&ReserveProblem::ReservationMismatch, title));
+    if !found.is_for(&terms.wanted, terms.currency) {
+        return Err(refused(&ReserveProblem::ReservationMismatch));
     }
     match found.state {
         Stage::Held | Stage::Claimed { .. } => {
             app.metrics.reservation("replayed");
-            view(&found)
+            Ok(found)
         }
-        Stage::Released | Stage::Expired | Stage::Restocked { .. } => Err(gone()),
+        Stage::Released | Stage::Expired | Stage::Restocked { .. } => {
+            Err(refused(&ReserveProblem::ReservationExpired))
+        }
     }
-}
-
-fn gone() -> Problem {
-    let title = "The reservation expired or was released";
-    problem(&ReserveProblem::ReservationExpired, title)
 }
 
 fn view(held: &Reservation) -> Result<Json<ReservationView>, Problem> {
     let lines = held.lines.iter().map(|line| {
-        Ok(Line {
+        Ok(LineView {
             product_id: line.product_id,
             sku: line.sku.clone(),
             title: line.title.clone(),
@@ -154,52 +134,71 @@ fn view(held: &Reservation) -> Result<Json<ReservationView>, Problem> {
         })
     });
     let lines = lines.collect::<Result<_, MoneyError>>();
+    let status = match held.state {
+        Stage::Claimed { .. } => ReservationStatus::Claimed,
+        Stage::Held | Stage::Released | Stage::Expired | Stage::Restocked { .. } => {
+            ReservationStatus::Held
+        }
+    };
     Ok(Json(ReservationView {
         id: held.id,
-        status: match held.state {
-            Stage::Claimed { .. } => ReservationStatus::Claimed,
-            Stage::Held | Stage::Released | Stage::Expired | Stage::Restocked { .. } => {
-                ReservationStatus::Held
-            }
-        },
+        status,
         expires_at: held.expires_at,
         lines: lines.map_err(|error| Problem::internal(&error))?,
         total: held.total().map_err(|error| Problem::internal(&error))?,
     }))
 }
 
-/// Names the items of the request that are the cause.
-fn because(refusal: Refusal, items: &[Item]) -> Problem {
+/// Names the items of the request that cannot be reserved.
+fn refuse(app: &AppState, refusal: Refusal, items: &[Item]) -> Problem {
     let field = |product: ProductId| {
         let at = items.iter().position(|item| item.product_id == product);
         format!("items[{}]", at.unwrap_or_default())
     };
+    let is_short = matches!(refusal, Refusal::OutOfStock(_));
+    let outcome = if is_short { "out_of_stock" } else { "refused" };
+    app.metrics.reservation(outcome);
     match refusal {
         Refusal::OutOfStock(short) => {
-            let errors = short.into_iter().map(|(product, shortage)| Shortage {
+            let errors = short.into_iter().map(|(product, shortage)| ShortageView {
                 field: field(product),
                 message: format!("only {} available", shortage.available),
                 available: shortage.available,
             });
-            let errors = errors.collect();
-            problem(
-                &ReserveProblem::OutOfStock { errors },
-                "Not enough in stock",
-            )
+            refused(&ReserveProblem::OutOfStock {
+                errors: errors.collect(),
+            })
         }
         Refusal::NotSold(faults) => {
             let errors = faults.into_iter().map(|(product, why)| FieldProblem {
                 field: field(product),
                 message: match why {
-                    NotSold::Unknown => "there is no such product",
-                    NotSold::NoPrice => "has no price in this currency",
-                }
-                .to_owned(),
+                    NotSold::Unknown => "there is no such product".to_owned(),
+                    NotSold::NoPrice => "has no price in this currency".to_owned(),
+                },
             });
-            let errors = errors.collect();
-            let title = "Some items cannot be sold";
-            problem(&ReserveProblem::ItemRefused { errors }, title)
+            refused(&ReserveProblem::ItemRefused {
+                errors: errors.collect(),
+            })
         }
-        Refusal::TooExpensive => Problem::invalid().field("items", "the sum is too large"),
+        Refusal::TooExpensive => invalid("the sum is too large".to_owned()),
     }
+}
+
+fn invalid(message: String) -> Problem {
+    let field = "items".to_owned();
+    refused(&ReserveProblem::Invalid {
+        errors: vec![FieldProblem { field, message }],
+    })
+}
+
+fn refused(why: &ReserveProblem) -> Problem {
+    let title = match why {
+        ReserveProblem::OutOfStock { .. } => "Not enough in stock",
+        ReserveProblem::ItemRefused { .. } => "Some items cannot be sold",
+        ReserveProblem::Invalid { .. } => "Invalid request",
+        ReserveProblem::ReservationExpired => "The reservation expired or was released",
+        ReserveProblem::ReservationMismatch => "The id was used for other items",
+    };
+    problem(why, title)
 }

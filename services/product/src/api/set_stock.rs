@@ -2,45 +2,48 @@
 
 use axum::extract::State;
 use chassis::{Caller, Json, Path, Problem};
+use events::StockLow;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vocabulary::ProductId;
 
-use super::uncommitted;
+use super::problems::uncommitted;
+use crate::SCHEMA;
+use crate::domain::stock::becomes_low;
 use crate::state::AppState;
 use crate::store::catalogue;
 
 /// Most pieces of one product.
 const MAX_ON_HAND: i64 = 1_000_000_000;
 
-/// What is on the shelf.
+/// The stock of a product.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shelf {
-    /// Pieces in the warehouse, those promised to checkouts included.
+pub(super) struct StockLevel {
+    /// Pieces in the warehouse, those reserved for checkouts included.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     on_hand: i64,
 }
 
-/// Count the shelf anew
+/// Set the stock
 ///
-/// It cannot be counted below what is promised to checkouts that are under way.
+/// It cannot be set below what is reserved for checkouts in progress.
 #[utoipa::path(
     put, path = "/v1/products/{id}/stock", operation_id = "set_stock", tag = "products",
-    security(("bearer" = [])), request_body = Shelf,
+    security(("bearer" = [])), request_body = StockLevel,
     params(("id" = ProductId, Path, description = "Id of the product")),
     responses(
-        (status = 200, description = "As it was counted", body = Shelf),
+        (status = 200, description = "The stock as it is now", body = StockLevel),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
         (status = 403, description = "Not an administrator", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "No such product", body = Problem,
          content_type = "application/problem+json"),
-        (status = 409, description = "More is promised", body = Problem,
+        (status = 409, description = "More is reserved", body = Problem,
          content_type = "application/problem+json"),
-        (status = 422, description = "Not a number of pieces", body = Problem,
+        (status = 422, description = "Invalid quantity", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -48,28 +51,39 @@ pub(super) async fn handler(
     State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<ProductId>,
-    Json(shelf): Json<Shelf>,
-) -> Result<Json<Shelf>, Problem> {
+    Json(level): Json<StockLevel>,
+) -> Result<Json<StockLevel>, Problem> {
     caller.require_role("admin")?;
-    if !(0..=MAX_ON_HAND).contains(&shelf.on_hand) {
+    if !(0..=MAX_ON_HAND).contains(&level.on_hand) {
         return Err(Problem::invalid().field("on_hand", "0 to 1000000000"));
     }
     let mut tx = app.begin().await?;
-    let counted = catalogue::set_on_hand(&mut tx, id, shelf.on_hand).await;
+    let counted = catalogue::set_on_hand(&mut tx, id, level.on_hand).await;
     let counted = counted.map_err(|error| match error.constraint() {
         Some("stock_reserved_on_hand") => {
-            let title = "More than that is promised to checkouts under way";
+            let title = "More than that is reserved for checkouts in progress";
             Problem::new(StatusCode::CONFLICT, "stock_promised", title).field(
                 "on_hand",
-                "not below what is promised; holds run out by themselves",
+                "must not be below what is reserved; reservations expire by themselves",
             )
         }
         _ => error.into(),
     })?;
-    if !counted {
-        return Err(Problem::not_found());
+    let counted = counted.ok_or_else(Problem::not_found)?;
+    let (before, after) = (counted.before.available(), counted.after.available());
+    let is_newly_low = becomes_low(before, after);
+    if is_newly_low {
+        let low = StockLow {
+            product_id: id,
+            sku: counted.sku,
+            available: after,
+        };
+        outbox::append(&mut tx, SCHEMA, app.meta(app.clock.now()), &low)
+            .await
+            .map_err(|error| Problem::internal(&error))?;
     }
     tx.commit().await.map_err(|e| uncommitted(&e))?;
+    app.metrics.low_stock(u64::from(is_newly_low));
     app.cards.drop_all(&[id]).await;
-    Ok(Json(shelf))
+    Ok(Json(level))
 }

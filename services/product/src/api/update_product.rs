@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use chassis::{Caller, Json, Path, Problem, precondition};
 use vocabulary::ProductId;
 
-use super::{ListingBody, ProductView, uncommitted};
+use super::problems::uncommitted;
+use super::views::{ListingBody, ProductView};
 use crate::state::AppState;
 use crate::store::catalogue;
 

@@ -1,4 +1,4 @@
-//! What this room hears.
+//! The events that product consumes.
 
 mod order_cancelled;
 
@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::state::AppState;
 use crate::store::StoreError;
 
-/// Hears what becomes of orders.
+/// The handler of events.
 pub struct Listener {
     app: AppState,
 }
@@ -31,7 +31,7 @@ impl Handler for Listener {
     }
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        order_cancelled::apply(&self.app, conn, &event.payload()?).await
+        order_cancelled::handle(&self.app, conn, &event.payload()?).await
     }
 }
 
@@ -39,10 +39,11 @@ impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Query { query, source } => {
-                tracing::warn!(query, "an effect failed");
+                tracing::warn!(query, "a query of an event handler failed");
                 source.into()
             }
             bad @ (StoreError::BadProduct(_) | StoreError::BadReservation(_)) => Self::poison(bad),
+            contended @ StoreError::Contended(_) => Self::transient(contended),
         }
     }
 }

@@ -1,26 +1,26 @@
-//! `order.cancelled.v1`: what was sold goes back on the shelf, once.
+//! `order.cancelled.v1`: what was sold is put back, once.
 
 use events::OrderCancelled;
 use outbox::HandlerError;
 use sqlx::PgConnection;
 
+use crate::domain::reservation::Command;
 use crate::state::AppState;
-use crate::store::reservations;
+use crate::store::reservations::{self, Outcome};
 
-pub(super) async fn apply(
+pub(super) async fn handle(
     app: &AppState,
     conn: &mut PgConnection,
-    said: &OrderCancelled,
+    cancelled: &OrderCancelled,
 ) -> Result<(), HandlerError> {
+    let (id, order) = (cancelled.reservation_id, cancelled.order_id);
     let now = app.clock.now();
-    if reservations::restock(conn, said.reservation_id, said.order_id, now).await? {
+    let restocked = reservations::execute(conn, id, Command::Restock(order), now).await?;
+    if matches!(restocked, Outcome::Moved(_)) {
         app.metrics.reservation("restocked");
     } else {
-        // An order is placed on claimed stock only, so this is one that came back already.
-        tracing::info!(
-            reservation = %said.reservation_id, order = %said.order_id,
-            "nothing to restock: it came back before"
-        );
+        // An order is placed on claimed stock only, so this one was restocked before.
+        tracing::info!(reservation = %id, %order, "nothing to restock");
     }
     Ok(())
 }

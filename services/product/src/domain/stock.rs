@@ -1,23 +1,22 @@
-//! How much may be promised: holds, claims and the way back.
+//! Quantities of a product: what is there, what is reserved, and how both change.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use vocabulary::{Currency, Money, MoneyError, OrderId, ProductId, ReservationId};
+use vocabulary::{Money, ProductId};
 
 /// Most lines in one reservation.
 pub const MAX_LINES: usize = 100;
 /// Most pieces of one product in one reservation.
 pub const MAX_QUANTITY: u32 = 100_000;
-/// A hold lasts at most this long.
-pub const MAX_TTL_SECS: u32 = 3_600;
+/// `stock.low.v1` is published when the available quantity of a product falls to this or below.
+pub const LOW_STOCK: i64 = 5;
 
 /// Pieces of one product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stock {
     /// In the warehouse.
     pub on_hand: i64,
-    /// Of those, promised.
+    /// Of those, reserved.
     pub reserved: i64,
 }
 
@@ -27,56 +26,75 @@ pub struct Stock {
 pub struct Shortage {
     /// What was asked for.
     pub wanted: u32,
-    /// What could be had.
+    /// What could be reserved.
     pub available: i64,
 }
 
+/// How a reservation changes the stock of each of its lines. The store adds the quantity of a line times these factors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockChange {
+    /// The pieces are reserved.
+    Hold,
+    /// The pieces leave the warehouse.
+    Sell,
+    /// The pieces are no longer reserved.
+    Release,
+    /// Sold pieces come back to the warehouse.
+    Restock,
+}
+
+impl StockChange {
+    /// How often the quantity is added to what is on hand.
+    pub const fn on_hand(self) -> i64 {
+        match self {
+            Self::Hold | Self::Release => 0,
+            Self::Sell => -1,
+            Self::Restock => 1,
+        }
+    }
+
+    /// How often the quantity is added to what is reserved.
+    pub const fn reserved(self) -> i64 {
+        match self {
+            Self::Hold => 1,
+            Self::Sell | Self::Release => -1,
+            Self::Restock => 0,
+        }
+    }
+}
+
 impl Stock {
-    /// Pieces that can be had.
+    /// Pieces that can be reserved.
     pub const fn available(self) -> i64 {
         self.on_hand - self.reserved
     }
 
-    /// Promises pieces.
-    pub fn hold(self, quantity: u32) -> Result<Self, Shortage> {
-        if i64::from(quantity) > self.available() {
-            return Err(Shortage {
-                wanted: quantity,
-                available: self.available(),
-            });
+    /// True if so many pieces can be reserved.
+    pub fn covers(self, quantity: u32) -> Result<(), Shortage> {
+        if i64::from(quantity) <= self.available() {
+            return Ok(());
         }
-        Ok(Self {
-            reserved: self.reserved + i64::from(quantity),
-            ..self
+        Err(Shortage {
+            wanted: quantity,
+            available: self.available(),
         })
     }
 
-    /// Keeps the promise: the pieces leave the warehouse.
+    /// The stock after a change. `hold` must be covered: see [`Stock::covers`].
     #[must_use]
-    pub fn claim(self, quantity: u32) -> Self {
+    pub fn after(self, change: StockChange, quantity: u32) -> Self {
+        let quantity = i64::from(quantity);
         Self {
-            on_hand: self.on_hand - i64::from(quantity),
-            reserved: self.reserved - i64::from(quantity),
+            on_hand: self.on_hand + change.on_hand() * quantity,
+            reserved: self.reserved + change.reserved() * quantity,
         }
     }
+}
 
-    /// Takes the promise back.
-    #[must_use]
-    pub fn release(self, quantity: u32) -> Self {
-        Self {
-            reserved: self.reserved - i64::from(quantity),
-            ..self
-        }
-    }
-
-    /// Claimed pieces come back to the warehouse.
-    #[must_use]
-    pub fn restock(self, quantity: u32) -> Self {
-        Self {
-            on_hand: self.on_hand + i64::from(quantity),
-            ..self
-        }
-    }
+/// True if the available quantity has fallen to [`LOW_STOCK`] or below with this change, and was above it before: once per
+/// crossing, however much further it falls.
+pub const fn becomes_low(available_before: i64, available_after: i64) -> bool {
+    available_before > LOW_STOCK && available_after <= LOW_STOCK
 }
 
 /// What a reservation asks for: pieces by product, in the order in which rows are locked.
@@ -134,195 +152,4 @@ pub struct Offer {
     pub unit_price: Option<Money>,
     /// Its stock.
     pub stock: Stock,
-}
-
-/// One line of a reservation, frozen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The product.
-    pub product_id: ProductId,
-    /// Its stock keeping unit at that time.
-    pub sku: String,
-    /// Its title at that time.
-    pub title: String,
-    /// Pieces.
-    pub quantity: u32,
-    /// Its price at that time.
-    pub unit_price: Money,
-}
-
-impl Line {
-    /// What the line costs.
-    pub fn total(&self) -> Result<Money, MoneyError> {
-        self.unit_price.times(self.quantity)
-    }
-}
-
-/// What became of a hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// The pieces are promised.
-    Held,
-    /// The pieces are sold.
-    Claimed {
-        /// To this order.
-        order_id: OrderId,
-    },
-    /// The pieces were sold and came back.
-    Restocked {
-        /// From this order.
-        order_id: OrderId,
-    },
-    /// The promise was taken back.
-    Released,
-    /// The promise ran out.
-    Expired,
-}
-
-impl State {
-    /// The name on the wire and in the table.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Claimed { .. } => "claimed",
-            Self::Restocked { .. } => "restocked",
-            Self::Released => "released",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-/// Pieces promised to one checkout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reservation {
-    /// Its id, minted by the checkout.
-    pub id: ReservationId,
-    /// What became of it.
-    pub state: State,
-    /// What it was priced in.
-    pub currency: Currency,
-    /// When the promise runs out.
-    pub expires_at: DateTime<Utc>,
-    /// What is promised, in product order.
-    pub lines: Vec<Line>,
-}
-
-/// Why nothing is held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// Products that nobody sells, or not in this currency.
-    NotSold(Vec<(ProductId, NotSold)>),
-    /// Products of which there is not enough.
-    OutOfStock(Vec<(ProductId, Shortage)>),
-    /// The sum does not fit.
-    TooExpensive,
-}
-
-/// Why a product cannot be sold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotSold {
-    /// There is no such product.
-    Unknown,
-    /// It has no price in the currency.
-    NoPrice,
-}
-
-impl Reservation {
-    /// Promises all that is wanted, or nothing.
-    pub fn hold(
-        id: ReservationId,
-        wanted: &Wanted,
-        offers: &[Offer],
-        currency: Currency,
-        expires_at: DateTime<Utc>,
-    ) -> Result<Self, Refusal> {
-        let (mut lines, mut not_sold, mut short) = (Vec::new(), Vec::new(), Vec::new());
-        for (product, quantity) in wanted.iter() {
-            let Some(offer) = offers.iter().find(|o| o.product_id == product) else {
-                not_sold.push((product, NotSold::Unknown));
-                continue;
-            };
-            let Some(unit_price) = offer.unit_price else {
-                not_sold.push((product, NotSold::NoPrice));
-                continue;
-            };
-            if let Err(shortage) = offer.stock.hold(quantity) {
-                short.push((product, shortage));
-            }
-            lines.push(Line {
-                product_id: product,
-                sku: offer.sku.clone(),
-                title: offer.title.clone(),
-                quantity,
-                unit_price,
-            });
-        }
-        if !not_sold.is_empty() {
-            return Err(Refusal::NotSold(not_sold));
-        }
-        if !short.is_empty() {
-            return Err(Refusal::OutOfStock(short));
-        }
-        let reservation = Self {
-            id,
-            state: State::Held,
-            currency,
-            expires_at,
-            lines,
-        };
-        match reservation.total() {
-            Ok(_) => Ok(reservation),
-            Err(_) => Err(Refusal::TooExpensive),
-        }
-    }
-
-    /// What all lines cost.
-    pub fn total(&self) -> Result<Money, MoneyError> {
-        self.lines
-            .iter()
-            .try_fold(Money::zero(self.currency), |sum, line| {
-                sum.plus(line.total()?)
-            })
-    }
-
-    /// True where the same was asked for: what makes a repeated request a replay.
-    pub fn is_for(&self, wanted: &Wanted, currency: Currency) -> bool {
-        self.currency == currency
-            && self
-                .lines
-                .iter()
-                .map(|line| (line.product_id, line.quantity))
-                .eq(wanted.iter())
-    }
-}
-
-/// When a hold made now runs out.
-pub fn expiry(now: DateTime<Utc>, ttl_secs: u32) -> DateTime<Utc> {
-    now + TimeDelta::seconds(i64::from(ttl_secs.clamp(1, MAX_TTL_SECS)))
-}
-
-/// What a claim finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClaimVerdict {
-    /// It is sold to this order already.
-    Already,
-    /// The promise ran out, or was taken back.
-    Gone,
-    /// It is sold to another order.
-    Another,
-}
-
-impl State {
-    /// Why a claim did not take the held row: it was not held any more.
-    pub fn claim_verdict(self, order: OrderId) -> ClaimVerdict {
-        match self {
-            Self::Claimed { order_id } if order_id == order => ClaimVerdict::Already,
-            Self::Claimed { .. } => ClaimVerdict::Another,
-            // Still held means that it has expired and the periodic job has not run yet. Restocked is sold no more: a late
-            // claim must not believe that it is.
-            Self::Held | Self::Released | Self::Expired | Self::Restocked { .. } => {
-                ClaimVerdict::Gone
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ use vocabulary::ProductId;
 use super::{StoreError, failed};
 use crate::domain::import::Row;
 use crate::domain::listing::{Listing, Prices, Product, category_title};
+use crate::domain::stock::Stock;
 
 /// A product with its stock, as every query here reads it.
 pub(super) struct ProductRow {
@@ -157,21 +158,47 @@ pub async fn update(
     Ok(())
 }
 
-/// Counts the shelf anew. False if there is no such product.
+/// A product whose stock was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Its stock keeping unit.
+    pub sku: String,
+    /// What it had.
+    pub before: Stock,
+    /// What it has.
+    pub after: Stock,
+}
+
+/// Sets what is on hand; none if there is no such product.
 pub async fn set_on_hand(
     conn: &mut PgConnection,
     id: ProductId,
     on_hand: i64,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "update product.stock set on_hand = $2 where product_id = $1",
+) -> Result<Option<Counted>, StoreError> {
+    let row = sqlx::query!(
+        "with before as (
+             select product_id, s.on_hand, p.sku from product.stock as s join product.products as p using (product_id)
+             where product_id = $1 for update of s
+         )
+         update product.stock as s set on_hand = $2 from before where s.product_id = before.product_id
+         returning before.on_hand, s.reserved, before.sku",
         id.as_uuid(),
         on_hand,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed("set stock"))?;
-    Ok(done.rows_affected() == 1)
+    Ok(row.map(|row| {
+        let stock = |on_hand| Stock {
+            on_hand,
+            reserved: row.reserved,
+        };
+        Counted {
+            sku: row.sku,
+            before: stock(row.on_hand),
+            after: stock(on_hand),
+        }
+    }))
 }
 
 /// What an import did.

@@ -1,4 +1,4 @@
-//! SQL, and nothing but SQL.
+//! SQL: rows decode to domain types, or the error names the row.
 
 pub mod catalogue;
 pub mod reservations;
@@ -6,7 +6,7 @@ pub mod search;
 
 use vocabulary::{ProductId, ReservationId};
 
-/// A statement that failed, or a row that makes no sense.
+/// A statement that failed, or a row that violates an invariant.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The statement failed.
@@ -18,11 +18,14 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// A row that the checks of the table should have refused.
-    #[error("product {0} is stored in a way that makes no sense")]
+    #[error("stored row of product {0} violates an invariant")]
     BadProduct(ProductId),
     /// A row that the checks of the table should have refused.
-    #[error("reservation {0} is stored in a way that makes no sense")]
+    #[error("stored row of reservation {0} violates an invariant")]
     BadReservation(ReservationId),
+    /// Others kept changing it.
+    #[error("reservation {0} changed each time it was to be written")]
+    Contended(ReservationId),
 }
 
 /// Names the statement that an error came from.
@@ -38,7 +41,10 @@ impl StoreError {
                 source: sqlx::Error::Database(error),
                 ..
             } => error.constraint(),
-            Self::Query { .. } | Self::BadProduct(_) | Self::BadReservation(_) => None,
+            Self::Query { .. }
+            | Self::BadProduct(_)
+            | Self::BadReservation(_)
+            | Self::Contended(_) => None,
         }
     }
 }

@@ -4,45 +4,17 @@
 //! Every transaction takes the reservation's row first and its stock rows after, in product order.
 
 use chrono::{DateTime, Utc};
+use outbox::Row;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use vocabulary::{Currency, Money, OrderId, ProductId, ReservationId};
 
 use super::{StoreError, failed};
 use crate::domain::listing::Prices;
-use crate::domain::stock::{Line, Offer, Reservation, State, Stock, Wanted};
-
-/// What is known about a reservation id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
-    /// It was released before it was asked for: it must never hold anything.
-    Tombstone,
-    /// It was asked for.
-    Reservation(Reservation),
-}
-
-/// Takes an id. False if it is taken already; waits for a transaction that is taking it.
-pub async fn insert(
-    conn: &mut PgConnection,
-    id: ReservationId,
-    currency: Currency,
-    expires_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "insert into product.reservations
-             (reservation_id, state, currency, expires_at, created_at, updated_at)
-         values ($1, 'held', $2, $3, $4, $4) on conflict (reservation_id) do nothing",
-        id.as_uuid(),
-        currency.as_str(),
-        expires_at,
-        now,
-    )
-    .execute(conn)
-    .await
-    .map_err(failed("insert reservation"))?;
-    Ok(done.rows_affected() == 1)
-}
+use crate::domain::reservation::{
+    ClaimRefusal, Command, Line, Record, Reservation, State, Step, decide,
+};
+use crate::domain::stock::{LOW_STOCK, Offer, Stock, StockChange, Wanted};
 
 /// What is wanted, as it stands, in product order. What nobody sells is absent.
 ///
@@ -63,25 +35,6 @@ pub async fn offers(
     .fetch_all(conn)
     .await
     .map_err(failed("find offers"))?;
-    rows.into_iter().map(|row| row.decode(currency)).collect()
-}
-
-/// The same, with the stock under lock.
-pub async fn lock_offers(
-    conn: &mut PgConnection,
-    wanted: &Wanted,
-    currency: Currency,
-) -> Result<Vec<Offer>, StoreError> {
-    let rows = sqlx::query_as!(
-        OfferRow,
-        r#"select product_id as "product_id: ProductId", p.sku, p.title, p.prices, s.on_hand, s.reserved
-           from product.stock as s join product.products as p using (product_id)
-           where s.product_id = any($1) order by s.product_id for update of s"#,
-        &ids(wanted),
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(failed("lock offers"))?;
     rows.into_iter().map(|row| row.decode(currency)).collect()
 }
 
@@ -116,17 +69,39 @@ impl OfferRow {
     }
 }
 
-/// Takes the id, stores the lines and promises the stock, in one statement: no lock is held across a round trip, and no
-/// transaction is around it. False if the id is taken: nothing is stored then. The check `stock_reserved_on_hand` refuses
+/// What became of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It is stored, and so many products became low on stock by it.
+    Stored {
+        /// How many products became low.
+        low: i64,
+    },
+    /// The id is taken: nothing is stored.
+    Taken,
+    /// The stock was reserved by others since it was read: nothing is stored.
+    Short,
+}
+
+/// Takes the id, stores the lines, reserves the stock and appends `stock.low.v1` for each product that becomes low, in one
+/// statement: no lock is held across a round trip, and no transaction is around it. The check `stock_reserved_on_hand` refuses
 /// what is not there any more, and with it the whole statement. (Hidden arrays: see [`offers`].)
+///
+/// `events` has one event for each line, used where the line makes its product low as `becomes_low` defines it. Only the
+/// statement knows the available quantity, so it sets that.
 pub async fn insert_held(
     conn: &mut PgConnection,
     held: &Reservation,
+    events: &[Row],
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Held, StoreError> {
     let lines = Lines::of(held);
-    let done = sqlx::query!(
-        "with fresh as (
+    let events: Vec<String> = events
+        .iter()
+        .map(|event| event.as_str().to_owned())
+        .collect();
+    let stored = sqlx::query!(
+        r#"with fresh as (
              insert into product.reservations
                  (reservation_id, state, currency, expires_at, created_at, updated_at)
              values ($1, 'held', $2, $3, $4, $4) on conflict (reservation_id) do nothing
@@ -134,18 +109,23 @@ pub async fn insert_held(
          ), line as (
              select fresh.reservation_id, line.*
              from fresh, unnest((select $5::uuid[]), (select $6::int[]), (select $7::text[]), (select $8::text[]),
-                                (select $9::bigint[]))
-                 as line (product_id, quantity, sku, title, unit_minor)
+                                (select $9::bigint[]), (select $10::text[]))
+                 as line (product_id, quantity, sku, title, unit_minor, event)
          ), locked as (
              select product_id from product.stock
              where product_id in (select product_id from line) order by product_id for update
-         ), promised as (
-             update product.stock as s set reserved = s.reserved + line.quantity
+         ), reserved as (
+             update product.stock as s set reserved = s.reserved + $11::bigint * line.quantity
              from locked join line using (product_id) where s.product_id = locked.product_id
+             returning s.on_hand - s.reserved as available, $11::bigint * line.quantity as quantity, line.event
+         ), listed as (
+             insert into product.reservation_lines
+                 (reservation_id, product_id, quantity, sku, title, unit_minor)
+             select reservation_id, product_id, quantity, sku, title, unit_minor from line
          )
-         insert into product.reservation_lines
-             (reservation_id, product_id, quantity, sku, title, unit_minor)
-         select reservation_id, product_id, quantity, sku, title, unit_minor from line",
+         select exists (select from fresh) as "fresh!",
+                count(product.outbox_append(jsonb_set(event::jsonb, '{data,available}', to_jsonb(available)))) as "low!"
+         from reserved where available <= $12 and available + quantity > $12"#,
         held.id.as_uuid(),
         held.currency.as_str(),
         held.expires_at,
@@ -155,11 +135,19 @@ pub async fn insert_held(
         &lines.skus,
         &lines.titles,
         &lines.prices,
+        &events,
+        StockChange::Hold.reserved(),
+        LOW_STOCK,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await
-    .map_err(failed("insert held reservation"))?;
-    Ok(done.rows_affected() > 0)
+    .map_err(failed("insert held reservation"));
+    match stored {
+        Ok(row) if row.fresh => Ok(Held::Stored { low: row.low }),
+        Ok(_) => Ok(Held::Taken),
+        Err(error) if error.constraint() == Some("stock_reserved_on_hand") => Ok(Held::Short),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lines as columns.
@@ -183,33 +171,6 @@ impl Lines {
             prices: lines().map(|line| line.unit_price.minor()).collect(),
         }
     }
-}
-
-/// Stores the lines and promises the stock, whose rows are locked, in one statement.
-pub async fn hold(conn: &mut PgConnection, reservation: &Reservation) -> Result<(), StoreError> {
-    let lines = Lines::of(reservation);
-    sqlx::query!(
-        "with line as (
-             select * from unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::bigint[])
-                 as line (product_id, quantity, sku, title, unit_minor)
-         ), promised as (
-             update product.stock as s set reserved = s.reserved + line.quantity
-             from line where s.product_id = line.product_id
-         )
-         insert into product.reservation_lines
-             (reservation_id, product_id, quantity, sku, title, unit_minor)
-         select $1, product_id, quantity, sku, title, unit_minor from line",
-        reservation.id.as_uuid(),
-        &lines.products,
-        &lines.quantities,
-        &lines.skus,
-        &lines.titles,
-        &lines.prices,
-    )
-    .execute(conn)
-    .await
-    .map_err(failed("hold stock"))?;
-    Ok(())
 }
 
 /// A reservation, as it stands.
@@ -262,200 +223,126 @@ pub async fn find(
     })))
 }
 
-/// Sells what is held, if the hold still stands, in one statement. False if it does not: nothing is sold then.
-pub async fn claim(
+/// What executing a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The reservation moved, and the stock of its lines with it.
+    Moved(StockChange),
+    /// It was done before, or there was nothing to do.
+    Unchanged,
+    /// Nothing was sold.
+    Refused(ClaimRefusal),
+}
+
+/// Attempts to write what was decided, if others keep changing the reservation. Its states form no cycle, so each of its
+/// few transitions can interfere once.
+const ATTEMPTS: u32 = 5;
+
+/// Reads a reservation, decides, and writes the decision if the reservation is still as it was read.
+pub async fn execute(
     conn: &mut PgConnection,
     id: ReservationId,
-    order: OrderId,
+    command: Command,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "with claimed as (
-             update product.reservations set state = 'claimed', order_id = $2, updated_at = $3
-             where reservation_id = $1 and state = 'held' and expires_at > $3
+) -> Result<Outcome, StoreError> {
+    for _ in 0..ATTEMPTS {
+        let record = find(conn, id).await?;
+        let step = match decide(record.as_ref(), command, now) {
+            Ok(step) => step,
+            Err(refusal) => return Ok(Outcome::Refused(refusal)),
+        };
+        match (step, record) {
+            (Step::Move(to, change), Some(Record::Reservation(found))) => {
+                if transition(conn, &[id.as_uuid()], found.state, (to, change), now).await? == 1 {
+                    return Ok(Outcome::Moved(change));
+                }
+            }
+            (Step::Bar, _) => {
+                if insert_tombstone(conn, id, now).await? {
+                    return Ok(Outcome::Unchanged);
+                }
+            }
+            (Step::Nothing | Step::Move(..), _) => return Ok(Outcome::Unchanged),
+        }
+    }
+    Err(StoreError::Contended(id))
+}
+
+/// Moves reservations from one state to another, and the stock of their lines with them, in one statement. How many were
+/// in that state.
+async fn transition(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    from: State,
+    (to, change): (State, StockChange),
+    now: DateTime<Utc>,
+) -> Result<i64, StoreError> {
+    sqlx::query_scalar!(
+        r#"with moved as (
+             update product.reservations set state = $3, order_id = $4, updated_at = $5
+             where reservation_id = any($1) and state = $2
              returning reservation_id
          ), line as (
-             select product_id, quantity from product.reservation_lines join claimed using (reservation_id)
+             select product_id, sum(quantity)::bigint as quantity
+             from product.reservation_lines join moved using (reservation_id) group by product_id
          ), locked as (
              select product_id from product.stock
              where product_id in (select product_id from line) order by product_id for update
+         ), changed as (
+             update product.stock as s
+             set on_hand = s.on_hand + $6 * line.quantity, reserved = s.reserved + $7 * line.quantity
+             from locked join line using (product_id) where s.product_id = locked.product_id
          )
-         update product.stock as s
-         set on_hand = s.on_hand - line.quantity, reserved = s.reserved - line.quantity
-         from locked join line using (product_id) where s.product_id = locked.product_id",
-        id.as_uuid(),
-        order.as_uuid(),
+         select count(*) as "moved!" from moved"#,
+        ids,
+        from.as_str(),
+        to.as_str(),
+        to.order_id().map(|order| order.as_uuid()),
         now,
+        change.on_hand(),
+        change.reserved(),
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await
-    .map_err(failed("claim reservation"))?;
-    // A reservation has a line.
-    Ok(done.rows_affected() > 0)
+    .map_err(failed("move reservation"))
 }
 
-/// Takes the promise back, and what was sold on it; true if anything moved. A reservation that was
-/// never asked for is remembered as released, so that it can never hold anything.
-pub async fn release(
+/// Remembers that an id must never hold anything. False if it is taken.
+async fn insert_tombstone(
     conn: &mut PgConnection,
     id: ReservationId,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "insert into product.reservations (reservation_id, state, created_at, updated_at)
          values ($1, 'released', $2, $2) on conflict (reservation_id) do nothing",
         id.as_uuid(),
         now,
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await
-    .map_err(failed("remember release"))?;
-    let held = sqlx::query!(
-        "update product.reservations set state = 'released', updated_at = $2
-         where reservation_id = $1 and state = 'held'",
-        id.as_uuid(),
-        now,
-    )
-    .execute(&mut *conn)
-    .await
-    .map_err(failed("release reservation"))?;
-    if held.rows_affected() == 1 {
-        move_stock(
-            conn,
-            &[id.as_uuid()],
-            Move {
-                on_hand: 0,
-                reserved: -1,
-            },
-        )
-        .await?;
-        return Ok(true);
-    }
-    // Claimed by a checkout that then gave up before it placed its order.
-    let sold = sqlx::query!(
-        "update product.reservations set state = 'restocked', updated_at = $2
-         where reservation_id = $1 and state = 'claimed'",
-        id.as_uuid(),
-        now,
-    )
-    .execute(&mut *conn)
-    .await
-    .map_err(failed("release claimed reservation"))?;
-    if sold.rows_affected() == 1 {
-        move_stock(
-            conn,
-            &[id.as_uuid()],
-            Move {
-                on_hand: 1,
-                reserved: 0,
-            },
-        )
-        .await?;
-    }
-    Ok(sold.rows_affected() == 1)
+    .map_err(failed("bar reservation"))?;
+    Ok(done.rows_affected() == 1)
 }
 
-/// Puts what was sold to an order back; false if it is back already, or never was sold.
-pub async fn restock(
-    conn: &mut PgConnection,
-    id: ReservationId,
-    order: OrderId,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "update product.reservations set state = 'restocked', updated_at = $3
-         where reservation_id = $1 and state = 'claimed' and order_id = $2",
-        id.as_uuid(),
-        order.as_uuid(),
-        now,
-    )
-    .execute(&mut *conn)
-    .await
-    .map_err(failed("restock reservation"))?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
-    move_stock(
-        conn,
-        &[id.as_uuid()],
-        Move {
-            on_hand: 1,
-            reserved: 0,
-        },
-    )
-    .await?;
-    Ok(true)
-}
-
-/// Takes back holds that ran out, at most `limit`; how many.
+/// Expires holds whose time is over, at most `limit`; how many. To be called in a transaction.
 pub async fn expire(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<u64, StoreError> {
-    // Rows that somebody is claiming or releasing right now are theirs.
+    // Rows that are being claimed or released right now are left to that.
     let ids = sqlx::query_scalar!(
-        "update product.reservations set state = 'expired', updated_at = $1
-         where reservation_id in (
-             select reservation_id from product.reservations
-             where state = 'held' and expires_at <= $1
-             order by expires_at limit $2 for update skip locked
-         ) returning reservation_id",
+        "select reservation_id from product.reservations
+         where state = 'held' and expires_at <= $1
+         order by expires_at limit $2 for update skip locked",
         now,
         limit,
     )
     .fetch_all(&mut *conn)
     .await
-    .map_err(failed("expire reservations"))?;
-    if !ids.is_empty() {
-        move_stock(
-            conn,
-            &ids,
-            Move {
-                on_hand: 0,
-                reserved: -1,
-            },
-        )
-        .await?;
-    }
-    Ok(ids.len() as u64)
-}
-
-/// How many times the quantity of a line is added.
-struct Move {
-    on_hand: i64,
-    reserved: i64,
-}
-
-async fn move_stock(
-    conn: &mut PgConnection,
-    reservations: &[Uuid],
-    by: Move,
-) -> Result<(), StoreError> {
-    // Locks first and in order: the update below takes rows in whatever order its plan has.
-    sqlx::query!(
-        "select from product.stock where product_id in (
-             select product_id from product.reservation_lines where reservation_id = any($1)
-         ) order by product_id for update",
-        reservations,
-    )
-    .execute(&mut *conn)
-    .await
-    .map_err(failed("lock stock"))?;
-    sqlx::query!(
-        "update product.stock as s
-         set on_hand = s.on_hand + $2 * line.quantity, reserved = s.reserved + $3 * line.quantity
-         from (
-             select product_id, sum(quantity)::bigint as quantity from product.reservation_lines
-             where reservation_id = any($1) group by product_id
-         ) as line
-         where s.product_id = line.product_id",
-        reservations,
-        by.on_hand,
-        by.reserved,
-    )
-    .execute(conn)
-    .await
-    .map_err(failed("move stock"))?;
-    Ok(())
+    .map_err(failed("find expired reservations"))?;
+    let expiry = (State::Expired, StockChange::Release);
+    let moved = transition(conn, &ids, State::Held, expiry, now).await?;
+    Ok(moved.unsigned_abs())
 }

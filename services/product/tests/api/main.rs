@@ -4,5 +4,6 @@
 mod catalogue;
 mod contract;
 mod document;
+mod low_stock;
 mod reservations;
 mod support;

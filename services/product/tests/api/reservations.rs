@@ -1,6 +1,9 @@
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use futures::future::join_all;
+use product::domain::reservation::Command;
+use product::domain::stock::StockChange;
+use product::store::reservations::{Outcome, execute};
 use serde_json::Value;
 use uuid::Uuid;
 use vocabulary::{OrderId, ReservationId};
@@ -174,10 +177,10 @@ async fn a_cancelled_order_is_restocked_once() {
     let mut conn = room.db.pool.acquire().await.unwrap();
     let (hold, order) = (ReservationId::from_uuid(HOLD), OrderId::from_uuid(ORDER));
     let now = room.app.clock.now();
-    let restock = product::store::reservations::restock(&mut conn, hold, order, now).await;
-    assert!(restock.unwrap());
-    let restock = product::store::reservations::restock(&mut conn, hold, order, now).await;
-    assert!(!restock.unwrap());
+    for expected in [Outcome::Moved(StockChange::Restock), Outcome::Unchanged] {
+        let restocked = execute(&mut conn, hold, Command::Restock(order), now).await;
+        assert_eq!(restocked.unwrap(), expected);
+    }
     assert_eq!(room.stock(product).await, (3, 0));
 }
 
