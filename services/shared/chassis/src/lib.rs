@@ -4,6 +4,7 @@ mod auth;
 mod binding;
 mod config;
 mod http;
+mod network;
 pub mod precondition;
 mod process;
 mod registry;
@@ -21,6 +22,7 @@ pub use crate::http::{
     Call, Client, FieldError, HttpLimits, Json, Path, Problem, Query, ReadError, RequestId,
     http_client, layers, openapi_route,
 };
+pub use crate::network::client_network;
 pub use crate::process::Process;
 pub use crate::registry::{HttpMetrics, Registry};
 pub use crate::serve::{ServeLimits, serve};

@@ -1,16 +1,34 @@
 //! What is said of HTTP, under OpenTelemetry's names. No query and no header but the host: they may hold
 //! secrets.
 
+use http::Method;
+
 use crate::TraceContext;
 use crate::span::{Kind, Record, Span};
 
 /// The side that answers left before it had answered, or was told to.
 const CANCELLED: &str = "cancelled";
 
+/// The methods that OpenTelemetry names; clients may make up others, and those must not become labels.
+pub fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "CONNECT" => "CONNECT",
+        "TRACE" => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
-    /// A method that is known, or `_OTHER`.
+    /// The [`method_label`].
     pub method: &'static str,
     /// `http` or `https`.
     pub scheme: &'static str,

@@ -97,15 +97,11 @@ impl Counters {
     }
 }
 
-/// The network of an address: an IPv4 address itself; the first 64 bits of an IPv6 address, because
-/// providers assign at least that many to a customer.
+/// The network of a client, as the throttle names it.
 pub fn network_of(ip: IpAddr) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
+    match chassis::client_network(ip) {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(network) => format!("{network}/64"),
     }
 }
 

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
-use traces::http::{Asked, answered, ask};
-
-use super::layers::method_label;
+use traces::http::{Asked, answered, ask, method_label};
 
 /// An HTTP client that hands on the request id and the trace of the work in hand. Clones share
 /// connections.

@@ -13,9 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::FutureExt;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use tokio::sync::Semaphore;
-use traces::http::{Asked, answered, routed, serve};
+use traces::http::{Asked, answered, method_label, routed, serve};
 use traces::{Context, Span, TraceContext};
 use tracing::Instrument;
 
@@ -76,7 +76,7 @@ pub fn layers(
     router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
-            let title = "This method is not allowed here";
+            let title = "Method not allowed";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title)
         })
         .layer(DefaultBodyLimit::max(limits.body_bytes))
@@ -162,7 +162,7 @@ async fn guarded(around: &Around, request: Request, next: Next) -> Response {
         Ok(Ok(response)) => response,
         // The panic hook has logged it.
         Ok(Err(_panic)) => {
-            let title = "Something went wrong here";
+            let title = "Internal server error";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title).into_response()
         }
         Err(_elapsed) => {
@@ -211,20 +211,4 @@ fn context_of(span: &Span, headers: &HeaderMap) -> Context {
         .filter(legal)
         .map_or_else(|| trace.trace_id().into(), Arc::from);
     Context { trace, request_id }
-}
-
-/// The methods that OpenTelemetry names; the rest must not become labels.
-pub(super) fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        "CONNECT" => "CONNECT",
-        "TRACE" => "TRACE",
-        _ => "_OTHER",
-    }
 }

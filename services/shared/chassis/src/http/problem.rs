@@ -1,17 +1,17 @@
-//! Refusals that programs can read: problem+json (RFC 9457).
+//! Errors as problem+json (RFC 9457).
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::trace;
-
-/// One field that was refused.
+/// One invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// Path of the field, such as `items[0].quantity`.
@@ -20,26 +20,26 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// The body of a refusal.
+/// The body of an error response.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
-struct Body {
+struct Document {
     /// URI of the kind of problem.
     #[serde(rename = "type")]
     kind: String,
-    /// The kind of problem, for people.
+    /// Human-readable summary of the kind of problem.
     title: Cow<'static, str>,
     /// The HTTP status.
     status: u16,
-    /// The kind of problem, for programs; stable.
+    /// Machine-readable kind of problem; stable.
     code: &'static str,
-    /// This occurrence, for people.
+    /// Human-readable explanation of this occurrence.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// The fields that were refused.
+    /// The invalid fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// Quote this when asking for help.
+    /// Id of the request, to be quoted in support requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     /// Extension members (RFC 9457, section 3.2).
@@ -48,7 +48,7 @@ struct Body {
     extensions: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A refusal on its way out. Boxed, so that a `Result` with it stays small.
+/// An error response. Boxed, so that a `Result` with it stays small.
 #[derive(Debug, Clone)]
 pub struct Problem {
     inner: Box<Refusal>,
@@ -57,31 +57,31 @@ pub struct Problem {
 #[derive(Debug, Clone)]
 struct Refusal {
     status: StatusCode,
-    body: Body,
+    body: Document,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl utoipa::PartialSchema for Problem {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        <Body as utoipa::PartialSchema>::schema()
+        <Document as utoipa::PartialSchema>::schema()
     }
 }
 
 impl utoipa::ToSchema for Problem {
     fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
-        <Body as utoipa::ToSchema>::schemas(schemas);
+        <Document as utoipa::ToSchema>::schemas(schemas);
     }
 }
 
 impl Problem {
-    /// A refusal with a stable code.
+    /// A problem with a stable, machine-readable code.
     pub fn new(
         status: StatusCode,
         code: &'static str,
         title: impl Into<Cow<'static, str>>,
     ) -> Self {
         let kind = format!("https://storefront.dev/problems/{code}");
-        let body = Body {
+        let body = Document {
             kind,
             title: title.into(),
             status: status.as_u16(),
@@ -100,27 +100,27 @@ impl Problem {
         }
     }
 
-    /// 404: not there, or not yours.
+    /// 404: it does not exist, or the caller may not know of it.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing")
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found")
     }
 
-    /// 401: who are you?
+    /// 401: no valid token.
     pub fn unauthenticated() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthenticated",
-            "A valid bearer token is needed",
+            "A valid bearer token is required",
         )
         .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// 403: you may not.
+    /// 403: the caller lacks a permission.
     pub fn forbidden() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "forbidden",
-            "This needs another role",
+            "Insufficient permissions",
         )
     }
 
@@ -129,38 +129,38 @@ impl Problem {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid",
-            "Some fields are not valid",
+            "Some fields are invalid",
         )
     }
 
-    /// 503: come again.
+    /// 503: to be repeated later.
     pub fn unavailable(retry_after_secs: u32) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "Not available right now",
+            "Temporarily unavailable",
         )
         .retry_after(retry_after_secs)
     }
 
-    /// 500: our fault. Logs the error with its causes; the client learns only the request id.
+    /// 500: logs the error with its causes; the client learns only the request id.
     pub fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = traces::chain(error), "request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "Something went wrong here",
+            "Internal server error",
         )
     }
 
-    /// Says what is the matter this time.
+    /// Describes this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.inner.body.detail = Some(detail.into());
         self
     }
 
-    /// Names a field that was refused.
+    /// Names an invalid field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
         self.inner.body.errors.push(FieldError {
@@ -189,7 +189,7 @@ impl Problem {
         self
     }
 
-    /// Says when to come again.
+    /// Sets `Retry-After`.
     #[must_use]
     pub fn retry_after(self, secs: u32) -> Self {
         self.header(RETRY_AFTER, HeaderValue::from(secs))
@@ -214,19 +214,31 @@ impl fmt::Display for Problem {
 
 impl Error for Problem {}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The response, for servers that are not axum's. Not to be stored by caches: what is refused now may be
+    /// allowed in a moment.
+    pub fn render(self, request_id: Option<&str>) -> http::Response<Bytes> {
         let Refusal {
             status,
             mut body,
             headers,
         } = *self.inner;
-        body.request_id = trace::request_id().map(|id| id.to_string());
+        body.request_id = request_id.map(str::to_owned);
         let json = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (status, json).into_response();
+        let mut response = http::Response::new(Bytes::from(json));
+        *response.status_mut() = status;
+        let map = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(CONTENT_TYPE, kind);
-        response.headers_mut().extend(headers);
+        map.insert(CONTENT_TYPE, kind);
+        map.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        map.extend(headers);
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let request_id = traces::request_id();
+        self.render(request_id.as_deref()).map(Body::from)
     }
 }
