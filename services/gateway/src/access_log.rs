@@ -1,5 +1,5 @@
-//! One JSON line for each request, written by a thread of its own: a reader that stalls costs lines,
-//! never requests.
+//! One JSON line for each request, written by a thread of its own: where nobody reads the log, lines are
+//! dropped and requests are not delayed.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;
@@ -10,27 +10,26 @@ use serde::Serialize;
 
 use crate::metrics::Metrics;
 
-/// A chunk is handed over when it is this large, or by the worker's ticker.
+/// A chunk is handed over when it is this large, or at the next tick of the worker.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Chunks that may wait to be written.
 const CHUNKS: usize = 64;
 
-/// What is said about a request. No query and no headers: they may hold secrets.
+/// One line. No query and no headers: they may hold secrets.
 #[derive(Debug, Serialize)]
 pub struct Line<'a> {
-    /// When the answer was complete.
+    /// When the response was complete.
     pub time: String,
-    /// Always `access`, so that these lines can be told from others.
+    /// Always `access`, to tell these lines from others.
     pub target: &'static str,
-    /// Method.
     pub method: &'a str,
     /// Host without port.
     pub host: &'a str,
     /// Path without query.
     pub path: &'a str,
-    /// HTTPRoute as `namespace/name`, empty when none fitted.
+    /// HTTPRoute as `namespace/name`, empty where none matched.
     pub route: &'a str,
-    /// Status; 499 when the client went away before there was one.
+    /// Status; 499 where the client closed the connection before there was one.
     pub status: u16,
     /// Bytes of the request's body.
     pub bytes_in: u64,
@@ -38,10 +37,10 @@ pub struct Line<'a> {
     pub bytes_out: u64,
     /// Until the last byte.
     pub duration_us: u64,
-    /// Until the backend began to answer.
+    /// Until the backend began to respond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_us: Option<u64>,
-    /// The endpoint that answered.
+    /// The endpoint that responded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<std::net::SocketAddr>,
     /// The client's address.
@@ -56,7 +55,7 @@ pub struct Line<'a> {
     pub user: Option<&'a str>,
 }
 
-/// Where workers leave their lines.
+/// The writer of all workers' lines.
 #[derive(Clone, Debug)]
 pub struct LogSink {
     chunks: Option<SyncSender<Vec<u8>>>,
@@ -74,7 +73,7 @@ impl LogSink {
             .name("access-log".to_owned())
             .spawn(move || {
                 for chunk in waiting {
-                    // Nowhere to complain to: the log itself is what fails.
+                    // There is nowhere to report an error to: it is the log that fails.
                     let _ = out.write_all(&chunk).and_then(|()| out.flush());
                 }
             })?;
@@ -84,7 +83,7 @@ impl LogSink {
         })
     }
 
-    /// A sink for those who do not want lines.
+    /// A sink that discards lines.
     pub fn none(metrics: Arc<Metrics>) -> Self {
         Self {
             chunks: None,
@@ -111,12 +110,10 @@ impl AccessLog {
         }
     }
 
-    /// Whether lines go anywhere.
     pub fn is_on(&self) -> bool {
         self.sink.chunks.is_some()
     }
 
-    /// Adds a line.
     pub fn write(&self, line: &Line<'_>) {
         let mut buffer = self.buffer.borrow_mut();
         if serde_json::to_writer(&mut *buffer, line).is_ok() {
@@ -130,7 +127,7 @@ impl AccessLog {
         }
     }
 
-    /// Hands over what has gathered.
+    /// Hands the buffered lines over to the writer.
     pub fn flush(&self) {
         let Some(chunks) = &self.sink.chunks else {
             return;

@@ -1,4 +1,4 @@
-//! The one place that asks what time it is.
+//! The only place that reads the system clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[expect(
     clippy::disallowed_methods,
     reason = "the data plane has no injected clock: tokens and \
-    log lines are about the real time"
+    log lines refer to the real time"
 )]
 pub fn unix_now() -> u64 {
     SystemTime::now()

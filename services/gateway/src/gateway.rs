@@ -1,9 +1,9 @@
-//! The data plane as one value: start it, give it objects, drain it.
+//! The data plane as one value: start it, publish objects, drain it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway_routes::{ObjectName, Objects};
@@ -12,14 +12,16 @@ use tokio::sync::watch;
 
 use crate::access_log::LogSink;
 use crate::config::Limits;
-use crate::control::{Published, Publisher};
+use crate::control::Publisher;
+use crate::edge::Resources;
 use crate::metrics::Metrics;
 use crate::policy::issuers::Issuers;
 use crate::policy::rate_limit::Limiter;
-use crate::worker::{self, Phase, Progress, Shared};
+use crate::published::Published;
+use crate::worker::{self, Phase, Shared};
 
-/// Accepting goes on for this long after SIGTERM: Services learn at the same time that the pod is
-/// going, not before.
+/// Accepting goes on for this long after SIGTERM: Services learn that the pod is terminating at the same time,
+/// not before.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// A running data plane.
@@ -41,28 +43,23 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new()?);
         let (sender, served) = watch::channel(Arc::<Published>::default());
         let (phase, phase_seen) = watch::channel(Phase::Serving);
-        let workers = limits.worker_count();
-        let shared = Arc::new(Shared {
+        let log = log(metrics.clone()).context("failed to start the access log")?;
+        let resources = Arc::new(Resources {
             limiter: Limiter::new(limits.max_rate_limit_keys),
             issuers: Issuers::default(),
-            log: log(metrics.clone()).context("starting the access log")?,
             metrics,
             limits,
-            published: served,
-            phase: phase_seen,
-            drain,
-            started: Instant::now(),
-            progress: (0..workers).map(|_| Progress::default()).collect(),
         });
-        let publisher = Publisher::new(name, sender, shared.clone())?;
-        let threads = (0..workers)
+        let publisher = Publisher::new(name, sender, resources.clone())?;
+        let shared = Arc::new(Shared::new(resources, log, served, phase_seen, drain));
+        let threads = (0..shared.workers())
             .map(|index| {
                 let shared = shared.clone();
-                let seed = getrandom::u64().context("seeding request ids")?;
+                let seed = getrandom::u64().context("failed to seed request ids")?;
                 std::thread::Builder::new()
                     .name(format!("worker-{index}"))
                     .spawn(move || worker::run(shared, index, seed))
-                    .context("starting a worker")
+                    .context("failed to start a worker")
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
@@ -73,17 +70,17 @@ impl Gateway {
         })
     }
 
-    /// What the workers share: readiness and series.
+    /// Readiness and metrics of the workers.
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }
 
-    /// Hands out the side that publishes, for the watch layer. Only once.
+    /// Hands out the publisher to the watches, once.
     pub fn take_publisher(&mut self) -> Option<Publisher> {
         self.publisher.take()
     }
 
-    /// Puts objects in force directly; without a cluster this is how they get here.
+    /// Publishes objects directly, for tests and examples without a cluster.
     pub fn publish(
         &mut self,
         objects: Objects,
@@ -92,12 +89,12 @@ impl Gateway {
         let publisher = self
             .publisher
             .as_mut()
-            .context("objects come from the watch layer")?;
+            .context("the publisher was handed out to the watches")?;
         publisher.publish(objects, secrets)
     }
 
-    /// Leaves: not ready, still accepting for a while, then finishing what is in work, at last cutting
-    /// what does not end.
+    /// Drains: not ready but still accepting for a while, then finishing requests in progress, at last closing
+    /// connections that do not end.
     pub async fn drain(self) -> anyhow::Result<()> {
         let whole = self.shared.drain;
         let leaving = LEAVING.min(whole / 4);
@@ -119,7 +116,7 @@ impl Gateway {
                 joining.await
             }
         };
-        for result in results.context("waiting for the workers")? {
+        for result in results.context("failed to wait for the workers")? {
             result.map_err(|_| anyhow::anyhow!("a worker panicked"))??;
         }
         Ok(())

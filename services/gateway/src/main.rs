@@ -1,4 +1,4 @@
-//! The process: `gateway serve`, the edge of a shop.
+//! The process: `gateway serve`, the data plane of a shop's Gateway.
 
 mod serve;
 

@@ -1,4 +1,4 @@
-//! Every series of this room.
+//! Every series of the gateway.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -14,40 +14,40 @@ const BUCKETS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
-/// The series, and the registry that shows them.
+/// The series and their registry.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     duration: HistogramVec,
     upstream: HistogramVec,
     routes: Mutex<HashSet<(String, String, String)>>,
-    swapped: Mutex<Option<Instant>>,
+    published_at: Mutex<Option<Instant>>,
     config_age: IntGauge,
-    /// Requests in work.
+    /// Requests in progress.
     pub active: IntGauge,
     /// Client connections, by listener protocol.
     pub connections: IntCounterVec,
     /// Client connections that are open.
     pub open_connections: IntGauge,
-    /// Tries to reach a backend, by result.
+    /// Attempts to connect to a backend, by outcome.
     pub upstream_connections: IntCounterVec,
-    /// Second tries, by reason.
+    /// Retries, by reason.
     pub retries: IntCounterVec,
-    /// Endpoints taken out after failed connections.
+    /// Endpoints ejected after failed connections.
     pub ejections: IntCounter,
-    /// Generation of the table in force.
+    /// Generation of the published table.
     pub config_generation: IntGauge,
-    /// Routes that are refused by rate limit, by policy.
+    /// Requests refused by rate limit, by limit.
     pub rate_limited: IntCounterVec,
-    /// What became of tokens, by policy.
+    /// Verified and refused tokens, by policy.
     pub jwt: IntCounterVec,
-    /// Fetches of keys, by result.
+    /// Fetches of key sets, by outcome.
     pub jwks_fetches: IntCounterVec,
-    /// Watches that failed and were begun again, and objects that do not decode, by kind.
+    /// Failed watches, and objects that cannot be decoded, by kind.
     pub watch_errors: IntCounterVec,
     /// Listeners whose port could not be bound.
     pub bind_failures: IntCounter,
-    /// Access lines that nobody took off our hands.
+    /// Access lines dropped because the log is not read fast enough.
     pub log_dropped: IntCounter,
 }
 
@@ -68,9 +68,9 @@ impl Metrics {
             duration,
             upstream,
             routes: Mutex::default(),
-            swapped: Mutex::default(),
-            config_age: gauge("gateway_config_age_seconds", "Age of the table in force")?,
-            active: gauge("http_server_active_requests", "Requests in work")?,
+            published_at: Mutex::default(),
+            config_age: gauge("gateway_config_age_seconds", "Age of the routing table")?,
+            active: gauge("http_server_active_requests", "Requests in progress")?,
             connections: counters(
                 "gateway_connections_total",
                 "Client connections: accepted, tls_failed",
@@ -84,14 +84,14 @@ impl Metrics {
             )?,
             retries: counters(
                 "gateway_upstream_retries_total",
-                "Second tries, by reason: connect, unsent, broken; and over_budget",
+                "Retries, by reason: connect, unsent, broken; and over_budget",
                 &["reason"],
             )?,
             ejections: counter(
                 "gateway_endpoint_ejections_total",
-                "Endpoints taken out after failed connections",
+                "Endpoints ejected after failed connections",
             )?,
-            config_generation: gauge("gateway_config_generation", "Tables since start")?,
+            config_generation: gauge("gateway_config_generation", "Published routing tables")?,
             rate_limited: counters(
                 "gateway_rate_limited_total",
                 "Requests refused by rate limit, by limit",
@@ -104,21 +104,21 @@ impl Metrics {
             )?,
             jwks_fetches: counters(
                 "gateway_jwks_fetches_total",
-                "Fetches of keys: fetched, failed",
+                "Fetches of key sets: fetched, failed",
                 &["outcome"],
             )?,
             watch_errors: counters(
                 "gateway_watch_errors_total",
-                "Watches that broke (watch) and objects that do not decode (object), by kind",
+                "Failed watches (watch) and objects that cannot be decoded (object), by kind",
                 &["kind", "error"],
             )?,
             bind_failures: counter(
                 "gateway_listener_bind_failures_total",
-                "Tries to bind a listener's port that failed",
+                "Failed attempts to bind a listener's port",
             )?,
             log_dropped: counter(
                 "gateway_access_log_dropped_total",
-                "Access lines dropped because the log was not read fast enough",
+                "Access lines dropped because the log is not read fast enough",
             )?,
             registry,
         })
@@ -126,38 +126,38 @@ impl Metrics {
 
     /// The Prometheus text format.
     pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
-        let swapped = *lock(&self.swapped);
-        let age = swapped.map_or(0, |at| at.elapsed().as_secs());
+        let published_at = *lock(&self.published_at);
+        let age = published_at.map_or(0, |at| at.elapsed().as_secs());
         self.config_age.set(i64::try_from(age).unwrap_or(i64::MAX));
         self.registry.render()
     }
 
-    /// The registry, for series that are not this room's own.
+    /// The registry, for series of other crates.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// The histogram of one kind of request. Workers keep it at hand.
+    /// The histogram of one kind of request, to be kept by workers.
     pub fn duration(&self, method: &str, route: &str, status: &str) -> Histogram {
         let key = (method.to_owned(), route.to_owned(), status.to_owned());
         lock(&self.routes).insert(key);
         self.duration.with_label_values(&[method, route, status])
     }
 
-    /// The histogram of the backends of one route. Workers keep it at hand.
+    /// The histogram of the backends of one route, to be kept by workers.
     pub fn upstream(&self, route: &str) -> Histogram {
         self.upstream.with_label_values(&[route])
     }
 
-    /// A new table is in force: series of routes that are gone end.
-    pub fn swapped(&self, generation: u64, routes: &HashSet<&str>) {
-        *lock(&self.swapped) = Some(Instant::now());
+    /// A new table was published: the series of routes that are gone are removed.
+    pub fn published(&self, generation: u64, routes: &HashSet<&str>) {
+        *lock(&self.published_at) = Some(Instant::now());
         self.config_generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         lock(&self.routes).retain(|(method, route, status)| {
             let stays = route.is_empty() || routes.contains(route.as_str());
             if !stays {
-                // An error says that the series is already gone.
+                // An error means that the series is already removed.
                 let _ = self.duration.remove_label_values(&[method, route, status]);
                 let _ = self.upstream.remove_label_values(&[route]);
             }
@@ -173,7 +173,7 @@ fn durations(registry: &Registry) -> Result<(HistogramVec, HistogramVec), promet
     };
     let requests = make(
         "http_server_request_duration_seconds",
-        "Duration of requests until the last byte, by method, HTTPRoute and status",
+        "Duration of requests until the last byte of the response, by method, HTTPRoute and status",
         &[
             "http_request_method",
             "http_route",
@@ -182,7 +182,7 @@ fn durations(registry: &Registry) -> Result<(HistogramVec, HistogramVec), promet
     )?;
     let upstream = make(
         "gateway_upstream_duration_seconds",
-        "Time until a backend began to answer, by HTTPRoute",
+        "Time until a backend began to respond, by HTTPRoute",
         &["http_route"],
     )?;
     Ok((requests, upstream))
@@ -195,7 +195,7 @@ fn add<C: Collector + Clone + 'static>(
     registry.register(series)
 }
 
-/// A poisoned lock guards plain values here: what they hold is still true.
+/// Locks here guard plain values, which a panic elsewhere cannot leave half-written.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()

@@ -1,4 +1,4 @@
-//! Wires the process: workers, watches, the admin socket, and an orderly end.
+//! Wires the process: workers, watches, the admin socket, and graceful shutdown.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// Serves until told to stop.
+/// Serves until shutdown is requested.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let Config {
         gateway_namespace,
@@ -24,13 +24,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         tracing,
         limits,
     } = config;
-    let filter = EnvFilter::try_new(log).context("reading the log filter")?;
+    let filter = EnvFilter::try_new(log).context("invalid log filter")?;
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_env_filter(filter)
         .init();
-    // The one provider of this process; an error says that it is set already.
+    // The only provider of this process; an error means that it is already installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
     let wants_lines = limits.access_log;
@@ -47,15 +47,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let spans = Spans::start("gateway", &tracing, shared.metrics.registry())?;
     let client = kube::Client::try_default()
         .await
-        .context("reaching the API server")?;
+        .context("failed to configure the API client")?;
     let publisher = gateway
         .take_publisher()
-        .context("the publisher is taken once")?;
+        .context("the publisher was already taken")?;
     let watching = control::watch(client, publisher, shared.metrics.clone());
 
     let socket = TcpListener::bind(admin_listen)
         .await
-        .context("listening for health checks")?;
+        .context("failed to listen on ADMIN_LISTEN")?;
     let stop_admin = CancellationToken::new();
     let limits = ServeLimits {
         drain: Duration::from_secs(1),
@@ -80,9 +80,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         stop_admin.cancel();
         drained
     };
-    // Watches go on until the end: endpoints change while requests are still being finished.
+    // Watches run until the end: endpoints change while requests are still in progress.
     tokio::select! {
         (drained, ()) = async { tokio::join!(draining, admin) } => drained,
-        () = watching => anyhow::bail!("the watches ended"),
+        () = watching => anyhow::bail!("the watches exited unexpectedly"),
     }
 }

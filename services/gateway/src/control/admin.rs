@@ -20,7 +20,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// This runtime turns, since it answers; the workers say so themselves.
+/// That this runtime runs is proved by the response; the workers report on themselves.
 async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     if shared.is_alive() {
         "ok\n".into_response()
@@ -40,7 +40,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     match shared.metrics.render() {
         Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "metrics could not be written");
+            tracing::error!(%error, "failed to render metrics");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -6,5 +6,5 @@ mod tls;
 mod watch;
 
 pub use admin::router as admin_router;
-pub use publish::{Published, Publisher};
+pub use publish::Publisher;
 pub use watch::run as watch;

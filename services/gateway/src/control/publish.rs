@@ -1,29 +1,18 @@
-//! One immutable set of everything a request needs, replaced as a whole.
+//! From a snapshot of objects to what workers serve.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_routes::{Guard, ObjectName, Objects, Table};
 use k8s_openapi::api::core::v1::Secret;
-use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::tls::Certificates;
-use crate::worker::Shared;
+use crate::edge::Resources;
+use crate::published::Published;
 
-/// What workers serve.
-#[derive(Debug, Default)]
-pub struct Published {
-    /// Counts from 1; 0 is before there was anything.
-    pub generation: u64,
-    /// The routes.
-    pub table: Table,
-    /// The TLS side of each port that has one.
-    pub tls: HashMap<u16, Arc<ServerConfig>>,
-}
-
-/// Compiles snapshots and hands them to the workers.
+/// Compiles snapshots and publishes them to the workers.
 #[derive(Debug)]
 pub struct Publisher {
     gateway: ObjectName,
@@ -31,7 +20,7 @@ pub struct Publisher {
     certificates: Certificates,
     sender: watch::Sender<Arc<Published>>,
     keys_client: chassis::Client,
-    shared: Arc<Shared>,
+    resources: Arc<Resources>,
 }
 
 impl Publisher {
@@ -39,7 +28,7 @@ impl Publisher {
     pub fn new(
         gateway: ObjectName,
         sender: watch::Sender<Arc<Published>>,
-        shared: Arc<Shared>,
+        resources: Arc<Resources>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             gateway,
@@ -47,7 +36,7 @@ impl Publisher {
             certificates: Certificates::new()?,
             sender,
             keys_client: chassis::http_client(Duration::from_secs(5))?,
-            shared,
+            resources,
         })
     }
 
@@ -56,7 +45,7 @@ impl Publisher {
         &self.gateway
     }
 
-    /// Puts a snapshot in force; requests in work finish with the one they began with.
+    /// Publishes a snapshot; requests in progress finish with the one that they began with.
     pub fn publish(
         &mut self,
         mut objects: Objects,
@@ -73,11 +62,12 @@ impl Publisher {
                 _ => None,
             })
             .collect();
-        self.shared
-            .issuers
-            .retain(&uris, &self.keys_client, &self.shared.metrics);
+        let Resources {
+            issuers, metrics, ..
+        } = &*self.resources;
+        issuers.retain(&uris, &self.keys_client, metrics);
         let routes: HashSet<&str> = table.rules().map(|rule| &*rule.label).collect();
-        self.shared.metrics.swapped(self.generation, &routes);
+        metrics.published(self.generation, &routes);
         let generation = self.generation;
         self.sender.send_replace(Arc::new(Published {
             generation,

@@ -15,13 +15,13 @@ use rustls::sign::CertifiedKey;
 /// TLS sessions that clients without tickets may resume.
 const MAX_SESSIONS: usize = 4096;
 
-/// Secrets that were read before, and what they hold.
+/// Secrets that were read before, with their result.
 type Read = BTreeMap<ObjectName, (Arc<Secret>, Result<Arc<CertifiedKey>, String>)>;
 
-/// Reads Secrets and builds the TLS side of each port.
+/// Reads Secrets and builds the TLS configuration of each port.
 pub struct Certificates {
     provider: Arc<CryptoProvider>,
-    // One for all configurations, so that a new certificate does not end sessions.
+    // One for all configurations, so that sessions survive a new certificate.
     tickets: Arc<dyn rustls::server::ProducesTickets>,
     sessions: Arc<ServerSessionMemoryCache>,
     read: Read,
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Certificates {
 }
 
 impl Certificates {
-    /// None yet.
+    /// Without certificates yet.
     pub fn new() -> Result<Self, rustls::Error> {
         Ok(Self {
             provider: Arc::new(aws_lc_rs::default_provider()),
@@ -46,7 +46,7 @@ impl Certificates {
         })
     }
 
-    /// Takes over the Secrets that are there now, and says which can be used.
+    /// Takes over the current Secrets, and reports which of them can be used.
     pub fn replace(
         &mut self,
         secrets: &BTreeMap<ObjectName, Arc<Secret>>,
@@ -60,7 +60,7 @@ impl Certificates {
             let entry = known.unwrap_or_else(|| {
                 let key = certified_key(secret, &self.provider).map(Arc::new);
                 if let Err(why) = &key {
-                    tracing::warn!(secret = %name, why, "certificate cannot be used");
+                    tracing::warn!(secret = %name, why, "unusable certificate");
                 }
                 (secret.clone(), key)
             });
@@ -79,7 +79,7 @@ impl Certificates {
             .collect()
     }
 
-    /// The TLS side of every port that needs one.
+    /// The TLS configuration of every port that needs one.
     pub fn configs(&self, table: &Table) -> Result<HashMap<u16, Arc<ServerConfig>>, rustls::Error> {
         table
             .ports()

@@ -1,91 +1,92 @@
 //! To a backend and back.
 
-use std::rc::Rc;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_routes::{Choice, Target, Timeout};
+use chassis::Problem;
+use gateway_routes::{Choice, Table, Target, Timeout};
 use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use super::body::Rest;
-use super::handle::{Connection, Routed};
-use super::{Exchange, RequestBody, headers, upgrade};
-use crate::problem::Problem;
-use crate::upstream::{self, Patience, SendError};
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::head::Head;
+use super::refusal::{body_too_large, broken_route, closing, malformed};
+use super::response_body::Rest;
+use super::route::Route;
+use super::{headers, upgrade};
+use crate::pool::{Answer, Lease, RequestBody, SendError, TimeLimits};
 
 /// What goes back to the client.
 pub enum Reply {
-    /// An answer of ours.
+    /// A response of the gateway itself.
     Own(Response<Bytes>),
-    /// A backend's.
     Backend(Response<Incoming>, Rest),
 }
 
-pub(super) async fn forward(
-    connection: &Rc<Connection>,
-    routed: Routed<'_>,
-    (mut request, protocol): (Request<Incoming>, Option<HeaderValue>),
+/// What decides where a request goes and how it looks there.
+pub struct Forward<'a> {
+    pub connection: &'a Connection,
+    pub table: &'a Table,
+    pub head: &'a Head,
+    pub route: &'a Route,
+}
+
+/// Sends a request to one of the rule's backends; `protocol` is what the client wants to switch to.
+pub async fn forward(
+    to: Forward<'_>,
+    mut request: Request<Incoming>,
+    protocol: Option<HeaderValue>,
     exchange: &mut Exchange,
 ) -> Result<Reply, Problem> {
-    let worker = &connection.worker;
-    let broken = |title| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken_route", title);
-    let rule = routed.rule.clone();
-    let choice = rule
-        .backends
-        .pick()
-        .ok_or_else(|| broken("The route has no backend that takes requests"))?;
-    let Target::Cluster(cluster) = choice.target else {
-        return Err(broken("The route's backend does not exist"));
-    };
-    let cluster = routed.published.table.cluster(cluster);
-    let addresses = cluster
-        .map(|cluster| cluster.endpoints.clone())
-        .unwrap_or_default();
-
-    let limit = worker.limits().max_body_bytes;
-    if declared_length(&request).is_some_and(|length| length > limit) {
-        return Err(Problem::too_large());
+    let worker = &to.connection.worker;
+    let rule = &to.route.rule;
+    let (choice, addresses) = to.backend()?;
+    let max_body = worker.limits().max_body_bytes;
+    if declared_length(&request).is_some_and(|length| length > max_body) {
+        return Err(body_too_large());
     }
-    let client_side = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
-    let mut outgoing = rewrite(connection, &routed, choice, request, exchange)?;
+
+    let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+    let mut outgoing = to.rewrite(choice, request, exchange)?;
     if let Some(protocol) = protocol.clone() {
         upgrade::ask(outgoing.headers_mut(), protocol);
     }
-    let outgoing = outgoing.map(|body| RequestBody::new(body, limit));
+    let outgoing = outgoing.map(|body| RequestBody::new(body, max_body));
     let upload = outgoing.body().upload();
-    exchange.upload = Some(upload.clone());
+    exchange.uploading(upload.clone());
 
     let started = Instant::from_std(exchange.started());
     let whole = rule.request_timeout.or(worker.limits().request_timeout());
-    let patience = Patience {
+    let limits = TimeLimits {
         deadline: whole.map(|whole| started + whole),
-        each: rule.backend_timeout.or(None),
+        per_try: rule.backend_timeout.or(None),
     };
-    let answer = upstream::send(worker, &addresses, outgoing, patience).await;
-    let answer = answer.map_err(|error| match error {
-        SendError::TimedOut if !upload.is_done() => refuse(SendError::ClientSlow),
-        error => refuse(error),
+    let sent = worker.pool.send(&addresses, outgoing, limits).await;
+    let Answer {
+        mut response,
+        lease,
+    } = sent.map_err(|error| match error {
+        SendError::TimedOut if !upload.is_done() => refusal(SendError::ClientSlow),
+        error => refusal(error),
     })?;
-    let mut response = answer.response;
-    exchange.answered_by(answer.lease.endpoint.address);
+    exchange.backend_responded(lease.endpoint.address);
+
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     headers::strip_hop_by_hop(response.headers_mut());
     choice.filters.response.apply(response.headers_mut());
     rule.filters.response.apply(response.headers_mut());
     if switches {
-        return switch(
-            connection,
-            response,
-            answer.lease,
-            client_side.zip(protocol),
-        );
+        return switch(to.connection, response, lease, client.zip(protocol));
     }
     let rest = Rest {
-        lease: answer.lease,
+        lease,
         upload,
         idle_limit: Duration::from_secs(worker.limits().idle_timeout_secs),
         deadline: match rule.request_timeout {
@@ -96,51 +97,61 @@ pub(super) async fn forward(
     Ok(Reply::Backend(response, rest))
 }
 
-/// The request as the backend shall see it.
-fn rewrite(
-    connection: &Connection,
-    routed: &Routed<'_>,
-    choice: &Choice,
-    request: Request<Incoming>,
-    exchange: &Exchange,
-) -> Result<Request<Incoming>, Problem> {
-    let rule = &routed.rule;
-    let (mut parts, body) = request.into_parts();
-    let map = &mut parts.headers;
-    headers::forwarded(
-        map,
-        connection.client,
-        connection.is_tls,
-        &routed.head.authority,
-    );
-    if let Ok(id) = HeaderValue::try_from(exchange.request_id()) {
-        map.insert(headers::REQUEST_ID, id);
+impl<'a> Forward<'a> {
+    /// The backend for this request, by weight, and its endpoints.
+    fn backend(&self) -> Result<(&'a Choice, Arc<[SocketAddr]>), Problem> {
+        let choice = self.route.rule.backends.pick();
+        let choice =
+            choice.ok_or_else(|| broken_route("The route has no backend that takes requests"))?;
+        let Target::Cluster(cluster) = choice.target else {
+            return Err(broken_route("The route's backend does not exist"));
+        };
+        let cluster = self.table.cluster(cluster);
+        let addresses = cluster.map(|cluster| cluster.endpoints.clone());
+        Ok((choice, addresses.unwrap_or_default()))
     }
-    let trace = exchange.trace().map(|trace| trace.to_string());
-    if let Some(Ok(trace)) = trace.map(HeaderValue::try_from) {
-        map.insert(headers::TRACEPARENT, trace);
+
+    /// The request as the backend receives it.
+    fn rewrite(
+        &self,
+        choice: &Choice,
+        request: Request<Incoming>,
+        exchange: &Exchange,
+    ) -> Result<Request<Incoming>, Problem> {
+        let Connection { client, is_tls, .. } = *self.connection;
+        let filters = &self.route.rule.filters;
+        let (mut parts, body) = request.into_parts();
+        let map = &mut parts.headers;
+        headers::forwarded(map, client, is_tls, &self.head.authority);
+        if let Ok(id) = HeaderValue::try_from(exchange.request_id()) {
+            map.insert(headers::REQUEST_ID, id);
+        }
+        let trace = exchange.trace().map(|trace| trace.to_string());
+        if let Some(Ok(trace)) = trace.map(HeaderValue::try_from) {
+            map.insert(headers::TRACEPARENT, trace);
+        }
+        let new = filters.rewrite.as_ref();
+        let host = match new.and_then(|rewrite| rewrite.hostname.clone()) {
+            Some(host) => Some(host),
+            None => HeaderValue::try_from(&self.head.authority).ok(),
+        };
+        if let Some(host) = host {
+            map.insert(HOST, host);
+        }
+        filters.request.apply(map);
+        choice.filters.request.apply(map);
+        let path = self.head.path.as_str();
+        let changed = new
+            .and_then(|rewrite| rewrite.path.as_ref())
+            .map(|change| change.apply(path, &path[..self.route.prefix_len]));
+        parts.uri = target(changed.as_deref().unwrap_or(path), &parts.uri)
+            .ok_or_else(|| malformed("The path is invalid"))?;
+        parts.version = Version::HTTP_11;
+        Ok(Request::from_parts(parts, body))
     }
-    let new = rule.filters.rewrite.as_ref();
-    let host = match new.and_then(|rewrite| rewrite.hostname.clone()) {
-        Some(host) => Some(host),
-        None => HeaderValue::try_from(&routed.head.authority).ok(),
-    };
-    if let Some(host) = host {
-        map.insert(HOST, host);
-    }
-    rule.filters.request.apply(map);
-    choice.filters.request.apply(map);
-    let path = routed.head.path.as_str();
-    let changed = new
-        .and_then(|rewrite| rewrite.path.as_ref())
-        .map(|change| change.apply(path, &path[..routed.prefix_len]));
-    parts.uri = target(changed.as_deref().unwrap_or(path), &parts.uri)
-        .ok_or_else(|| Problem::malformed("The path is not valid"))?;
-    parts.version = Version::HTTP_11;
-    Ok(Request::from_parts(parts, body))
 }
 
-/// Path and query; the text is only put together when it differs from what came.
+/// Path and query; a new text is only made where the path differs from what the client sent.
 fn target(path: &str, original: &Uri) -> Option<Uri> {
     let sent = original.path_and_query()?;
     let whole = if sent.path() == path {
@@ -164,7 +175,7 @@ fn declared_length<B>(request: &Request<B>) -> Option<u64> {
         .ok()
 }
 
-fn refuse(error: SendError) -> Problem {
+fn refusal(error: SendError) -> Problem {
     let unavailable = |title| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_backend", title)
             .header(RETRY_AFTER, HeaderValue::from_static("1"))
@@ -174,32 +185,36 @@ fn refuse(error: SendError) -> Problem {
         SendError::NoEndpoint => unavailable("No backend is ready"),
         SendError::Busy => unavailable("The backends are busy"),
         SendError::Unreachable => bad("The backend could not be reached"),
-        SendError::Broken => bad("The backend broke off"),
+        SendError::Closed => bad("The backend closed the connection"),
         SendError::TimedOut => {
-            let title = "The backend did not answer in time";
+            let title = "The backend did not respond in time";
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "backend_timeout", title)
         }
         SendError::ClientSlow => {
-            let title = "The request did not come in time";
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", title).closing()
+            let title = "The request did not arrive in time";
+            closing(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                title,
+            ))
         }
-        SendError::BodyTooLarge => Problem::too_large(),
-        SendError::ClientGone => Problem::malformed("The request body broke off"),
+        SendError::BodyTooLarge => body_too_large(),
+        SendError::ClientGone => malformed("The request body is incomplete"),
     }
 }
 
-/// Passes on that the backend agreed, and joins the two sides.
+/// Passes on that the backend switched protocols, and joins the two connections.
 fn switch(
     connection: &Connection,
     mut response: Response<Incoming>,
-    lease: upstream::Lease,
-    client: Option<(hyper::upgrade::OnUpgrade, HeaderValue)>,
+    lease: Lease,
+    client: Option<(OnUpgrade, HeaderValue)>,
 ) -> Result<Reply, Problem> {
     let Some((client, protocol)) = client else {
-        return Err(refuse(SendError::Broken));
+        return Err(refusal(SendError::Closed));
     };
-    let guard = (lease, connection.worker.hold());
-    upgrade::join(client, &mut response, guard);
+    let held = (lease, connection.worker.live.hold());
+    upgrade::join(client, &mut response, held);
     let mut own = Response::new(Bytes::new());
     *own.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *own.headers_mut() = std::mem::take(response.headers_mut());

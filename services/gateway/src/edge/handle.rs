@@ -1,53 +1,29 @@
-//! From a request to an answer: check, match, admit, forward.
+//! From a request to a response: the steps of a request in their order.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway_routes::filter::Origin;
-use gateway_routes::{Guard, Limit, Matched, RequestHead, RouteRule};
-use http::header::{CONNECTION, HeaderName, LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use chassis::Problem;
+use gateway_routes::Guard;
+use gateway_routes::filter::{Origin, Redirect};
+use http::header::{CONNECTION, LOCATION};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::forward::{Forward, Reply, forward};
 use super::head::{self, Head};
-use super::{Exchange, ResponseBody, forward, headers, upgrade};
-use crate::control::Published;
-use crate::policy::{jwt, rate_limit};
-use crate::problem::Problem;
-use crate::worker::Worker;
+use super::limits::TightestLimit;
+use super::refusal::broken_route;
+use super::response_body::ResponseBody;
+use super::route::{self, Route};
+use super::state::WorkerState;
+use super::{headers, upgrade};
+use crate::policy::jwt::{self, Identity};
 
-/// What is known about a client's connection.
-#[derive(Debug)]
-pub struct Connection {
-    /// The worker that serves it.
-    pub worker: Rc<Worker>,
-    /// The client.
-    pub client: IpAddr,
-    /// The listeners' port, as clients see it.
-    pub port: u16,
-    /// Whether it is encrypted.
-    pub is_tls: bool,
-    /// The listener whose certificate was shown.
-    pub listener: Option<Box<str>>,
-}
-
-/// A request that found its rule.
-pub(super) struct Routed<'a> {
-    pub published: &'a Published,
-    pub head: Head,
-    pub rule: Arc<RouteRule>,
-    pub prefix_len: usize,
-}
-
-type RateLimitHeaders = Option<(HeaderValue, HeaderValue)>;
-
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// Answers a request. There is always an answer.
+/// Responds to a request. There is always a response, and each one is recorded.
 pub async fn handle(
     connection: Rc<Connection>,
     request: Request<Incoming>,
@@ -56,228 +32,144 @@ pub async fn handle(
     let version = request.version();
     let request_id = match headers::valid_request_id(request.headers()) {
         Some(id) => id.to_owned(),
-        None => worker.mint_request_id(),
+        None => worker.request_ids.mint(),
     };
-    let mut exchange = Exchange::new(
-        worker.clone(),
-        request.method().clone(),
-        connection.client,
-        request_id,
-    );
-    let mut limits = None;
-    let answered = answer(&connection, request, &mut exchange, &mut limits).await;
-    let mut response = match answered {
-        Ok(forward::Reply::Backend(response, rest)) => {
-            exchange.answers(response.status());
-            let id = HeaderValue::try_from(exchange.request_id());
-            let mut response = response.map(|body| ResponseBody::backend(body, rest, exchange));
-            if let Ok(id) = id {
-                response.headers_mut().insert(headers::REQUEST_ID, id);
-            }
-            response
-        }
-        Ok(forward::Reply::Own(response)) => finish(response, exchange),
-        Err(problem) => {
-            let response = problem.into_response(exchange.request_id());
-            finish(response, exchange)
-        }
-    };
-    if let Some((policy, state)) = limits {
-        response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
-        response.headers_mut().insert(RATE_LIMIT, state);
-    }
-    if worker.is_draining() && version <= Version::HTTP_11 {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    let method = request.method().clone();
+    let mut exchange = Exchange::new(worker.clone(), method, connection.client, request_id);
+    let mut limit = TightestLimit::default();
+    let replied = respond(&connection, request, &mut exchange, &mut limit).await;
+    let mut response = into_response(replied, exchange);
+    let headers = response.headers_mut();
+    limit.describe(headers);
     if version > Version::HTTP_11 {
-        response.headers_mut().remove(CONNECTION);
+        headers.remove(CONNECTION);
+    } else if worker.is_draining() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-fn finish(mut response: Response<Bytes>, mut exchange: Exchange) -> Response<ResponseBody> {
-    exchange.answers(response.status());
-    if let Ok(id) = HeaderValue::try_from(exchange.request_id()) {
-        response.headers_mut().insert(headers::REQUEST_ID, id);
-    }
-    response.map(|body| ResponseBody::own(body, exchange))
-}
-
-async fn answer(
+/// Every step either refuses the request or lets it pass on to the next one.
+async fn respond(
     connection: &Rc<Connection>,
     mut request: Request<Incoming>,
     exchange: &mut Exchange,
-    limits: &mut RateLimitHeaders,
-) -> Result<forward::Reply, Problem> {
+    limit: &mut TightestLimit,
+) -> Result<Reply, Problem> {
     let worker = &connection.worker;
-    let head = head::check(&request, worker.limits().max_head_bytes)?;
-    let traceparent = request.headers().get(headers::TRACEPARENT);
-    exchange.asks_for(&head, connection.is_tls, traceparent);
     let published = worker.published();
-    let routed = route(connection, &published, head, &request)?;
-    let rule = routed.rule.clone();
-    exchange.route = Some(rule.label.clone());
-    if rule.is_broken {
-        let title = "The route asks for something that is not supported";
-        return Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "broken_route",
-            title,
-        ));
-    }
-    count(
-        connection,
-        &rule.limits,
-        &routed.head.path,
-        &request,
-        limits,
-    )?;
-    let identity = admit(worker, rule.guard.as_ref(), &request).await?;
+
+    // 1. Understand the request in one way only.
+    let head = head::check(&request, worker.limits().max_head_bytes)?;
+    exchange.requested(&head, connection.is_tls, request.headers());
+
+    // 2. Find the listener and the rule; what services only say to each other has none, whatever routes name.
+    let listener = route::listener(connection, &published.table, &head)?;
+    head::refuse_internal(&head.path)?;
+    let route = route::rule(listener, &head, &request)?;
+    exchange.routed(&route.rule.label);
+    route::check_servable(&route.rule)?;
+
+    // 3. Count at the limits per client, before a token costs the verification of a signature.
+    let counted = (request.method(), head.path.as_str());
+    let client = chassis::client_network(connection.client);
+    limit.count(worker, &route.rule.limits, counted, client)?;
+
+    // 4. Establish who is calling, and refuse who may not. Limits per user would be counted after this.
+    let identity = authenticate(worker, route.rule.guard.as_ref(), request.headers()).await?;
+
+    // 5. Replace the headers that are not the client's to set.
     let protocol = upgrade::wanted(&request);
     headers::to_backend(request.headers_mut(), published.table.identity_headers());
-    if let (Some(Guard::Jwt(settings)), Some(identity)) = (&rule.guard, &identity) {
-        jwt::pass_on(settings, identity, request.headers_mut());
+    if let (Some(Guard::Jwt(settings)), Some(identity)) = (&route.rule.guard, &identity) {
+        jwt::pass_claims(settings, identity, request.headers_mut());
     }
-    exchange.identity = identity;
-    if let Some(redirect) = &rule.filters.redirect {
-        return redirect_to(connection, &routed, redirect, &request);
-    }
-    forward::forward(connection, routed, (request, protocol), exchange).await
-}
+    exchange.authenticated(identity);
 
-fn route<'a>(
-    connection: &Connection,
-    published: &'a Published,
-    head: Head,
-    request: &Request<Incoming>,
-) -> Result<Routed<'a>, Problem> {
-    let port = published
-        .table
-        .port(connection.port)
-        .ok_or_else(Problem::no_route)?;
-    let listener = port.listener(&head.host).ok_or_else(Problem::no_route)?;
-    if connection.is_tls && connection.listener.as_deref() != Some(&*listener.name) {
-        let title = "This connection was made for another host";
-        let status = StatusCode::MISDIRECTED_REQUEST;
-        return Err(Problem::new(status, "misdirected_request", title));
+    // 6. Redirect, or forward to a backend.
+    if let Some(redirect) = &route.rule.filters.redirect {
+        return redirect_to(connection, &head, &route, redirect, request.uri().query());
     }
-    if head::is_internal(&head.path) {
-        return Err(Problem::no_route());
-    }
-    let asked = RequestHead {
-        host: &head.host,
-        path: &head.path,
-        query: request.uri().query(),
-        method: request.method(),
-        headers: request.headers(),
+    let forwarded = Forward {
+        connection,
+        table: &published.table,
+        head: &head,
+        route: &route,
     };
-    let Matched { rule, prefix_len } = listener.find(&asked).ok_or_else(Problem::no_route)?;
-    let rule = rule.clone();
-    Ok(Routed {
-        published,
-        head,
-        rule,
-        prefix_len,
-    })
+    forward(forwarded, request, protocol, exchange).await
 }
 
-/// Counts the request at every limit that covers it; the tightest one is told to the client.
-fn count(
-    connection: &Connection,
-    limits: &[Arc<Limit>],
-    path: &str,
-    request: &Request<Incoming>,
-    told: &mut RateLimitHeaders,
-) -> Result<(), Problem> {
-    let mut tightest: Option<(&Limit, rate_limit::Verdict)> = None;
-    for limit in limits
-        .iter()
-        .filter(|limit| limit.covers(request.method(), path))
-    {
-        let verdict = connection
-            .worker
-            .shared
-            .limiter
-            .check(limit, connection.client);
-        if !verdict.is_allowed {
-            connection
-                .worker
-                .metrics()
-                .rate_limited
-                .with_label_values(&[&*limit.id])
-                .inc();
-            *told = rate_limit::header_values(limit, verdict);
-            let title = "There were too many requests";
-            return Err(
-                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", title)
-                    .header(RETRY_AFTER, HeaderValue::from(verdict.reset_secs)),
-            );
+fn into_response(
+    replied: Result<Reply, Problem>,
+    mut exchange: Exchange,
+) -> Response<ResponseBody> {
+    let own = match replied {
+        Ok(Reply::Backend(mut response, rest)) => {
+            exchange.responded(response.status());
+            set_request_id(response.headers_mut(), &exchange);
+            return response.map(|body| ResponseBody::backend(body, rest, exchange));
         }
-        if tightest.is_none_or(|(_, other)| verdict.remaining < other.remaining) {
-            tightest = Some((limit, verdict));
-        }
+        Ok(Reply::Own(response)) => response,
+        Err(problem) => problem.render(Some(exchange.request_id())),
+    };
+    exchange.responded(own.status());
+    let mut own = own;
+    set_request_id(own.headers_mut(), &exchange);
+    own.map(|body| ResponseBody::own(body, exchange))
+}
+
+fn set_request_id(headers: &mut HeaderMap, exchange: &Exchange) {
+    if let Ok(id) = HeaderValue::try_from(exchange.request_id()) {
+        headers.insert(headers::REQUEST_ID, id);
     }
-    *told = tightest.and_then(|(limit, verdict)| rate_limit::header_values(limit, verdict));
-    Ok(())
 }
 
-async fn admit(
-    worker: &Worker,
+async fn authenticate(
+    worker: &WorkerState,
     guard: Option<&Guard>,
-    request: &Request<Incoming>,
-) -> Result<Option<Rc<jwt::Identity>>, Problem> {
+    headers: &HeaderMap,
+) -> Result<Option<Rc<Identity>>, Problem> {
     let settings = match guard {
         None => return Ok(None),
-        Some(Guard::Refuse(policy)) => {
-            let title = "The policy of this route cannot be honoured";
-            tracing::debug!(%policy, "refused: the policy is not valid");
-            return Err(Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "broken_policy",
-                title,
-            ));
-        }
         Some(Guard::Jwt(settings)) => settings,
+        Some(Guard::Refuse(policy)) => {
+            tracing::debug!(%policy, "request refused: its policy is invalid");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let title = "The policy of this route is invalid";
+            return Err(Problem::new(status, "broken_policy", title));
+        }
     };
-    let admitted = worker
-        .gatekeeper
-        .admit(settings, &worker.shared.issuers, request.headers())
-        .await;
+    let issuers = &worker.resources.issuers;
+    let admitted = worker.tokens.admit(settings, issuers, headers).await;
     let outcome = match &admitted {
         Ok(Some(_)) => "passed",
         Ok(None) => "anonymous",
         Err(refusal) => refusal.outcome(),
     };
-    worker.count_jwt(&settings.policy, outcome);
+    worker.series.count_token(&settings.policy, outcome);
     admitted.map_err(jwt::Refusal::problem)
 }
 
 fn redirect_to(
     connection: &Connection,
-    routed: &Routed<'_>,
-    redirect: &gateway_routes::filter::Redirect,
-    request: &Request<Incoming>,
-) -> Result<forward::Reply, Problem> {
+    head: &Head,
+    route: &Route,
+    redirect: &Redirect,
+    query: Option<&str>,
+) -> Result<Reply, Problem> {
     let location = redirect.location(&Origin {
         scheme: if connection.is_tls { "https" } else { "http" },
-        host: &routed.head.host,
+        host: &head.host,
         port: connection.port,
-        path: &routed.head.path,
-        query: request.uri().query(),
-        prefix: &routed.head.path[..routed.prefix_len],
+        path: &head.path,
+        query,
+        prefix: &head.path[..route.prefix_len],
     });
-    let location = HeaderValue::try_from(location).map_err(|_| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "broken_route",
-            "The redirect is not valid",
-        )
-    })?;
+    let location = HeaderValue::try_from(location)
+        .map_err(|_| broken_route("The redirect of the route is not a valid header"))?;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = redirect.status;
     response.headers_mut().insert(LOCATION, location);
-    routed.rule.filters.response.apply(response.headers_mut());
-    Ok(forward::Reply::Own(response))
+    route.rule.filters.response.apply(response.headers_mut());
+    Ok(Reply::Own(response))
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use chassis::Problem;
 use gateway_routes::hostname;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Version};
 
-use crate::problem::Problem;
+use super::refusal::{malformed, no_route};
 
 /// What routing needs, checked.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub fn check<B>(request: &Request<B>, max_bytes: u32) -> Result<Head, Problem> {
         return Err(Problem::new(
             http::StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "This method is not served",
+            "This method is not supported",
         ));
     }
     let headers = request.headers();
@@ -42,10 +43,9 @@ pub fn check<B>(request: &Request<B>, max_bytes: u32) -> Result<Head, Problem> {
     }
     framing(request.version(), headers)?;
     let authority = authority(request)?;
-    let host = hostname::normalise(&authority)
-        .ok_or_else(|| Problem::malformed("The host is not valid"))?;
+    let host = hostname::normalise(&authority).ok_or_else(|| malformed("The host is invalid"))?;
     let path = normalise(request.uri().path())
-        .ok_or_else(|| Problem::malformed("The path is not valid"))?
+        .ok_or_else(|| malformed("The path is invalid"))?
         .into_owned();
     Ok(Head {
         host,
@@ -54,9 +54,9 @@ pub fn check<B>(request: &Request<B>, max_bytes: u32) -> Result<Head, Problem> {
     })
 }
 
-/// Messages that two servers could cut at different places.
+/// Refuses messages whose end two servers could place differently (request smuggling).
 fn framing(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
-    let ambiguous = || Problem::malformed("The length of the body is ambiguous");
+    let ambiguous = || malformed("The length of the request body is ambiguous");
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let length = lengths.next();
     if lengths.next().is_some() {
@@ -83,21 +83,21 @@ fn authority<B>(request: &Request<B>) -> Result<String, Problem> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
-        return Err(Problem::malformed("There is more than one Host"));
+        return Err(malformed("There is more than one Host header"));
     }
     let host = host
         .map(|host| {
             host.to_str()
-                .map_err(|_| Problem::malformed("The Host is not valid"))
+                .map_err(|_| malformed("The Host header is invalid"))
         })
         .transpose()?;
     let named = request.uri().authority().map(http::uri::Authority::as_str);
     match (named, host) {
         (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => {
-            Err(Problem::malformed("Host and target disagree"))
+            Err(malformed("The Host header and the request target differ"))
         }
         (Some(name), _) | (None, Some(name)) => Ok(name.to_owned()),
-        (None, None) => Err(Problem::malformed("There is no Host")),
+        (None, None) => Err(malformed("The Host header is missing")),
     }
 }
 
@@ -147,17 +147,22 @@ fn unescape(path: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Whether a path leads to what services say only to each other. Doubled slashes do not help.
-pub fn is_internal(path: &str) -> bool {
-    path.split('/')
-        .find(|part| !part.is_empty())
-        .is_some_and(|first| {
-            first
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .eq_ignore_ascii_case("internal")
-        })
+/// Refuses the paths that services only call among themselves: no route may expose them.
+pub fn refuse_internal(path: &str) -> Result<(), Problem> {
+    if is_internal(path) {
+        return Err(no_route());
+    }
+    Ok(())
+}
+
+/// Whether the first segment is `internal`, in any spelling that a server could take for it.
+fn is_internal(path: &str) -> bool {
+    let first = path.split('/').find(|segment| !segment.is_empty());
+    first.is_some_and(|first| {
+        // A path parameter: some servers cut `internal;x` down to `internal`.
+        let name = first.split(';').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("internal")
+    })
 }
 
 #[cfg(test)]
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn internal_paths_are_found_in_every_dress() {
+    fn internal_paths_are_recognised_in_every_spelling() {
         for path in [
             "/internal",
             "/internal/v1",

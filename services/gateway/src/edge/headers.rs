@@ -1,4 +1,4 @@
-//! Headers that do not pass, and those that we set.
+//! Headers that are removed, and those that the gateway sets.
 
 use std::net::IpAddr;
 
@@ -8,9 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-/// The header with the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The header with the trace that the request is part of.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -24,7 +22,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// What counts for one connection only.
+/// Headers that concern one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     KEEP_ALIVE,
@@ -37,8 +35,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// What only an edge may say, and we are the edge. The last ones make some backends serve another
-/// path than the one that was checked.
+/// Headers that only the outermost proxy may set, which the gateway is. The last two make some backends serve
+/// another path than the one that was checked.
 const EDGE_ONLY: [HeaderName; 6] = [
     FORWARDED,
     FORWARDED_PREFIX,
@@ -48,7 +46,7 @@ const EDGE_ONLY: [HeaderName; 6] = [
     REWRITE_URL,
 ];
 
-/// Takes away what counts for one connection only, and what `Connection` names.
+/// Removes the headers of the connection, and those that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -67,7 +65,8 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes a client's headers fit for a backend.
+/// Removes from a client's headers what a backend must not take from a client. `identity` are the headers that
+/// policies fill from claims.
 pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
     strip_hop_by_hop(headers);
     join_cookies(headers);
@@ -76,19 +75,19 @@ pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
     for name in EDGE_ONLY.iter().chain(identity) {
         headers.remove(name);
     }
-    // Some backends read `x_user_id` as `x-user-id`: such a name is only ever a disguise.
-    let disguised: Vec<HeaderName> = headers
+    // Some backends read `x_user_id` as `x-user-id`.
+    let ambiguous: Vec<HeaderName> = headers
         .keys()
         .filter(|name| name.as_str().contains('_'))
         .cloned()
         .collect();
-    for name in disguised {
+    for name in ambiguous {
         headers.remove(name);
     }
 }
 
-/// HTTP/2 clients may send each cookie in a field of its own; HTTP/1.1 knows one field only
-/// (RFC 9113 section 8.2.3).
+/// HTTP/2 clients may send each cookie in a field of its own; HTTP/1.1 has one field only
+/// (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
@@ -103,7 +102,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Says who asked, and for what.
+/// Tells the backend who asked, and for which host.
 pub fn forwarded(headers: &mut HeaderMap, client: IpAddr, is_tls: bool, authority: &str) {
     if let Ok(value) = HeaderValue::try_from(client.to_canonical().to_string()) {
         headers.insert(FORWARDED_FOR, value);
@@ -115,14 +114,14 @@ pub fn forwarded(headers: &mut HeaderMap, client: IpAddr, is_tls: bool, authorit
     }
 }
 
-/// A request id that a client may choose: short and plain.
+/// The request id of the client, where it is short and harmless in logs.
 pub fn valid_request_id(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let is_plain = (1..=128).contains(&text.len())
+    let is_harmless = (1..=128).contains(&text.len())
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
-    is_plain.then_some(text)
+    is_harmless.then_some(text)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Bearer tokens: who is asking.
+//! Bearer tokens of requests, as policies ask for them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use chassis::Problem;
 use gateway_routes::JwtSettings;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -13,14 +14,13 @@ use tokens::{Algorithm, LEEWAY_SECS, TokenError, TokenRules, Verified};
 
 use crate::clock::unix_now;
 use crate::policy::issuers::Issuers;
-use crate::problem::Problem;
 
 /// What issuers may sign with: ES256 for issuers outside, which seldom know EdDSA.
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::ES256];
-/// Tokens that a worker remembers as good.
+/// Verified tokens that a worker remembers for each policy.
 const MAX_REMEMBERED: usize = 4096;
 
-/// What a good token says.
+/// The claims of a verified token.
 #[derive(Debug)]
 pub struct Identity {
     claims: Map<String, Value>,
@@ -29,7 +29,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who it is about.
     pub fn subject(&self) -> Option<&str> {
         self.claims.get("sub").and_then(Value::as_str)
     }
@@ -44,16 +43,16 @@ impl Identity {
     }
 }
 
-/// Why a request does not pass.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no token and there must be one.
+    /// The route requires a token and there is none.
     Absent,
-    /// The token cannot be believed.
+    /// The token is not valid.
     Invalid,
-    /// The caller lacks the role.
+    /// The caller has none of the roles.
     Forbidden,
-    /// Nobody can tell, since the issuer's keys were never to be had.
+    /// The issuer's keys could not be fetched yet.
     NoKeys,
 }
 
@@ -66,7 +65,7 @@ impl Refusal {
         }
     }
 
-    /// The word for metrics.
+    /// Label in metrics.
     pub fn outcome(self) -> &'static str {
         match self {
             Self::Absent => "absent",
@@ -76,20 +75,19 @@ impl Refusal {
         }
     }
 
-    /// The answer.
     pub fn problem(self) -> Problem {
         let challenge = |text| HeaderValue::from_static(text);
         match self {
             Self::Absent => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
-                "A bearer token is needed",
+                "A bearer token is required",
             )
             .header(WWW_AUTHENTICATE, challenge("Bearer")),
             Self::Invalid => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "invalid_token",
-                "The token is not valid",
+                "The bearer token is invalid",
             )
             .header(
                 WWW_AUTHENTICATE,
@@ -98,14 +96,14 @@ impl Refusal {
             Self::Forbidden => Problem::new(
                 StatusCode::FORBIDDEN,
                 "forbidden",
-                "This needs another role",
+                "Insufficient permissions",
             )
             .header(
                 WWW_AUTHENTICATE,
                 challenge("Bearer error=\"insufficient_scope\""),
             ),
             Self::NoKeys => {
-                let title = "The token cannot be checked right now";
+                let title = "The bearer token cannot be verified right now";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", title)
                     .header(http::header::RETRY_AFTER, HeaderValue::from_static("2"))
             }
@@ -113,18 +111,18 @@ impl Refusal {
     }
 }
 
-/// Good tokens of one policy.
+/// Verified tokens of one policy.
 type Tokens = HashMap<Box<str>, Rc<Identity>>;
 
-/// Checks tokens for one worker, and remembers good ones: a signature costs more than the rest of a
-/// request.
+/// Verifies tokens for one worker and remembers those that are valid: verifying a signature costs more than
+/// the rest of a request.
 #[derive(Debug, Default)]
-pub struct Gatekeeper {
+pub struct TokenMemory {
     remembered: RefCell<HashMap<Box<str>, Tokens>>,
 }
 
-impl Gatekeeper {
-    /// Whether a request passes; `None` is a caller without a token where that is allowed.
+impl TokenMemory {
+    /// The caller of a request; `None` where there is no token and the policy requires none.
     pub async fn admit(
         &self,
         settings: &Arc<JwtSettings>,
@@ -146,7 +144,7 @@ impl Gatekeeper {
         Ok(Some(identity))
     }
 
-    /// The configuration changed: what was good may not be any more.
+    /// After a change of the configuration: what was valid may not be any more.
     pub fn forget(&self) {
         self.remembered.borrow_mut().clear();
     }
@@ -184,8 +182,8 @@ impl Gatekeeper {
     fn recall(&self, policy: &str, token: &str, version: u64) -> Option<Rc<Identity>> {
         let remembered = self.remembered.borrow();
         let known = remembered.get(policy)?.get(token)?;
-        let is_good = known.keys_version == version && unix_now() < known.expires + LEEWAY_SECS;
-        is_good.then(|| known.clone())
+        let is_valid = known.keys_version == version && unix_now() < known.expires + LEEWAY_SECS;
+        is_valid.then(|| known.clone())
     }
 
     fn remember(&self, policy: String, token: &str, identity: Rc<Identity>) {
@@ -198,8 +196,8 @@ impl Gatekeeper {
     }
 }
 
-/// Puts claims into headers. Texts, numbers and truth values pass, lists of texts with commas.
-pub fn pass_on(settings: &JwtSettings, identity: &Identity, headers: &mut HeaderMap) {
+/// Puts claims into headers: strings, numbers and booleans as they are, lists of strings joined by commas.
+pub fn pass_claims(settings: &JwtSettings, identity: &Identity, headers: &mut HeaderMap) {
     for (claim, name) in &settings.claim_to_headers {
         let text = match identity.claims.get(claim) {
             Some(Value::String(text)) => text.clone(),

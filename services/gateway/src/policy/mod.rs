@@ -1,4 +1,4 @@
-//! Who may pass, and how often.
+//! Who may call a route, and how often.
 
 pub mod issuers;
 pub mod jwt;

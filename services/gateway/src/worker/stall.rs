@@ -1,5 +1,5 @@
-//! Clients that stop reading: without a limit, each of them would hold an answer and the backend's
-//! connection for ever.
+//! Clients that stop reading: without a limit, each of them would keep a response and a backend connection
+//! for ever.
 
 use std::io::{Error, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A stream whose writes fail when none gets anywhere for a while. Reading is not limited here: heads
-/// and bodies have limits of their own, and an upgraded connection may be silent.
+/// A stream whose writes fail when none makes progress for a while. Reading is not limited here: heads and
+/// bodies have limits of their own, and an upgraded connection may be silent.
 #[derive(Debug)]
 pub struct Unstalled<S> {
     inner: S,
@@ -31,7 +31,7 @@ impl<S> Unstalled<S> {
         }
     }
 
-    fn judge<T>(
+    fn limit_wait<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<Result<T, Error>>,
@@ -72,7 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
         bytes: &[u8],
     ) -> Poll<Result<usize, Error>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.judge(context, written)
+        self.limit_wait(context, written)
     }
 
     fn poll_write_vectored(
@@ -81,7 +81,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize, Error>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
-        self.judge(context, written)
+        self.limit_wait(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -90,7 +90,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
-        self.judge(context, flushed)
+        self.limit_wait(context, flushed)
     }
 
     fn poll_shutdown(
@@ -98,7 +98,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let closed = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.judge(context, closed)
+        self.limit_wait(context, closed)
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_write_that_gets_nowhere_fails_and_one_that_moves_does_not() {
+    async fn a_write_without_progress_fails_and_a_slow_one_does_not() {
         let limit = Duration::from_millis(200);
         let (near, mut far) = duplex(16);
         let mut near = Unstalled::new(near, limit);

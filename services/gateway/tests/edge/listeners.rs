@@ -1,7 +1,7 @@
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::support::{Rig, client, eventually, free_port};
+use crate::support::{Rig, client, eventually, free_port, json as body};
 
 #[tokio::test]
 async fn listeners_come_and_go_at_run_time() {
@@ -81,4 +81,31 @@ async fn a_port_that_is_taken_is_bound_as_soon_as_it_is_free() {
         .send()
         .await;
     assert_eq!(response.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn beside_a_named_listener_one_without_hostname_serves_every_other_host() {
+    let (mut rig, _backend) = Rig::simple(&[]).await;
+    let port = rig.port;
+    rig.listeners(json!([
+        {"name": "http", "port": port, "protocol": "HTTP", "hostname": "demo.localhost"},
+        {"name": "http-other", "port": port, "protocol": "HTTP"},
+    ]));
+    rig.publish().await;
+    for host in [
+        "demo.localhost",
+        "127.0.0.1",
+        "localhost:8080",
+        "[::1]:8080",
+    ] {
+        let response = client().get(rig.url("/")).header("host", host).send().await;
+        let response = response.expect("a response");
+        assert_eq!(response.status(), 200, "{host}");
+        let seen = body(response).await;
+        assert_eq!(
+            seen["headers"]["host"],
+            json!([host]),
+            "the host is not rewritten"
+        );
+    }
 }

@@ -431,3 +431,32 @@ async fn a_policy_that_cannot_be_honoured_closes_its_routes() {
     assert_eq!(body(refused).await["code"], "broken_policy");
     assert_eq!(backend.requests.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn a_client_above_its_limit_costs_no_verification_of_tokens() {
+    let (key, stranger) = (
+        Key::new("ed", Algorithm::EdDSA),
+        Key::new("ed", Algorithm::EdDSA),
+    );
+    let server = KeyServer::start(&[&key]).await;
+    let (mut rig, _backend) = rig(&server).await;
+    rig.objects.rate_limit_policies = vec![policy(
+        "few",
+        json!({
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "required"}],
+            "limits": [{"per": "ClientIP", "requests": 2, "window": "60s"}],
+        }),
+    )];
+    rig.publish().await;
+    let forged = stranger.token(&claims());
+    let mut statuses = Vec::new();
+    for token in [Some(&*forged), None, Some(&*forged), None] {
+        let response = ask(&rig, "/required", token).await;
+        assert!(response.headers().contains_key("ratelimit"));
+        statuses.push(response.status().as_u16());
+    }
+    // Refused requests count as well, and the limit is checked first.
+    assert_eq!(statuses, [401, 401, 429, 429]);
+    let verified = rig.metric("gateway_jwt_total{outcome=\"invalid\",policy=\"shop/required\"}");
+    assert_eq!(verified, 1);
+}

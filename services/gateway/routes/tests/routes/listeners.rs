@@ -3,7 +3,7 @@ use gateway_routes::{
     CertificateState, DataPlane, ObjectName, Table, View, certificate_names, container_port,
 };
 
-use crate::support::{at, brief, gateway, gateway_name, objects, plane, route};
+use crate::support::{at, brief, gateway, gateway_name, goes_to, objects, plane, route};
 
 fn status(listeners: &str) -> GatewayStatus {
     let mut all = objects(Vec::new());
@@ -209,6 +209,43 @@ fn attached_routes_are_counted_once_even_with_broken_backends() {
     let status = View::new(&all).gateway_status(&all.gateways[0], &plane(), at(0));
     assert_eq!(listener(&status, "http").attached_routes, 2);
     assert_eq!(listener(&status, "more").attached_routes, 2);
+}
+
+#[test]
+fn a_listener_without_hostname_serves_other_hosts_to_routes_without_hostnames_only() {
+    let mut all = objects(vec![
+        route("any", "{parentRefs: [{name: demo}], rules: [{}]}"),
+        route(
+            "named",
+            "{parentRefs: [{name: demo}], hostnames: [demo.localhost], \
+             rules: [{matches: [{path: {value: /named}}]}]}",
+        ),
+    ]);
+    all.gateways = vec![gateway(
+        "[{name: http, port: 80, protocol: HTTP, hostname: demo.localhost}, \
+          {name: http-other, port: 80, protocol: HTTP}]",
+    )];
+    let status = View::new(&all).gateway_status(&all.gateways[0], &plane(), at(0));
+    for name in ["http", "http-other"] {
+        assert_eq!(listener(&status, name).attached_routes, 2, "{name}");
+        let conditions = brief(&listener(&status, name).conditions);
+        assert!(
+            conditions.contains(&"Conflicted=False/NoConflicts".to_owned()),
+            "{conditions:?}"
+        );
+    }
+    let table = Table::compile(&all, &gateway_name());
+    for host in ["demo.localhost", "127.0.0.1", "localhost", "[::1]"] {
+        assert_eq!(goes_to(&table, host, "/").as_deref(), Some("any"), "{host}");
+    }
+    assert_eq!(
+        goes_to(&table, "demo.localhost", "/named").as_deref(),
+        Some("named")
+    );
+    assert_eq!(
+        goes_to(&table, "127.0.0.1", "/named").as_deref(),
+        Some("any")
+    );
 }
 
 #[test]

@@ -1,32 +1,36 @@
-//! The life of a worker: listeners come and go with the table, connections end with the process.
+//! The loop of a worker: listeners follow the published table, connections end with the process.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::accept;
-use super::{Phase, Shared, Worker};
-use crate::control::Published;
+use super::accept::{self, Acceptor};
+use super::shared::{Phase, Shared};
+use crate::edge::WorkerState;
+use crate::published::Published;
 
-/// Access lines are handed over, and ports that could not be bound are tried again.
+/// How often access lines are handed over and unbound ports are tried again.
 const TICK: Duration = Duration::from_millis(250);
-/// Idle backend connections are looked through every so many ticks.
+/// Idle backend connections are checked every so many ticks.
 const SWEEP: u32 = 20;
 
-/// Runs worker number `index` on this thread until the process drains.
+/// Runs worker number `index` on this thread until the process has drained.
 pub fn run(shared: Arc<Shared>, index: usize, seed: u64) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
-        let worker = Rc::new(Worker::new(shared, seed));
+        let published = shared.published.borrow().clone();
+        let log = shared.log.clone();
+        let worker = WorkerState::new(shared.resources.clone(), log, published, seed);
+        let worker = Rc::new(worker);
         Listeners {
             worker: worker.clone(),
+            shared,
             index,
             open: HashMap::new(),
         }
@@ -38,15 +42,15 @@ pub fn run(shared: Arc<Shared>, index: usize, seed: u64) -> std::io::Result<()> 
 }
 
 struct Listeners {
-    worker: Rc<Worker>,
+    worker: Rc<WorkerState>,
+    shared: Arc<Shared>,
     index: usize,
     open: HashMap<u16, CancellationToken>,
 }
 
 impl Listeners {
     async fn serve(mut self) {
-        let shared = self.worker.shared.clone();
-        let (mut published, mut phase) = (shared.published.clone(), shared.phase.clone());
+        let (mut published, mut phase) = (self.shared.published.clone(), self.shared.phase.clone());
         let mut tick = tokio::time::interval(TICK);
         let mut ticks = 0_u32;
         loop {
@@ -60,7 +64,9 @@ impl Listeners {
                 }
                 changed = phase.changed() => {
                     let now = *phase.borrow_and_update();
-                    self.worker.phase.set(now);
+                    if now > Phase::Serving {
+                        self.worker.start_draining();
+                    }
                     if changed.is_err() || now >= Phase::Draining {
                         break;
                     }
@@ -68,9 +74,9 @@ impl Listeners {
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.worker.log.flush();
-                    shared.beat(self.index);
+                    self.shared.beat(self.index);
                     if ticks.is_multiple_of(SWEEP) {
-                        self.worker.endpoints.sweep();
+                        self.worker.pool.sweep();
                     }
                     self.bind();
                 }
@@ -79,9 +85,9 @@ impl Listeners {
         self.open.values().for_each(CancellationToken::cancel);
         let worker = &self.worker;
         tokio::select! {
-            () = emptied(worker, self.index) => {}
+            () = emptied(worker, &self.shared, self.index) => {}
             _ = phase.wait_for(|phase| *phase == Phase::Cut) => {
-                tracing::warn!(open = worker.live.get(), "out of time, connections are cut");
+                tracing::warn!(open = worker.live.count(), "drain timeout exceeded; closing connections");
             }
         }
     }
@@ -95,13 +101,12 @@ impl Listeners {
             }
             stays
         });
-        self.worker.replace(published);
+        self.worker.publish(published);
         self.bind();
-        let progress = &self.worker.shared.progress[self.index];
-        progress.applied.store(generation, Ordering::Relaxed);
+        self.shared.applied(self.index, generation);
     }
 
-    /// Binds what is not bound yet. A port may be taken for a moment, so this is tried again.
+    /// Binds the ports that are not bound yet. Another process may hold one for a moment, so this is repeated.
     fn bind(&mut self) {
         let published = self.worker.published();
         let mut unbound = 0;
@@ -112,31 +117,29 @@ impl Listeners {
             match accept::bind(self.worker.limits().bind_address, port.port) {
                 Ok(socket) => {
                     let stop = CancellationToken::new();
-                    let work = accept::accept(self.worker.clone(), socket, port.port, stop.clone());
-                    crate::spawn_local(work);
+                    let acceptor = Acceptor::new(&self.worker, &self.shared, port.port);
+                    crate::spawn_local(acceptor.accept(socket, stop.clone()));
                     self.open.insert(port.port, stop);
                 }
                 Err(error) => {
                     unbound += 1;
                     self.worker.metrics().bind_failures.inc();
-                    tracing::warn!(port = port.port, %error, "port cannot be bound, trying again");
+                    tracing::warn!(port = port.port, %error, "failed to bind port; retrying");
                 }
             }
         }
-        self.worker.shared.progress[self.index]
-            .unbound
-            .store(unbound, Ordering::Relaxed);
+        self.shared.unbound(self.index, unbound);
     }
 }
 
-async fn emptied(worker: &Worker, index: usize) {
+async fn emptied(worker: &WorkerState, shared: &Shared, index: usize) {
     let mut flush = tokio::time::interval(TICK);
-    while worker.live.get() > 0 {
+    while worker.live.count() > 0 {
         tokio::select! {
-            () = worker.one_less.notified() => {}
+            () = worker.live.one_less() => {}
             _ = flush.tick() => {
                 worker.log.flush();
-                worker.shared.beat(index);
+                shared.beat(index);
             }
         }
     }
