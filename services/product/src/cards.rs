@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use cache::{Cache, Error, Expiration, KeysInterface, Manners};
+use cache::{Cache, Error, Expiration, KeysInterface, OutagePolicy};
 use vocabulary::ProductId;
 
 use crate::metrics::Metrics;
@@ -14,10 +14,10 @@ use crate::metrics::Metrics;
 /// How old a card may be, in seconds.
 const TTL_SECS: i64 = 30;
 /// A card is worth no waiting: the database answers sooner than a Redis that is in trouble.
-const MANNERS: Manners = Manners {
-    lost: "the memory of product cards",
-    answer: Duration::from_millis(100),
-    strikes: 1,
+const OUTAGE_POLICY: OutagePolicy = OutagePolicy {
+    degraded: "the memory of product cards",
+    timeout: Duration::from_millis(100),
+    max_failures: 1,
     pause: Duration::from_secs(2),
 };
 /// Most cards dropped by one command; an import of more lets the rest run out by themselves.
@@ -33,7 +33,7 @@ pub struct Cards {
 impl Cards {
     /// Connects in the background, and again for ever; see [`Cache::connect`] for the authorities.
     pub fn connect(uri: &str, authorities: Option<&str>, metrics: Metrics) -> Result<Self, Error> {
-        let cache = Cache::connect(uri, authorities, MANNERS)?;
+        let cache = Cache::connect(uri, authorities, OUTAGE_POLICY)?;
         Ok(Self { cache, metrics })
     }
 
@@ -41,7 +41,7 @@ impl Cards {
     pub async fn get(&self, id: ProductId) -> Option<String> {
         let card = self
             .cache
-            .ask(|redis| async move { redis.get::<Option<String>, _>(key(id)).await })
+            .run(|redis| async move { redis.get::<Option<String>, _>(key(id)).await })
             .await;
         let outcome = match &card {
             Some(Some(_)) => "hit",
@@ -55,7 +55,7 @@ impl Cards {
     /// Remembers a card.
     pub async fn put(&self, id: ProductId, card: &str) {
         let expiry = Some(Expiration::EX(TTL_SECS));
-        let put = self.cache.ask(|redis| async move {
+        let put = self.cache.run(|redis| async move {
             redis
                 .set::<(), _, _>(key(id), card, expiry, None, false)
                 .await
@@ -71,7 +71,7 @@ impl Cards {
         }
         let dropping = self
             .cache
-            .ask(|redis| async move { redis.del::<(), _>(keys).await });
+            .run(|redis| async move { redis.del::<(), _>(keys).await });
         dropping.await;
     }
 }

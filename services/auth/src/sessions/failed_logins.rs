@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cache::{Cache, Error, Expiration, KeysInterface, LuaInterface, Manners};
+use cache::{Cache, Error, Expiration, KeysInterface, LuaInterface, OutagePolicy};
 use chrono::{DateTime, Utc};
 
 use super::domain::throttle::{self, Counter, Counters};
 use crate::metrics::Metrics;
 
 /// A single error is tolerated; after two in a row logins stop waiting for the timeout.
-const MANNERS: Manners = Manners {
-    lost: "the throttling of logins",
-    answer: Duration::from_millis(500),
-    strikes: 2,
+const OUTAGE_POLICY: OutagePolicy = OutagePolicy {
+    degraded: "the throttling of logins",
+    timeout: Duration::from_millis(500),
+    max_failures: 2,
     pause: Duration::from_secs(1),
 };
 
@@ -75,7 +75,7 @@ pub struct FailedLogins {
 impl FailedLogins {
     /// Connects in the background and reconnects without limit; see [`Cache::connect`] for the authorities.
     pub fn connect(uri: &str, authorities: Option<&str>, metrics: Metrics) -> Result<Self, Error> {
-        let cache = Cache::connect(uri, authorities, MANNERS)?;
+        let cache = Cache::connect(uri, authorities, OUTAGE_POLICY)?;
         Ok(Self { cache, metrics })
     }
 
@@ -89,7 +89,7 @@ impl FailedLogins {
         ];
         let values = self
             .cache
-            .ask(|redis| async move { redis.mget::<Vec<Option<String>>, _>(keys.to_vec()).await });
+            .run(|redis| async move { redis.mget::<Vec<Option<String>>, _>(keys.to_vec()).await });
         let Some(values) = values.await else {
             self.metrics.throttle_blind.inc();
             return Counters::default();
@@ -111,7 +111,7 @@ impl FailedLogins {
         args.extend(forget.map(|policy| i64::from(policy.forget_secs)));
         let count = self
             .cache
-            .ask(|redis| async move { redis.eval::<(), _, _, _>(COUNT, keys, args).await });
+            .run(|redis| async move { redis.eval::<(), _, _, _>(COUNT, keys, args).await });
         count.await;
     }
 
@@ -121,9 +121,9 @@ impl FailedLogins {
         let (pair, network) = (attempt.pair(), attempt.known());
         let forget = self
             .cache
-            .ask(|redis| async move { redis.del::<(), _>(pair).await });
+            .run(|redis| async move { redis.del::<(), _>(pair).await });
         forget.await;
-        let remember = self.cache.ask(|redis| async move {
+        let remember = self.cache.run(|redis| async move {
             redis
                 .set::<(), _, _>(network, "1", known, None, false)
                 .await

@@ -15,47 +15,51 @@ pub use fred::error::Error;
 pub use fred::interfaces::{KeysInterface, LuaInterface};
 pub use fred::types::Expiration;
 
-/// What a command is given to: the client, told to fail fast.
+/// The client as commands get it: it fails fast.
 pub type Redis = WithOptions<Client>;
 
-/// How Redis is treated.
+/// What counts as an outage of Redis, and what follows from it.
 #[derive(Debug, Clone, Copy)]
-pub struct Manners {
-    /// What a shop does without while Redis is away, for the log.
-    pub lost: &'static str,
-    /// An answer that takes longer counts as none.
-    pub answer: Duration,
-    /// After so many failures in a row ...
-    pub strikes: u32,
-    /// ... Redis is left alone for so long.
+pub struct OutagePolicy {
+    /// The feature that does without Redis during an outage, for the log.
+    pub degraded: &'static str,
+    /// Time limit of one command.
+    pub timeout: Duration,
+    /// Failures in a row after which Redis is bypassed.
+    pub max_failures: u32,
+    /// How long it is bypassed before the next command is tried.
     pub pause: Duration,
 }
 
-/// Failures in a row, and the last of them.
+/// Failures in a row, and when the last one was.
 #[derive(Debug)]
 struct Outage {
-    strikes: u32,
+    failures: u32,
     last: Instant,
 }
 
-/// A Redis. Clones share the connection, and what is known of its health.
+/// A Redis. Clones share the connection and its health.
 #[derive(Clone)]
 pub struct Cache {
     client: Client,
-    manners: Manners,
+    policy: OutagePolicy,
     outage: Arc<Mutex<Option<Outage>>>,
 }
 
 impl Cache {
-    /// Connects in the background, and again for ever. `rediss://` is TLS, with a server that the public
-    /// authorities know, or only those in `authorities` (PEM) where there are some. An error is a `uri`
-    /// that is none, or authorities that cannot be read.
-    pub fn connect(uri: &str, authorities: Option<&str>, manners: Manners) -> Result<Self, Error> {
+    /// Connects in the background, with retries for ever. `rediss://` is TLS; the server's certificate has to be
+    /// issued by one of `authorities` (PEM) where there are some, else by a public one. Fails where `uri` or
+    /// `authorities` are malformed.
+    pub fn connect(
+        uri: &str,
+        authorities: Option<&str>,
+        policy: OutagePolicy,
+    ) -> Result<Self, Error> {
         let mut config = match uri.strip_prefix("rediss://") {
             Some(rest) => Config {
                 tls: Some(tls::trusting(authorities)?.into()),
-                // Read as the plain scheme is: the client would look for the system's authorities, and
-                // an image of ours has none.
+                // Parsed as the plain scheme: for `rediss` the client would load the system's authorities, of which
+                // the images have none.
                 ..Config::from_url(&format!("redis://{rest}"))?
             },
             None => Config::from_url(uri)?,
@@ -69,66 +73,66 @@ impl Cache {
             connection.max_command_buffer_len = 1024;
         });
         let client = builder.build()?;
-        // The task ends with the client; what it has to say comes back as errors of commands.
+        // The task ends with the client; its errors come back as errors of commands.
         drop(client.connect());
         Ok(Self {
             client,
-            manners,
+            policy,
             outage: Arc::default(),
         })
     }
 
-    /// The answer to one command; `None` when Redis is left alone or does not answer in time.
-    pub async fn ask<T, F>(&self, command: impl FnOnce(Redis) -> F) -> Option<T>
+    /// The result of one command; `None` where Redis is bypassed, fails, or does not respond in time.
+    pub async fn run<T, F>(&self, command: impl FnOnce(Redis) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        if self.is_left_alone() {
+        if self.is_bypassed() {
             return None;
         }
         let options = Options {
-            timeout: Some(self.manners.answer),
+            timeout: Some(self.policy.timeout),
             fail_fast: true,
             max_attempts: Some(1),
             ..Options::default()
         };
-        let answer = command(self.client.with_options(&options));
+        let result = command(self.client.with_options(&options));
         // The client's own timeout does not cover a script while there is no connection.
-        let answer = tokio::time::timeout(self.manners.answer, answer).await;
-        let answer = answer
+        let result = tokio::time::timeout(self.policy.timeout, result).await;
+        let result = result
             .unwrap_or_else(|elapsed| Err(Error::new(ErrorKind::Timeout, elapsed.to_string())));
-        self.note(answer)
+        self.record(result)
     }
 
-    /// Remembers whether there was an answer, and logs when that changes.
-    fn note<T>(&self, answer: Result<T, Error>) -> Option<T> {
-        let (limit, lost) = (self.manners.strikes, self.manners.lost);
+    /// Counts failures in a row, and logs the begin and the end of an outage.
+    fn record<T>(&self, result: Result<T, Error>) -> Option<T> {
+        let (limit, degraded) = (self.policy.max_failures, self.policy.degraded);
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
+        match result {
             Ok(value) => {
-                if outage.take().is_some_and(|outage| outage.strikes >= limit) {
-                    tracing::info!(lost, "Redis is back");
+                if outage.take().is_some_and(|outage| outage.failures >= limit) {
+                    tracing::info!(degraded, "Redis responds again");
                 }
                 Some(value)
             }
             Err(error) => {
-                let strikes = outage.as_ref().map_or(0, |outage| outage.strikes) + 1;
+                let failures = outage.as_ref().map_or(0, |outage| outage.failures) + 1;
                 *outage = Some(Outage {
-                    strikes,
+                    failures,
                     last: Instant::now(),
                 });
-                if strikes == limit {
-                    tracing::warn!(lost, %error, "Redis does not answer");
+                if failures == limit {
+                    tracing::warn!(degraded, %error, "Redis does not respond; bypassing it");
                 }
                 None
             }
         }
     }
 
-    fn is_left_alone(&self) -> bool {
+    fn is_bypassed(&self) -> bool {
         let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         outage.as_ref().is_some_and(|o| {
-            o.strikes >= self.manners.strikes && o.last.elapsed() < self.manners.pause
+            o.failures >= self.policy.max_failures && o.last.elapsed() < self.policy.pause
         })
     }
 }

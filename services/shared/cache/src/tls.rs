@@ -1,4 +1,4 @@
-//! Whose certificates are believed.
+//! Trusted certificate authorities.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// A client that trusts these authorities and no others; without any, the public ones.
+/// TLS that trusts only `authorities` (PEM); without them, the public ones.
 pub fn trusting(authorities: Option<&str>) -> Result<ClientConfig, Error> {
     let roots = match authorities {
         Some(pem) => read(pem)?,
@@ -30,7 +30,7 @@ fn read(pem: &str) -> Result<RootCertStore, Error> {
         roots.add(certificate)?;
     }
     if roots.is_empty() {
-        return Err(unreadable("no certificate in them".to_owned()));
+        return Err(unreadable("no certificate found".to_owned()));
     }
     Ok(roots)
 }

@@ -1,24 +1,24 @@
-//! The cache on a real Redis that comes and goes.
+//! The cache on a real Redis that is stopped and started.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cache::{Cache, KeysInterface, Manners};
+use cache::{Cache, KeysInterface, OutagePolicy};
 
 const PAUSE: Duration = Duration::from_millis(300);
 
-fn manners() -> Manners {
-    Manners {
-        lost: "nothing but a test",
-        answer: Duration::from_millis(200),
-        strikes: 2,
+fn policy() -> OutagePolicy {
+    OutagePolicy {
+        degraded: "a test",
+        timeout: Duration::from_millis(200),
+        max_failures: 2,
         pause: PAUSE,
     }
 }
 
 async fn put(cache: &Cache) -> Option<()> {
     cache
-        .ask(|redis| async move {
+        .run(|redis| async move {
             redis
                 .set::<(), _, _>("key", "value", None, None, false)
                 .await
@@ -28,27 +28,27 @@ async fn put(cache: &Cache) -> Option<()> {
 
 async fn get(cache: &Cache) -> Option<Option<String>> {
     cache
-        .ask(|redis| async move { redis.get::<Option<String>, _>("key").await })
+        .run(|redis| async move { redis.get::<Option<String>, _>("key").await })
         .await
 }
 
 async fn connected(redis: &testkit::Redis) -> Cache {
-    let cache = Cache::connect(&redis.url(), None, manners()).expect("a Redis URI");
+    let cache = Cache::connect(&redis.url(), None, policy()).expect("a Redis URI");
     testkit::eventually("Redis is asked", || async { put(&cache).await }).await;
     cache
 }
 
 #[tokio::test]
-async fn what_was_put_is_found_and_what_was_not_is_an_answer_too() {
+async fn what_was_stored_is_found_and_a_missing_key_is_a_result_too() {
     let redis = testkit::redis().await;
     let cache = connected(&redis).await;
     assert_eq!(get(&cache).await, Some(Some("value".to_owned())));
     let other = |redis: cache::Redis| async move { redis.get::<Option<String>, _>("other").await };
-    assert_eq!(cache.ask(other).await, Some(None));
+    assert_eq!(cache.run(other).await, Some(None));
 }
 
 #[tokio::test]
-async fn a_redis_that_is_away_costs_a_bounded_wait_and_then_nothing() {
+async fn an_outage_costs_a_bounded_wait_and_then_nothing() {
     let mut redis = testkit::redis().await;
     let cache = connected(&redis).await;
     redis.kill();
@@ -66,11 +66,11 @@ async fn a_redis_that_is_away_costs_a_bounded_wait_and_then_nothing() {
         asked.fetch_add(1, Ordering::Relaxed);
         async move { redis.get::<Option<String>, _>("key").await }
     };
-    assert_eq!(cache.ask(command).await, None);
+    assert_eq!(cache.run(command).await, None);
     assert_eq!(
         asked.load(Ordering::Relaxed),
         0,
-        "it is left alone for a while"
+        "it is bypassed for a while"
     );
     redis.start().await;
     testkit::eventually("Redis is asked again", || async { get(&cache).await }).await;
@@ -78,20 +78,20 @@ async fn a_redis_that_is_away_costs_a_bounded_wait_and_then_nothing() {
 
 #[test]
 fn what_is_no_uri_is_refused() {
-    assert!(Cache::connect("not a uri", None, manners()).is_err());
+    assert!(Cache::connect("not a uri", None, policy()).is_err());
 }
 
 #[tokio::test]
 async fn over_tls_only_a_server_that_is_vouched_for_is_asked() {
     let (redis, authority) = testkit::redis_tls().await;
     assert!(redis.url().starts_with("rediss://"));
-    let trusting = Cache::connect(&redis.url(), Some(&authority), manners()).expect("connected");
+    let trusting = Cache::connect(&redis.url(), Some(&authority), policy()).expect("connected");
     testkit::eventually("Redis is asked", || async { put(&trusting).await }).await;
     assert_eq!(get(&trusting).await, Some(Some("value".to_owned())));
 
     let (_, other) = testkit::redis_tls().await;
     for authorities in [None, Some(other.as_str())] {
-        let cautious = Cache::connect(&redis.url(), authorities, manners()).expect("a Redis URI");
+        let cautious = Cache::connect(&redis.url(), authorities, policy()).expect("a Redis URI");
         for _ in 0..20 {
             assert_eq!(get(&cautious).await, None);
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -103,12 +103,12 @@ async fn over_tls_only_a_server_that_is_vouched_for_is_asked() {
 async fn a_server_of_plain_text_is_not_asked_over_tls() {
     let redis = testkit::redis().await;
     let uri = redis.url().replace("redis://", "rediss://");
-    let cache = Cache::connect(&uri, None, manners()).expect("a Redis URI");
+    let cache = Cache::connect(&uri, None, policy()).expect("a Redis URI");
     for _ in 0..20 {
         assert_eq!(put(&cache).await, None);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let plain = Cache::connect(&redis.url(), None, manners()).expect("a Redis URI");
+    let plain = Cache::connect(&redis.url(), None, policy()).expect("a Redis URI");
     testkit::eventually("Redis is asked", || async { get(&plain).await }).await;
     assert_eq!(get(&plain).await, Some(None), "nothing got through");
 }
@@ -121,7 +121,7 @@ async fn authorities_that_cannot_be_read_are_refused() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ] {
         assert!(
-            Cache::connect("rediss://localhost", Some(pem), manners()).is_err(),
+            Cache::connect("rediss://localhost", Some(pem), policy()).is_err(),
             "{pem}"
         );
     }
