@@ -1,9 +1,9 @@
-//! What a process is told about its traces, under the names that OpenTelemetry gives these settings.
+//! Settings of tracing, under OpenTelemetry's names.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
-/// Where spans go, and under which name; `#[command(flatten)]` it.
+/// Flags and environment; `#[command(flatten)]` it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct TracingConfig {
     /// Base URL of a collector that takes OTLP over HTTP; spans go to its path /v1/traces. Empty: none
@@ -45,7 +45,7 @@ impl Ratio {
     }
 }
 
-/// Why a text is no ratio.
+/// A text that is not a ratio.
 #[derive(Debug, thiserror::Error)]
 #[error("must be a number from 0 to 1 with at most six digits after the point")]
 pub struct RatioError;

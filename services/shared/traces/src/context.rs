@@ -1,5 +1,5 @@
-//! W3C trace context and request id: parsed at the edge of a process, carried by the task, handed on
-//! to peers, outbox rows and logs.
+//! W3C trace context and request id: parsed where a request enters the process, kept by the task, passed on to
+//! peers, outbox rows and logs.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ pub struct TraceContext {
     flags: u8,
 }
 
-/// The flag of a `traceparent` that says that its sender may have recorded its span.
+/// The flag of a `traceparent` whose sender may have recorded its span.
 const SAMPLED: u8 = 1;
 
 fn hex<const N: usize>(text: &str) -> Option<&str> {
@@ -25,13 +25,13 @@ fn hex<const N: usize>(text: &str) -> Option<&str> {
 
 fn random() -> [u8; 24] {
     let mut bytes = [0; 24];
-    // A trace without randomness is a poor trace, not a reason to fail a request.
+    // Without randomness traces get mixed up, which is no reason to fail a request.
     let _ = getrandom::fill(&mut bytes);
     bytes
 }
 
 impl TraceContext {
-    /// Reads a `traceparent`; anything malformed is no trace, as the specification asks.
+    /// Reads a `traceparent`; a malformed one is ignored, as the specification demands.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.trim().splitn(5, '-');
         let version = hex::<2>(parts.next()?)?;
@@ -48,7 +48,7 @@ impl TraceContext {
         })
     }
 
-    /// A trace that starts here.
+    /// The root of a new trace.
     pub fn root() -> Self {
         let bytes = random();
         let (trace, span) = bytes.split_at(16);
@@ -63,7 +63,7 @@ impl TraceContext {
         }
     }
 
-    /// The next span of the same trace.
+    /// A child span in the same trace.
     #[must_use]
     pub fn child(self) -> Self {
         Self {
@@ -72,8 +72,7 @@ impl TraceContext {
         }
     }
 
-    /// Whether the spans of this trace are exported. Decided where the trace begins; every other
-    /// process follows.
+    /// Whether the spans of this trace are exported. The process where the trace begins decides.
     pub fn is_sampled(self) -> bool {
         self.flags & SAMPLED == SAMPLED
     }

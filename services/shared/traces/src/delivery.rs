@@ -1,44 +1,46 @@
-//! From the queue to the collector, batch by batch.
+//! From the queue to the collector, in batches.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::exporter::{ExporterOptions, Outcomes};
+use crate::collector::{Collector, CollectorError};
+use crate::options::ExporterOptions;
 use crate::otlp;
-use crate::post::{Post, PostError};
-use crate::span::Record;
+use crate::outcomes::Outcomes;
+use crate::record::Record;
 
-/// What is lost is said in the log this often, at most.
-const COMPLAINT: Duration = Duration::from_secs(60);
+/// Lost spans are logged at most once in this time.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The work of delivering. It holds up nobody: what it cannot deliver is dropped and counted.
+/// Delivers spans; those that it cannot deliver are dropped and counted.
 #[derive(Debug)]
 pub struct Delivery {
     pub(crate) waiting: mpsc::Receiver<Box<Record>>,
     pub(crate) wake: Arc<Notify>,
-    pub(crate) post: Post,
+    pub(crate) collector: Collector,
     pub(crate) resource: Resource,
     pub(crate) options: ExporterOptions,
     pub(crate) outcomes: Outcomes,
-    pub(crate) complaint: Complaint,
+    pub(crate) reported: Reported,
 }
 
-/// What the log was told last.
+/// What was last logged.
 #[derive(Debug, Default)]
-pub(crate) struct Complaint {
+pub(crate) struct Reported {
     at: Option<Instant>,
     dropped: u64,
 }
 
 impl Delivery {
-    /// Delivers until told to stop, and then what still waits, each batch once. Whoever stops it bounds
-    /// how long that may take.
+    /// Delivers until `stop`, and then what is left in the queue, each batch once. The caller limits how long
+    /// that may take.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut due = interval(self.options.delay);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,26 +71,29 @@ impl Delivery {
             } else {
                 self.deliver(batch, stop).await.err()
             };
-            self.complain(failure.as_ref());
+            self.report(failure.as_ref());
             if is_last {
                 return;
             }
         }
     }
 
-    /// Sends one batch, again and again if that may help. Meanwhile the queue fills up, and overflows.
+    /// Sends one batch, with retries where they may help. Meanwhile the queue may overflow.
     async fn deliver(
         &mut self,
         batch: Vec<Record>,
         stop: &CancellationToken,
-    ) -> Result<(), PostError> {
+    ) -> Result<(), CollectorError> {
         let spans = batch.len() as u64;
         let body = Bytes::from(otlp::request(batch, &self.resource));
-        let mut pause = self.options.pause;
-        let mut tries_left = self.options.tries;
+        let mut pauses = ExponentialBuilder::new()
+            .with_min_delay(self.options.pause)
+            .with_factor(2.0)
+            .without_max_delay()
+            .with_max_times(self.options.tries.saturating_sub(1))
+            .build();
         loop {
-            tries_left = tries_left.saturating_sub(1);
-            let error = match self.post.send(body.clone()).await {
+            let error = match self.collector.send(body.clone()).await {
                 Ok(rejected) => {
                     let rejected = rejected.min(spans);
                     self.outcomes.rejected.inc_by(rejected);
@@ -97,39 +102,42 @@ impl Delivery {
                 }
                 Err(error) => error,
             };
-            if !error.may_pass() {
+            if !error.is_temporary() {
                 self.outcomes.rejected.inc_by(spans);
                 return Err(error);
             }
-            if tries_left == 0 || stop.is_cancelled() {
+            let pause = pauses.next().filter(|_| !stop.is_cancelled());
+            let Some(pause) = pause else {
                 self.outcomes.failed.inc_by(spans);
                 return Err(error);
-            }
-            self.complain(Some(&error));
+            };
+            self.report(Some(&error));
             tokio::select! {
                 () = sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
-            pause *= 2;
         }
     }
 
-    /// Says what was lost and why, once a minute at most.
-    fn complain(&mut self, failure: Option<&PostError>) {
-        let dropped = self.outcomes.dropped() - self.complaint.dropped;
-        let is_quiet = self.complaint.at.is_some_and(|at| at.elapsed() < COMPLAINT);
+    /// Logs what was lost and why, at most once a minute.
+    fn report(&mut self, failure: Option<&CollectorError>) {
+        let dropped = self.outcomes.dropped() - self.reported.dropped;
+        let is_quiet = self
+            .reported
+            .at
+            .is_some_and(|at| at.elapsed() < REPORT_INTERVAL);
         if is_quiet || (failure.is_none() && dropped == 0) {
             return;
         }
-        self.complaint = Complaint {
+        self.reported = Reported {
             at: Some(Instant::now()),
             dropped: self.outcomes.dropped(),
         };
         if let Some(error) = failure {
             let error = crate::chain(error);
-            tracing::warn!(error, dropped, "spans were not delivered");
+            tracing::warn!(error, dropped, "failed to export spans");
         } else {
-            tracing::warn!(dropped, "spans came faster than they were delivered");
+            tracing::warn!(dropped, "spans dropped: the export queue is full");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! How a failure is said in a log.
+//! Errors in logs.
 
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// An error and its causes on one line: that it was the name, the port or the certificate is at the end.
+/// An error and its causes on one line. The last cause says most: name resolution, port or certificate.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

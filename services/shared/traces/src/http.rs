@@ -1,12 +1,13 @@
-//! What is said of HTTP, under OpenTelemetry's names. No query and no header but the host: they may hold
-//! secrets.
+//! Spans of HTTP requests by OpenTelemetry's semantic conventions. No query and no header but the host: they
+//! may hold secrets.
 
 use http::Method;
 
 use crate::TraceContext;
-use crate::span::{Kind, Record, Span};
+use crate::record::{Kind, Record};
+use crate::span::Span;
 
-/// The side that answers left before it had answered, or was told to.
+/// The request was cancelled before there was a response.
 const CANCELLED: &str = "cancelled";
 
 /// The methods that OpenTelemetry names; clients may make up others, and those must not become labels.
@@ -25,7 +26,7 @@ pub fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// What is asked for.
+/// A request.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// The [`method_label`].
@@ -38,7 +39,7 @@ pub struct Asked<'a> {
     pub path: &'a str,
 }
 
-/// Begins to answer. Dropped without [`answered`], it says that it was cancelled.
+/// A server span. Dropped without [`answered`], it is recorded as cancelled.
 pub fn serve(parent: Option<TraceContext>, asked: Asked<'_>) -> Span {
     let mut span = Span::begin(Kind::Server, asked.method, parent);
     if let Some(record) = span.record() {
@@ -49,7 +50,7 @@ pub fn serve(parent: Option<TraceContext>, asked: Asked<'_>) -> Span {
     span
 }
 
-/// Begins to ask a peer, on behalf of the work in hand; none where nothing is recorded.
+/// A client span below the current context; `None` where nothing is recorded.
 pub fn ask(asked: Asked<'_>) -> Option<Span> {
     let mut span = Span::inside(Kind::Client, asked.method)?;
     if let Some(record) = span.record() {
@@ -77,7 +78,7 @@ fn describe(record: &mut Record, asked: Asked<'_>) {
     }
 }
 
-/// Host and port; an IPv6 address keeps its brackets off.
+/// Host and port; an IPv6 address without brackets.
 fn split(authority: &str) -> (&str, Option<u16>) {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
@@ -86,7 +87,7 @@ fn split(authority: &str) -> (&str, Option<u16>) {
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-/// Which route it is: a template, never a path.
+/// Names the span by its route: a template, never a path.
 pub fn routed(record: &mut Record, method: &'static str, route: &str) {
     if !route.is_empty() {
         record.name(format!("{method} {route}"));
@@ -94,8 +95,7 @@ pub fn routed(record: &mut Record, method: &'static str, route: &str) {
     }
 }
 
-/// There is an answer. Of the side that answers, an error is what is its own fault; of the side that asks,
-/// everything that is not what it wanted.
+/// Records the status. For a server, 5xx are errors; for a client, 4xx as well.
 pub fn answered(record: &mut Record, status: u16) {
     record.set("http.response.status_code", status);
     let from = if record.kind == Kind::Client {

@@ -1,4 +1,4 @@
-//! Spans as the collector reads them: OTLP, protobuf.
+//! Spans as OTLP (protobuf).
 
 use std::borrow::Cow;
 use std::time::UNIX_EPOCH;
@@ -12,13 +12,13 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 
 use crate::config::TracingConfig;
-use crate::span::{Kind, Record, Value};
+use crate::record::{Kind, Record, Value};
 
-/// Flags of a span beside those of its trace: it is known whether the parent is another process, and it is.
+/// Flags of a span: whether it is known that the parent is in another process, and whether it is.
 const KNOWN: u32 = 0x100;
 const REMOTE: u32 = 0x200;
 
-/// Who says all this.
+/// The resource that the spans belong to.
 pub(crate) fn resource(config: &TracingConfig, program: &str) -> Resource {
     let name = match config.otel_service_name.as_str() {
         "" => program,
@@ -53,7 +53,7 @@ fn pair(key: &str, value: Value) -> KeyValue {
     }
 }
 
-/// The body of a request.
+/// The body of an export request.
 pub(crate) fn request(batch: Vec<Record>, resource: &Resource) -> Vec<u8> {
     let scope = InstrumentationScope {
         name: "storefront".to_owned(),

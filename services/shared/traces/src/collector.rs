@@ -1,4 +1,4 @@
-//! One request to the collector.
+//! Requests to the collector.
 
 use std::time::Duration;
 
@@ -13,56 +13,56 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
-/// An answer is a few bytes; a longer one is not read.
-const MAX_ANSWER: usize = 64 * 1024;
+/// Responses have a few bytes; a longer one is not read.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Why an endpoint is none.
+/// Why an endpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// It is no URL with `http` or `https`.
-    #[error("{0:?} is no URL with http or https")]
+    /// It is not an `http` or `https` URL.
+    #[error("{0:?} is not an http or https URL")]
     Malformed(String),
-    /// TLS cannot be had.
-    #[error("TLS for the collector")]
+    /// TLS could not be configured.
+    #[error("failed to configure TLS for the collector")]
     Tls(#[source] rustls::Error),
 }
 
-/// Why spans were not taken.
+/// Why spans were not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PostError {
-    #[error("the request to the collector cannot be made")]
+pub(crate) enum CollectorError {
+    #[error("failed to build the request to the collector")]
     Request(#[source] http::Error),
     #[error("the collector could not be reached")]
     Unreachable(#[source] hyper_util::client::legacy::Error),
-    #[error("the collector did not answer within {0:?}")]
+    #[error("the collector did not respond within {0:?}")]
     TimedOut(Duration),
-    #[error("the collector answered {0}")]
+    #[error("the collector responded with {0}")]
     Status(StatusCode),
-    #[error("the collector's answer broke off, or is too long")]
-    Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the response of the collector is incomplete or too long")]
+    Response(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl PostError {
-    /// Whether the same request may be taken later. The statuses are those that OTLP names.
-    pub(crate) fn may_pass(&self) -> bool {
+impl CollectorError {
+    /// Whether the same request may succeed later. OTLP defines the statuses.
+    pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TimedOut(_) => true,
             Self::Status(status) => matches!(status.as_u16(), 429 | 502..=504),
-            // It has got them, whatever it says.
-            Self::Request(_) | Self::Answer(_) => false,
+            // The collector has received the spans.
+            Self::Request(_) | Self::Response(_) => false,
         }
     }
 }
 
-/// Requests to the collector, over one connection as a rule.
+/// A collector, usually over one connection.
 #[derive(Debug)]
-pub(crate) struct Post {
+pub(crate) struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
     timeout: Duration,
 }
 
-impl Post {
+impl Collector {
     pub(crate) fn new(endpoint: &str, timeout: Duration) -> Result<Self, EndpointError> {
         let malformed = || EndpointError::Malformed(endpoint.to_owned());
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
@@ -89,8 +89,8 @@ impl Post {
         })
     }
 
-    /// Sends a batch; how many of its spans the collector did not want.
-    pub(crate) async fn send(&self, body: Bytes) -> Result<u64, PostError> {
+    /// Sends a batch; returns how many of its spans the collector rejected.
+    pub(crate) async fn send(&self, body: Bytes) -> Result<u64, CollectorError> {
         let request = Request::post(&self.uri)
             .header(CONTENT_TYPE, "application/x-protobuf")
             .header(
@@ -98,24 +98,26 @@ impl Post {
                 concat!("storefront/", env!("CARGO_PKG_VERSION")),
             )
             .body(Full::new(body))
-            .map_err(PostError::Request)?;
+            .map_err(CollectorError::Request)?;
         tokio::time::timeout(self.timeout, self.exchange(request))
             .await
-            .map_err(|_| PostError::TimedOut(self.timeout))?
+            .map_err(|_| CollectorError::TimedOut(self.timeout))?
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<u64, PostError> {
-        let answer = self.client.request(request).await;
-        let answer = answer.map_err(PostError::Unreachable)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<u64, CollectorError> {
+        let response = self.client.request(request).await;
+        let response = response.map_err(CollectorError::Unreachable)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_RESPONSE)
+            .collect()
+            .await;
         if !status.is_success() {
-            return Err(PostError::Status(status));
+            return Err(CollectorError::Status(status));
         }
-        let body = body.map_err(PostError::Answer)?.to_bytes();
-        // An empty answer is a whole success, and so is one that only a newer version understands.
-        let answer = ExportTraceServiceResponse::decode(body).unwrap_or_default();
-        let rejected = answer.partial_success.map_or(0, |it| it.rejected_spans);
+        let body = body.map_err(CollectorError::Response)?.to_bytes();
+        // An empty response is a full success, and so is one that only a newer version understands.
+        let response = ExportTraceServiceResponse::decode(body).unwrap_or_default();
+        let rejected = response.partial_success.map_or(0, |it| it.rejected_spans);
         Ok(u64::try_from(rejected).unwrap_or(0))
     }
 }
