@@ -20,8 +20,8 @@ use crate::table::{
 use crate::view::{GatewayView, View};
 
 impl Table {
-    /// Compiles what `gateway` serves. It cannot fail: what is wrong in an object costs that object,
-    /// and conditions say so; a gateway that is not in the snapshot serves nothing.
+    /// Compiles what `gateway` serves. It cannot fail: an invalid object is left out and its conditions say so; a
+    /// gateway that is not in the snapshot serves nothing.
     pub fn compile(objects: &Objects, gateway: &ObjectName) -> Self {
         let view = View::new(objects);
         let policies = Policies::new(objects);
@@ -216,8 +216,8 @@ fn insert(index: &mut PathIndex, one: &Match, candidate: Candidate) {
     }
 }
 
-/// Whether a rule asks only for what is supported. Matches that are not make the rule disappear,
-/// anything else makes it answer 500.
+/// Whether everything in a rule is supported. A rule with an unsupported match is left out, one with anything
+/// else that is unsupported answers 500.
 pub(crate) fn check(source: &HTTPRouteRule) -> Result<(), String> {
     matcher::read_all(source)?;
     timeouts(source.timeouts.as_ref())?;

@@ -1,4 +1,4 @@
-//! Endpoints of Services, as far as they may get new requests.
+//! Endpoints of Services that may receive new requests.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +32,7 @@ impl<'a> Endpoints<'a> {
         Self { slices: index }
     }
 
-    /// The addresses behind a port of a Service: ready, not terminating, sorted, no doubles.
+    /// The addresses behind a port of a Service: ready, not terminating, sorted, without duplicates.
     pub fn ready(&self, service: &ObjectName, port: &ServicePort) -> Arc<[SocketAddr]> {
         let wanted = port.name.as_deref().unwrap_or_default();
         let mut found = Vec::new();

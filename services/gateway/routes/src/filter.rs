@@ -1,4 +1,4 @@
-//! Filters, compiled: what changes on the way to the backend and back.
+//! Filters, compiled: changes of requests and responses.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
@@ -26,7 +26,7 @@ pub struct Filters {
     pub request: HeaderOps,
     /// Changes to the response's headers.
     pub response: HeaderOps,
-    /// Answers instead of forwarding.
+    /// Responds with a redirect instead of forwarding.
     pub redirect: Option<Redirect>,
     /// Changes host and path for the backend.
     pub rewrite: Option<Rewrite>,
@@ -41,7 +41,7 @@ pub struct HeaderOps {
 }
 
 impl HeaderOps {
-    /// Carries the changes out.
+    /// Applies the changes.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
@@ -77,7 +77,7 @@ impl HeaderOps {
 
 fn pair(header: &HTTPHeader) -> Result<(HeaderName, HeaderValue), String> {
     let value = HeaderValue::from_str(&header.value)
-        .map_err(|_| format!("the value of header {} is not valid", header.name))?;
+        .map_err(|_| format!("the value of header {} is invalid", header.name))?;
     Ok((header_name(&header.name)?, value))
 }
 
@@ -96,7 +96,7 @@ fn header_name(name: &str) -> Result<HeaderName, String> {
 /// A redirect.
 #[derive(Debug)]
 pub struct Redirect {
-    /// The answer's status.
+    /// The status of the response.
     pub status: StatusCode,
     scheme: Option<Box<str>>,
     hostname: Option<Box<str>>,
@@ -104,7 +104,7 @@ pub struct Redirect {
     path: Option<PathChange>,
 }
 
-/// Where a request came in, for a redirect that keeps parts of it.
+/// The URL of a request, for a redirect that keeps parts of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     /// `http` or `https`.
@@ -122,7 +122,7 @@ pub struct Origin<'a> {
 }
 
 impl Redirect {
-    /// The `Location` to answer with.
+    /// The value of `Location`.
     pub fn location(&self, from: &Origin<'_>) -> String {
         let scheme = self.scheme.as_deref().unwrap_or(from.scheme);
         let well_known = match scheme {
@@ -174,7 +174,7 @@ impl Redirect {
     }
 }
 
-/// A rewrite of what the backend sees.
+/// A rewrite of the URL for the backend.
 #[derive(Debug)]
 pub struct Rewrite {
     /// The new `Host`.
@@ -191,7 +191,7 @@ impl Rewrite {
             .map(HeaderValue::from_str)
             .transpose();
         Ok(Self {
-            hostname: hostname.map_err(|_| "the rewritten hostname is not valid".to_owned())?,
+            hostname: hostname.map_err(|_| "the rewritten hostname is invalid".to_owned())?,
             path: filter.path.as_ref().map(PathChange::read).transpose()?,
         })
     }
@@ -246,7 +246,7 @@ impl PathChange {
 }
 
 impl Filters {
-    /// Compiles the filters of a rule; the first one that cannot be honoured is the error.
+    /// Compiles the filters of a rule; the first one that is not supported is the error.
     pub(crate) fn read(list: Option<&[HTTPRouteFilter]>) -> Result<Self, String> {
         let mut filters = Self::default();
         for filter in list.unwrap_or_default() {

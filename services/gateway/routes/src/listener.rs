@@ -15,7 +15,7 @@ pub fn container_port(port: u16) -> u16 {
     if port < 1024 { port + 10_000 } else { port }
 }
 
-/// A listener and what is to be said about it.
+/// A listener and its verdicts.
 #[derive(Debug)]
 pub(crate) struct ListenerView<'a> {
     pub listener: &'a Listener,
@@ -243,8 +243,8 @@ fn certificate_name(gateway: &Gateway, reference: &SecretObjectReference) -> Obj
     )
 }
 
-/// The Secrets that the listeners of a gateway name, whether or not they exist: what has to be
-/// watched, and what the data plane's Role has to name.
+/// The Secrets that the listeners of a gateway name, whether or not they exist: those to be watched, and to be
+/// named in the data plane's Role.
 pub fn certificate_names(gateway: &Gateway) -> Vec<ObjectName> {
     let mut names: Vec<_> = gateway
         .spec

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::api::{HTTPRouteMatch, HTTPRouteRule, HTTPValueMatch};
 
-/// A request as far as routing looks at it.
+/// The parts of a request that routing depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// Normalised host, see [`crate::hostname::normalise`].
@@ -79,7 +79,7 @@ fn header_is(headers: &HeaderMap, name: &HeaderName, wanted: &HeaderValue) -> bo
     joined == wanted.as_bytes()
 }
 
-/// Of a repeated parameter the first value counts.
+/// Of a repeated parameter, the first value counts.
 fn query_is(query: Option<&str>, name: &str, wanted: &str) -> bool {
     query
         .unwrap_or_default()
@@ -152,7 +152,7 @@ fn read(source: &HTTPRouteMatch) -> Result<Match, String> {
         .map(str::parse::<Method>)
         .transpose();
     let mut rest = Predicates {
-        method: method.map_err(|_| "the method is not valid".to_owned())?,
+        method: method.map_err(|_| "the method is invalid".to_owned())?,
         ..Predicates::default()
     };
     for header in source.headers.iter().flatten() {
@@ -162,7 +162,7 @@ fn read(source: &HTTPRouteMatch) -> Result<Match, String> {
             .parse()
             .map_err(|_| format!("{:?} is not a header", header.name))?;
         let value = HeaderValue::from_str(&header.value)
-            .map_err(|_| format!("the value of header {name} is not valid"))?;
+            .map_err(|_| format!("the value of header {name} is invalid"))?;
         if rest.headers.iter().all(|(other, _)| *other != name) {
             rest.headers.push((name, value));
         }

@@ -1,4 +1,4 @@
-//! What the outside saw: the input of everything here.
+//! The snapshot of objects: the input of this crate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::ObjectName;
 use crate::api::{Gateway, HTTPRoute, ReferenceGrant};
 
-/// How far the objects of one gateway may be apart.
+/// How far the references of one gateway may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// Routes, backends and certificates live in the gateway's namespace: what a data plane with a
-    /// namespaced Role can see. References that leave it are refused.
+    /// Routes, backends and certificates are in the gateway's namespace, which is all that a data plane with a
+    /// namespaced Role can read. References to other namespaces are refused.
     #[default]
     Namespace,
     /// References may cross namespaces where listeners and ReferenceGrants allow it.
@@ -30,15 +30,15 @@ pub enum Scope {
 pub struct Objects {
     /// How far references may reach.
     pub scope: Scope,
-    /// Gateways of our class; others do not belong here.
+    /// Gateways of our class only.
     pub gateways: Vec<Arc<Gateway>>,
     /// HTTPRoutes, whoever their parents are.
     pub http_routes: Vec<Arc<HTTPRoute>>,
     /// ReferenceGrants; only read in [`Scope::Cluster`].
     pub reference_grants: Vec<Arc<ReferenceGrant>>,
-    /// JWT policies.
+    /// The policies for tokens.
     pub jwt_policies: Vec<Arc<JwtPolicy>>,
-    /// Rate limit policies.
+    /// The policies for rates.
     pub rate_limit_policies: Vec<Arc<RateLimitPolicy>>,
     /// Services that routes may name.
     pub services: Vec<Arc<Service>>,
@@ -55,11 +55,11 @@ pub struct Objects {
 pub enum CertificateState {
     /// Certificate chain and key are there and decode.
     Usable,
-    /// Why not.
+    /// The reason why it cannot.
     Malformed(String),
 }
 
-/// Looks at a Secret without keeping anything of it.
+/// Checks a Secret without keeping anything of it.
 pub fn inspect_certificate(secret: &Secret) -> CertificateState {
     let part = |key: &str| secret.data.as_ref().and_then(|data| data.get(key));
     let problem = match (part("tls.crt"), part("tls.key")) {

@@ -10,12 +10,12 @@ use crate::ObjectName;
 use crate::api::GROUP;
 use crate::objects::Objects;
 
-/// Who may pass a rule.
+/// Which callers a rule lets through.
 #[derive(Clone, Debug)]
 pub enum Guard {
     /// Callers with a good token.
     Jwt(Arc<JwtSettings>),
-    /// Nobody: the policy of this name cannot be honoured, and failing open is no option.
+    /// Nobody: the policy of this name is invalid, and failing open is not an option.
     Refuse(ObjectName),
 }
 
@@ -28,13 +28,13 @@ pub struct JwtSettings {
     pub issuer: String,
     /// The `aud` must hold one of these; empty means any.
     pub audiences: Vec<String>,
-    /// Where the keys are.
+    /// URI of the key set.
     pub jwks_uri: String,
     /// Whether a request without a token is refused.
     pub is_required: bool,
     /// The caller must have one of these; empty means any caller.
     pub roles: Vec<String>,
-    /// Claims to pass on.
+    /// Claims to pass to backends, and the headers for them.
     pub claim_to_headers: Vec<(String, HeaderName)>,
 }
 
@@ -68,7 +68,7 @@ impl JwtSettings {
     }
 }
 
-/// Headers that frame, route or authenticate cannot carry a claim.
+/// Refuses headers that frame, route or authenticate a message.
 fn identity_header(name: &str) -> Result<HeaderName, String> {
     let reserved = [
         header::AUTHORIZATION,
@@ -87,17 +87,17 @@ fn identity_header(name: &str) -> Result<HeaderName, String> {
 /// One limit of a rate limit policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// `namespace/policy#index`: stays the same over changes, and so does what was counted.
+    /// `namespace/policy#index`: the same after changes of the policy, so that counts survive them.
     pub id: Box<str>,
     /// Name for the `RateLimit` headers.
     pub name: Box<str>,
-    /// Only paths below, whole segments.
+    /// Prefix of the path, in whole segments.
     pub path: Option<Box<str>>,
-    /// Only this method.
+    /// Method of the requests.
     pub method: Option<Method>,
-    /// How many requests.
+    /// Requests per window.
     pub requests: u32,
-    /// In how many seconds.
+    /// Length of the window.
     pub window_secs: u32,
 }
 
@@ -138,7 +138,7 @@ impl Limit {
     }
 }
 
-/// Where in a gateway a rule is.
+/// The place of a rule in a gateway.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub gateway: &'a ObjectName,
@@ -201,7 +201,7 @@ impl<'a> Policies<'a> {
         })
     }
 
-    /// All limits that reach here: they add up, since a narrow limit is no reason to lift a wide one.
+    /// All limits of a place: they add up, because a narrow limit does not lift a wide one.
     pub fn limits(&self, place: Place<'_>) -> Vec<Arc<Limit>> {
         let mut found: Vec<Arc<Limit>> = Vec::new();
         for limit in levels(place)

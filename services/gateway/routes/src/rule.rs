@@ -1,4 +1,4 @@
-//! One rule of a route, ready to be carried out.
+//! One rule of a route, compiled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::filter::Filters;
 use crate::policy::{Guard, Limit};
 use crate::weight::Turns;
 
-/// What to do with the requests that fit.
+/// What to do with the requests that match.
 #[derive(Debug)]
 pub struct RouteRule {
     /// The HTTPRoute.
     pub route: ObjectName,
     /// The HTTPRoute as `namespace/name`, for logs and metrics.
     pub label: Arc<str>,
-    /// Whether something in the rule cannot be honoured: then every request is answered with 500,
-    /// since half a rule may let through what the whole would have stopped.
+    /// Whether something in the rule is not supported: then every request is answered with 500, because half a
+    /// rule may let requests through that the whole rule would refuse.
     pub is_broken: bool,
-    /// What changes.
+    /// Changes of requests and responses.
     pub filters: Filters,
     /// Where requests go.
     pub backends: Backends,
@@ -28,26 +28,26 @@ pub struct RouteRule {
     pub request_timeout: Timeout,
     /// For one try.
     pub backend_timeout: Timeout,
-    /// Who may pass.
+    /// Which callers are let through.
     pub guard: Option<Guard>,
-    /// How many may pass.
+    /// Rate limits.
     pub limits: Vec<Arc<Limit>>,
 }
 
-/// A timeout as a route asks for it.
+/// A timeout as the route sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Timeout {
-    /// Not said: the data plane's default.
+    /// Not set: the data plane's default.
     #[default]
     Default,
-    /// `0s`: none.
+    /// `0s`: no timeout.
     Unlimited,
     /// This long.
     After(Duration),
 }
 
 impl Timeout {
-    /// The timeout in force, given the data plane's own.
+    /// The effective timeout, given the data plane's default.
     pub fn or(self, default: Option<Duration>) -> Option<Duration> {
         match self {
             Self::Default => default,
@@ -81,19 +81,19 @@ pub struct Backends {
 /// One backend.
 #[derive(Debug)]
 pub struct Choice {
-    /// Where it leads.
+    /// The backend.
     pub target: Target,
     /// Header changes for this backend alone.
     pub filters: Filters,
     pub(crate) weight: u32,
 }
 
-/// Where a backend reference leads.
+/// The result of resolving a backend reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Index for [`crate::Table::cluster`].
     Cluster(usize),
-    /// Nowhere: this share of the requests is answered with 500.
+    /// It does not resolve: this share of the requests is answered with 500.
     Invalid,
 }
 

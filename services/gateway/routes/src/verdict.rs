@@ -1,4 +1,4 @@
-/// The outcome of one check, in the words of a condition.
+/// The outcome of one check, in the terms of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub ok: bool,

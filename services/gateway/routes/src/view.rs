@@ -11,7 +11,7 @@ use crate::listener::{self, ListenerView};
 use crate::objects::{Objects, Scope};
 use crate::verdict::Verdict;
 
-/// A snapshot, indexed. Build one per change and ask it for as many conditions as needed.
+/// A snapshot, indexed. Build one per change; it serves any number of conditions.
 pub struct View<'a> {
     pub(crate) objects: &'a Objects,
     pub(crate) gateways: HashMap<ObjectName, GatewayView<'a>>,
@@ -53,7 +53,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Follows a backend reference of `route`, or says why it leads nowhere.
+    /// Resolves a backend reference of `route`, or gives the reason why it does not resolve.
     pub(crate) fn backend(
         &self,
         route: &HTTPRoute,
@@ -93,7 +93,7 @@ impl<'a> View<'a> {
         };
         let spec = service.spec.as_ref();
         if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
-            let why = format!("Service {name} is an ExternalName, which is not followed");
+            let why = format!("Service {name} is an ExternalName, which is not supported");
             return Err(Verdict::no("UnsupportedValue", why));
         }
         let Some(port) = backend.port else {
@@ -111,7 +111,10 @@ impl<'a> View<'a> {
         match port.app_protocol.as_deref() {
             None | Some("http" | "kubernetes.io/ws") => Ok((name, port)),
             Some(other) => {
-                let why = format!("Service {name} port {} speaks {other}", port.port);
+                let why = format!(
+                    "Service {name} port {} has the unsupported appProtocol {other}",
+                    port.port
+                );
                 Err(Verdict::no("UnsupportedProtocol", why))
             }
         }

@@ -1,10 +1,10 @@
-//! Bindings as servicebinding.io lays them out: one folder each, one file per entry.
+//! Bindings in the layout of servicebinding.io: one folder each, one file per entry.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A value that must not reach a log: no `Debug` of its content, no `Display`.
+/// A value that must not be logged: `Debug` hides it, and there is no `Display`.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -14,7 +14,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value; say where it goes.
+    /// The value, named so that each use is easy to find.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -26,13 +26,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A binding that is not there, or not whole.
+/// A binding that is missing or incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum BindingError {
     /// The folder or a file of it could not be read.
-    #[error("reading binding {}", .0.display())]
+    #[error("failed to read binding {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// An entry that must be there is not.
+    /// A required entry is missing.
     #[error("binding {binding} has no entry {entry}")]
     Missing {
         /// Name of the binding.
@@ -49,7 +49,7 @@ pub struct Binding {
     entries: BTreeMap<String, Secret>,
 }
 
-/// Entries above this size are not ours.
+/// Larger files are not entries of ours.
 const MAX_ENTRY_BYTES: u64 = 64 * 1024;
 
 /// Reads the binding `name` below `root`.
@@ -98,12 +98,12 @@ impl Binding {
         }
     }
 
-    /// An entry, if it is there.
+    /// An optional entry.
     pub fn get(&self, entry: &str) -> Option<&str> {
         self.entries.get(entry).map(Secret::expose)
     }
 
-    /// An entry that must be there.
+    /// A required entry.
     pub fn require(&self, entry: &'static str) -> Result<&str, BindingError> {
         self.get(entry).ok_or_else(|| BindingError::Missing {
             binding: self.name.clone(),

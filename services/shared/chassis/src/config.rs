@@ -1,4 +1,4 @@
-//! What every process is told on its command line or in its environment.
+//! Flags and environment of every process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub struct ProcessConfig {
     /// Seconds from SIGTERM to exit.
     #[arg(long, env = "DRAIN_SECS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_secs: u64,
-    /// Where spans go. Boxed: a process has few settings that many never use.
+    /// Export of spans. Boxed, because it is large and seldom used.
     #[command(flatten)]
     pub tracing: Box<TracingConfig>,
 }
@@ -37,7 +37,7 @@ pub struct BindingConfig {
     pub binding_root: PathBuf,
 }
 
-/// What bearer tokens must say, and where their keys are.
+/// Issuer and audience of bearer tokens, and where their keys are.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TokenConfig {
     /// Expected `iss`.

@@ -1,4 +1,4 @@
-//! `If-Match`: an edit of what somebody else has changed meanwhile is refused (RFC 9110, 13.1.1).
+//! `If-Match`: refuses edits of what has changed since it was read (RFC 9110, section 13.1.1).
 
 use http::header::IF_MATCH;
 use http::{HeaderMap, StatusCode};
@@ -15,13 +15,13 @@ pub fn check(headers: &HeaderMap, version: i64) -> Result<(), Problem> {
     let lines: Vec<_> = headers
         .get_all(IF_MATCH)
         .iter()
-        // Bytes that are no text match nothing.
+        // Bytes that are not text match nothing.
         .map(|line| line.to_str().unwrap_or_default())
         .collect();
     if lines.is_empty() || allows(&lines.join(","), version) {
         return Ok(());
     }
-    let title = "It was changed since it was read";
+    let title = "The resource has changed since it was read";
     Err(Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "stale",
@@ -29,7 +29,7 @@ pub fn check(headers: &HeaderMap, version: i64) -> Result<(), Problem> {
     ))
 }
 
-/// Weak validators never match; what is no list of validators matches nothing.
+/// Weak validators never match; a malformed list matches nothing.
 fn allows(list: &str, version: i64) -> bool {
     let current = etag(version);
     list.split(',')

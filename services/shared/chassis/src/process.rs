@@ -1,4 +1,4 @@
-//! A process from its first log line to its exit.
+//! The lifecycle of a process: startup, serving, drain, exit.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,12 +31,12 @@ use crate::telemetry;
 
 type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// Serving goes on for this long after SIGTERM: endpoints are removed at the same time, not before.
+/// Serving goes on for this long after SIGTERM, because endpoints are removed at the same time, not before.
 const LAME_DUCK: Duration = Duration::from_secs(5);
 /// A readiness check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One process: API, admin socket, tasks, and an orderly end.
+/// One process: API, admin socket, tasks, and graceful shutdown.
 pub struct Process {
     name: &'static str,
     config: ProcessConfig,
@@ -51,9 +51,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts logging, metrics, and the recording of spans where they have somewhere to go.
+    /// Starts logging, metrics, and tracing where a collector is configured.
     pub fn new(name: &'static str, config: &ProcessConfig) -> anyhow::Result<Self> {
-        telemetry::init(&config.log).context("reading the log filter")?;
+        telemetry::init(&config.log).context("invalid log filter")?;
         let registry = Registry::new()?;
         let metrics = HttpMetrics::new(&registry)?;
         let spans = Spans::start(name, &config.tracing, &registry)?;
@@ -71,7 +71,7 @@ impl Process {
         })
     }
 
-    /// The registry, for the series of the room.
+    /// The registry, for the series of the service.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -86,7 +86,7 @@ impl Process {
         self.tasks.shutdown()
     }
 
-    /// Other limits than the usual ones.
+    /// Replaces the default limits.
     #[must_use]
     pub fn limits(mut self, limits: HttpLimits) -> Self {
         self.limits = limits;
@@ -100,8 +100,8 @@ impl Process {
         self
     }
 
-    /// Adds a condition of readiness. Ask only what this process owns (its pool, its schema),
-    /// never a peer: a peer's outage would spread.
+    /// Adds a condition of readiness. Check only what this process owns (its pool, its schema), never a peer:
+    /// the outage of a peer would spread.
     #[must_use]
     pub fn readiness<F, Fut>(mut self, name: &'static str, check: F) -> Self
     where
@@ -112,8 +112,8 @@ impl Process {
         self
     }
 
-    /// Spawns a task that runs until the token is cancelled. If it ends or panics before, the
-    /// process stops with a failure and is restarted from outside.
+    /// Spawns a task that runs until the token is cancelled. If it ends or panics before, the process exits with
+    /// a failure, to be restarted from outside.
     #[must_use]
     pub fn spawn<F, Fut>(self, name: &'static str, task: F) -> Self
     where
@@ -126,7 +126,7 @@ impl Process {
         self.tasks.spawn(name, async move {
             let ended = work.await;
             if ended.is_err() || !shutdown.is_cancelled() {
-                tracing::error!(task = name, "a task that must not end has ended");
+                tracing::error!(task = name, "task exited unexpectedly");
                 failed.cancel();
             }
         });
@@ -173,18 +173,18 @@ impl Process {
         draining.store(true, Ordering::Relaxed);
         tokio::time::sleep(lame_duck).await;
         stop_api.cancel();
-        api.await.context("the API's server panicked")?;
-        // Handlers are done: what they appended can still be relayed while tasks wind down.
+        api.await.context("the API server panicked")?;
+        // Handlers are done: what they appended can still be relayed while tasks stop.
         if tokio::time::timeout(Duration::from_secs(5), self.tasks.stop())
             .await
             .is_err()
         {
-            tracing::warn!("some tasks did not end in time");
+            tracing::warn!("some tasks did not stop in time");
         }
         self.spans.finish(deadline).await;
         stop_admin.cancel();
         servers.stop().await;
-        anyhow::ensure!(!failed, "a task of {} ended", self.name);
+        anyhow::ensure!(!failed, "a task of {} exited unexpectedly", self.name);
         tracing::info!(process = self.name, "stopped");
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Process {
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .with_context(|| format!("listening on {address}"))
+        .with_context(|| format!("failed to listen on {address}"))
 }
 
 async fn terminated() {
@@ -207,7 +207,7 @@ async fn terminated() {
                 _ = int.recv() => {}
             }
         }
-        // Without handlers the default action of the signals ends the process.
+        // Without handlers the default action of the signals applies, which ends the process.
         _ => std::future::pending().await,
     }
 }
@@ -222,7 +222,7 @@ struct Admin {
 impl Admin {
     fn router(self) -> Router {
         Router::new()
-            // Answering at all shows that the event loop turns.
+            // A response shows that the runtime makes progress.
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
@@ -233,7 +233,7 @@ impl Admin {
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let mut failing = BTreeMap::new();
     if admin.draining.load(Ordering::Relaxed) {
-        failing.insert("draining", "the process is stopping".to_owned());
+        failing.insert("draining", "the process is shutting down".to_owned());
     }
     let checks = admin.checks.iter().map(|(name, check)| async {
         let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;

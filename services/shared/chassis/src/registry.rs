@@ -1,16 +1,16 @@
-//! Metrics: one registry per process, RED metrics of HTTP under OpenTelemetry's names.
+//! Metrics: one registry per process; rate, errors and duration of HTTP under OpenTelemetry's names.
 
 use prometheus::core::Collector;
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntGauge, TextEncoder};
 
-/// The process' metrics. Cheap to clone; clones share.
+/// The metrics of the process. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Registry {
     inner: prometheus::Registry,
 }
 
 impl Registry {
-    /// A registry with the process' own series (memory, CPU, file descriptors).
+    /// A registry with the series of the process (memory, CPU, file descriptors).
     pub fn new() -> Result<Self, prometheus::Error> {
         let inner = prometheus::Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
@@ -18,7 +18,7 @@ impl Registry {
         Ok(Self { inner })
     }
 
-    /// Registers a series and hands it back.
+    /// Registers a series and returns it.
     pub fn register<C: Collector + Clone + 'static>(
         &self,
         series: C,
@@ -27,7 +27,7 @@ impl Registry {
         Ok(series)
     }
 
-    /// The registry underneath.
+    /// The underlying registry.
     pub fn prometheus(&self) -> &prometheus::Registry {
         &self.inner
     }

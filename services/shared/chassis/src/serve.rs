@@ -1,5 +1,5 @@
-//! Serves one socket until told to stop, then drains it within a deadline of our own: idle
-//! keep-alive connections would otherwise hold a graceful shutdown for ever.
+//! Serves one socket until shutdown is requested, then drains it within a deadline: idle keep-alive connections
+//! would otherwise delay a graceful shutdown for ever.
 
 use std::io;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What a socket refuses to exceed.
+/// Limits of one socket.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeLimits {
     /// Connections at the same time; more wait in the kernel's backlog.
     pub connections: usize,
     /// Idle time of a connection, and the longest time to send a request head.
     pub head_timeout: Duration,
-    /// From the stop signal until connections are cut.
+    /// Time from the stop signal until connections are closed.
     pub drain: Duration,
 }
 
@@ -61,8 +61,11 @@ pub async fn serve(
                 });
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "accept failed");
-                // Out of file descriptors: give connections a moment to end.
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to accept a connection"
+                );
+                // Out of file descriptors, most likely: wait until connections have ended.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -75,7 +78,7 @@ pub async fn serve(
     {
         tracing::warn!(
             open = connections.len(),
-            "drain deadline reached, cutting connections"
+            "drain timeout exceeded; closing connections"
         );
         cut.cancel();
         connections.wait().await;

@@ -1,4 +1,4 @@
-//! The spans of a process, from its start to its end.
+//! Export of the spans of a process.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use traces::{Exporter, ExporterOptions, TracingConfig};
 use crate::registry::Registry;
 use crate::tasks::Tasks;
 
-/// Spans get this long to be delivered, also when the drain has used up its time.
-const LEAST: Duration = Duration::from_secs(1);
+/// Minimum time for the last export, also where drain has used up its time.
+const MIN_FINISH: Duration = Duration::from_secs(1);
 
-/// The delivery of this process' spans. Does nothing where they have nowhere to go.
+/// The export of this process's spans. Does nothing where no collector is configured.
 #[derive(Debug)]
 pub struct Spans {
     delivery: Tasks,
 }
 
 impl Spans {
-    /// Starts to record and to deliver, on the runtime in force.
+    /// Starts to record and to export, on the current runtime.
     pub fn start(
         program: &'static str,
         config: &TracingConfig,
@@ -29,7 +29,7 @@ impl Spans {
             delivery: Tasks::new(),
         };
         let made = Exporter::new(config, program, ExporterOptions::default());
-        if let Some((exporter, delivery)) = made.context("preparing to export spans")? {
+        if let Some((exporter, delivery)) = made.context("failed to prepare the export of spans")? {
             registry.register(exporter.series())?;
             exporter.install();
             let stop = spans.delivery.shutdown();
@@ -38,12 +38,12 @@ impl Spans {
         Ok(spans)
     }
 
-    /// Nothing begins any more: delivers what has ended, if that can be done in time.
+    /// Exports what is left in the queue, as far as the time allows.
     pub async fn finish(self, deadline: Instant) {
-        let deadline = deadline.max(Instant::now() + LEAST);
+        let deadline = deadline.max(Instant::now() + MIN_FINISH);
         let done = tokio::time::timeout_at(deadline, self.delivery.stop()).await;
         if done.is_err() {
-            tracing::warn!("some spans were not delivered in time");
+            tracing::warn!("some spans were not exported in time");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tracked tasks: drain can wait for what was spawned here, and only for that.
+//! Tracked tasks: drain waits for what was spawned here, and only for that.
 
 use std::future::Future;
 
@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-/// Spawns tasks that shutdown cancels and waits for. Clones share.
+/// Spawns tasks that shutdown cancels and waits for. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -14,7 +14,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// No tasks yet.
+    /// Without tasks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -24,7 +24,7 @@ impl Tasks {
         self.shutdown.clone()
     }
 
-    /// Spawns a task that ends by itself or heeds the token.
+    /// Spawns a task that ends by itself or when the token is cancelled.
     #[expect(clippy::disallowed_methods, reason = "this is the tracked spawner")]
     pub fn spawn<F>(&self, name: &'static str, work: F) -> tokio::task::JoinHandle<F::Output>
     where

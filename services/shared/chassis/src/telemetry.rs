@@ -18,7 +18,7 @@ pub fn init(filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A panic is one log line with its place, instead of text that no collector parses.
+/// Logs a panic as one JSON line with its location, instead of text that log collectors cannot parse.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic

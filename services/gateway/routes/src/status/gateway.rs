@@ -8,7 +8,7 @@ use crate::listener::ListenerView;
 use crate::verdict::Verdict;
 use crate::view::View;
 
-/// What is known about the pods and the Service of a gateway.
+/// The observed state of a gateway's pods and Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataPlane {
     /// Addresses of the Service; none before it has one.
@@ -18,8 +18,8 @@ pub struct DataPlane {
 }
 
 impl View<'_> {
-    /// The status of a gateway of our class, whether or not it is in the snapshot; `plane` says what
-    /// became of its pods.
+    /// The status of a gateway of our class, whether or not it is in the snapshot; `plane` is the state of its
+    /// pods.
     pub fn gateway_status(
         &self,
         gateway: &Gateway,
@@ -125,7 +125,7 @@ fn accepted(gateway: &Gateway, views: &[ListenerView<'_>]) -> Verdict {
     if invalid.is_empty() {
         return Verdict::yes("Accepted", "The gateway is accepted");
     }
-    let why = format!("listeners that are not valid: {}", invalid.join(", "));
+    let why = format!("invalid listeners: {}", invalid.join(", "));
     if invalid.len() == views.len() {
         Verdict::no("ListenersNotValid", why)
     } else {
@@ -174,7 +174,7 @@ fn listener_conditions(
     let programmed = if !view.is_servable() || view.kinds.is_empty() {
         Verdict::no(
             "Invalid",
-            "The listener is not valid, see the other conditions",
+            "The listener is invalid, see the other conditions",
         )
     } else if gateway.ok {
         Verdict::yes("Programmed", "The listener is served")
@@ -183,7 +183,7 @@ fn listener_conditions(
     };
     let conflicted = match &view.conflicted {
         Some(conflict) => Verdict::yes(conflict.reason, conflict.message.clone()),
-        None => Verdict::no("NoConflicts", "No other listener is in the way"),
+        None => Verdict::no("NoConflicts", "No other listener conflicts"),
     };
     let accepted = match &view.conflicted {
         Some(conflict) if view.accepted.ok => conflict.clone(),

@@ -4,7 +4,7 @@ use super::{Stamp, settle};
 use crate::api::{CONTROLLER_NAME, GatewayClass, GatewayClassStatus, SupportedFeature};
 use crate::verdict::Verdict;
 
-/// What this implementation honours, by the names of the conformance suite, sorted.
+/// Supported features, by the names of the conformance suite, sorted.
 pub const SUPPORTED_FEATURES: &[&str] = &[
     "Gateway",
     "GatewayHTTPListenerIsolation",

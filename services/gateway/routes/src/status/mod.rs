@@ -1,4 +1,4 @@
-//! Conditions: what is said about objects, and only when it differs from what was said before.
+//! Conditions of objects. They change only when their content changes.
 
 mod gateway;
 mod gateway_class;
@@ -14,16 +14,16 @@ pub use gateway_class::{SUPPORTED_FEATURES, gateway_class_status};
 use crate::api::Condition;
 use crate::verdict::Verdict;
 
-/// When and about which generation a verdict is given.
+/// Time and generation of the verdicts.
 #[derive(Clone, Copy)]
 pub(crate) struct Stamp {
     pub now: Timestamp,
     pub generation: Option<i64>,
 }
 
-/// Puts verdicts into conditions. What was there keeps its place, and its time while the status
-/// stays, so that saying the same thing twice gives the same bytes. Types listed in `known` without a
-/// verdict are dropped; types that are not ours stay.
+/// Merges verdicts into conditions. Existing ones keep their place, and their time while the status is the same, so
+/// that the same verdicts give the same bytes. Types listed in `known` without a verdict are removed; types of
+/// others stay.
 pub(crate) fn settle(
     previous: &[Condition],
     known: &[&str],
@@ -61,7 +61,7 @@ pub(crate) fn settle(
     conditions
 }
 
-/// The wire has whole seconds: more would never compare equal to what was read back.
+/// Kubernetes stores whole seconds: more would never compare equal to what was read back.
 fn whole_second(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

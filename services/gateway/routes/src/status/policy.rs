@@ -31,7 +31,7 @@ impl View<'_> {
                 ),
                 (Ok(_), Some(rival)) => Verdict::no(
                     "Conflicted",
-                    format!("the older JwtPolicy {rival} has this target"),
+                    format!("the older JwtPolicy {rival} already governs this target"),
                 ),
                 (Ok(_), None) => Verdict::yes("Accepted", "The policy is in force"),
             }
@@ -72,7 +72,7 @@ impl View<'_> {
         )
     }
 
-    /// Why a target is none of ours, if so.
+    /// The reason why a target is not one of ours, if it is not.
     fn target_problem(&self, policy: &ObjectName, target: &PolicyTargetRef) -> Option<Verdict> {
         let name = ObjectName::new(policy.namespace.clone(), target.name.clone());
         let missing = |what: String| Some(Verdict::no("TargetNotFound", what));

@@ -1,4 +1,4 @@
-//! Calls to peers: bounded in time, traced.
+//! HTTP calls to peers, with timeout and trace context.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use traces::http::{Asked, answered, ask, method_label};
 
-/// An HTTP client that hands on the request id and the trace of the work in hand. Clones share
+/// An HTTP client that passes on the request id and the trace of the current request. Clones share
 /// connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: reqwest::Client,
 }
 
-/// A client whose calls end within `timeout`. It follows no redirects: our peers give none.
+/// A client whose calls end within `timeout`. It follows no redirects: peers here send none.
 pub fn http_client(timeout: Duration) -> Result<Client, reqwest::Error> {
     let inner = reqwest::Client::builder()
         .timeout(timeout)
@@ -26,7 +26,7 @@ pub fn http_client(timeout: Duration) -> Result<Client, reqwest::Error> {
 }
 
 impl Client {
-    /// Starts a call.
+    /// A call.
     pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> Call {
         Call {
             inner: self.inner.request(method, url),
@@ -53,17 +53,17 @@ impl Client {
         Ok(body)
     }
 
-    /// Starts a GET.
+    /// A GET.
     pub fn get(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::GET, url)
     }
 
-    /// Starts a POST.
+    /// A POST.
     pub fn post(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::POST, url)
     }
 
-    /// Starts a PUT.
+    /// A PUT.
     pub fn put(&self, url: impl reqwest::IntoUrl) -> Call {
         self.request(Method::PUT, url)
     }
@@ -83,27 +83,27 @@ pub enum ReadError {
     TooLarge(usize),
 }
 
-/// A call in the making.
+/// A call that is being prepared.
 #[derive(Debug)]
-#[must_use = "a call is made when it is sent"]
+#[must_use = "a call does nothing until it is sent"]
 pub struct Call {
     inner: reqwest::RequestBuilder,
 }
 
 impl Call {
-    /// Says who asks.
+    /// Adds `Authorization: Bearer`.
     pub fn bearer_auth(self, token: &str) -> Self {
         let inner = self.inner.bearer_auth(token);
         Self { inner }
     }
 
-    /// Gives it a JSON body.
+    /// Sets a JSON body.
     pub fn json<T: Serialize + ?Sized>(self, body: &T) -> Self {
         let inner = self.inner.json(body);
         Self { inner }
     }
 
-    /// Makes the call: a span of its own where spans are recorded, until the answer's head is there.
+    /// Sends it. Where spans are recorded, one covers the time until the head of the response.
     pub async fn send(self) -> Result<reqwest::Response, reqwest::Error> {
         let (client, request) = self.inner.build_split();
         let mut request = request?;

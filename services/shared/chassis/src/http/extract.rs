@@ -1,4 +1,4 @@
-//! Extractors that refuse with problem+json and name the field.
+//! Extractors whose rejections are problem+json and name the field.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
@@ -28,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            let title = "The body must be application/json";
+            let title = "The request body must be application/json";
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "not_json",
@@ -38,7 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|e| unread(&e))?;
-        // Serde also reads a struct from a list, by the order of its fields; our documents say object.
+        // Serde also reads a struct from a list, by the order of its fields; the API documents say object.
         if body.trim_ascii_start().first() == Some(&b'[') {
             return Err(Problem::invalid().field("body", "must be an object, not a list"));
         }
@@ -67,13 +67,13 @@ fn unread(rejection: &BytesRejection) -> Problem {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
-                "The body is too large",
+                "The request body is too large",
             )
         }
         _ => Problem::new(
             StatusCode::BAD_REQUEST,
             "body_unread",
-            "The body could not be read",
+            "The request body could not be read",
         ),
     }
 }
@@ -82,7 +82,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "malformed_json",
-        "The body is not JSON",
+        "The request body is not JSON",
     )
     .detail(error.to_string())
 }
@@ -107,7 +107,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs = form_urlencoded::parse(query.as_bytes());
-        // No text of ours may hold a NUL, and PostgreSQL takes none: not a failure of the server's.
+        // PostgreSQL accepts no NUL in a text, which must not show as a failure of the server.
         if let Some((name, _)) = pairs.clone().find(|(_, value)| value.contains('\0')) {
             return Err(invalid_query().field(name, "must not contain the character NUL"));
         }
@@ -126,11 +126,11 @@ fn invalid_query() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "invalid_query",
-        "The query is not valid",
+        "The query is invalid",
     )
 }
 
-/// The variables of the path. What does not parse as an id is the id of nothing: 404.
+/// The variables of the path. A text that does not parse as an id names nothing: 404.
 #[derive(Debug, Clone, Copy)]
 pub struct Path<T>(pub T);
 

@@ -1,31 +1,31 @@
-//! Serde's complaints in the words of whoever sends JSON: which field, and what it must be.
+//! Serde's errors in terms of JSON: which field, and what it must be.
 
-/// A field that was refused and why, from where Serde was and what it said.
-pub(super) fn of(path: &str, said: &str) -> (String, String) {
-    // Where in the text it was: the field says it better.
-    let said = said
+/// The invalid field and its message, from Serde's path and text.
+pub(super) fn of(path: &str, text: &str) -> (String, String) {
+    // The position in the document: the field is more useful.
+    let text = text
         .rsplit_once(" at line ")
-        .map_or(said, |(message, _)| message);
-    if let Some((field, _)) = quoted(said, "missing field `") {
+        .map_or(text, |(message, _)| message);
+    if let Some((field, _)) = quoted(text, "missing field `") {
         return (join(path, field), "is required".into());
     }
-    if let Some((field, others)) = quoted(said, "unknown field `") {
+    if let Some((field, others)) = quoted(text, "unknown field `") {
         let known = others.trim_start_matches(", ");
-        return (join(path, field), format!("is not known: {known}"));
+        return (join(path, field), format!("unknown field: {known}"));
     }
-    let message = match said.rsplit_once(", expected ") {
+    let message = match text.rsplit_once(", expected ") {
         Some((got, wanted)) => format!("{}, expected {}", json(got), expected(wanted)),
-        None => number(said).to_owned(),
+        None => number(text).to_owned(),
     };
     (path.to_owned(), message)
 }
 
-/// What stands between the backquotes, and what follows.
-fn quoted<'a>(said: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
-    said.strip_prefix(before)?.split_once('`')
+/// The text between the backquotes, and the rest.
+fn quoted<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
+    text.strip_prefix(before)?.split_once('`')
 }
 
-/// The path of a field of the object at `path`, which Serde may or may not have entered already.
+/// The path of a field of the object at `path`, which Serde may have entered already.
 fn join(path: &str, field: &str) -> String {
     match path.strip_suffix(field) {
         _ if path == "." => field.to_owned(),
@@ -51,14 +51,14 @@ fn expected(wanted: &str) -> &str {
     }
 }
 
-/// What the standard library says of a text that is no number.
-fn number(said: &str) -> &str {
-    match said {
+/// Messages of the standard library about numbers.
+fn number(text: &str) -> &str {
+    match text {
         "invalid digit found in string" | "cannot parse integer from empty string" => {
             "must be a whole number"
         }
         "number too large to fit in target type" => "is too large",
-        said => said,
+        text => text,
     }
 }
 
@@ -68,25 +68,25 @@ mod tests {
 
     #[test]
     fn a_missing_field_is_named_and_not_its_parent() {
-        let told = |path| of(path, "missing field `city` at line 1 column 2");
-        assert_eq!(told("."), ("city".into(), "is required".into()));
-        assert_eq!(told("address").0, "address.city");
-        assert_eq!(told("items[0]").0, "items[0].city");
+        let fault = |path| of(path, "missing field `city` at line 1 column 2");
+        assert_eq!(fault("."), ("city".into(), "is required".into()));
+        assert_eq!(fault("address").0, "address.city");
+        assert_eq!(fault("items[0]").0, "items[0].city");
     }
 
     #[test]
     fn an_unknown_field_is_named_once() {
-        let said = "unknown field `role`, expected one of `email`, `password`";
-        let message = "is not known: expected one of `email`, `password`";
-        assert_eq!(of("role", said), ("role".into(), message.into()));
-        assert_eq!(of("user.role", said).0, "user.role");
-        assert_eq!(of("user", said).0, "user.role");
-        assert_eq!(of("payrole", said).0, "payrole.role");
+        let text = "unknown field `role`, expected one of `email`, `password`";
+        let message = "unknown field: expected one of `email`, `password`";
+        assert_eq!(of("role", text), ("role".into(), message.into()));
+        assert_eq!(of("user.role", text).0, "user.role");
+        assert_eq!(of("user", text).0, "user.role");
+        assert_eq!(of("payrole", text).0, "payrole.role");
     }
 
     #[test]
     fn types_are_those_of_json_and_not_of_rust() {
-        let message = |said| of("a", said).1;
+        let message = |text| of("a", text).1;
         assert_eq!(
             message("invalid value: integer `-1`, expected u32 at line 1 column 9"),
             "invalid value: integer `-1`, expected a whole number that is not negative"

@@ -1,5 +1,5 @@
-//! What happens around every handler. One middleware instead of a stack of eight: each layer of a
-//! stack boxes a future per request.
+//! What happens around every handler. One middleware instead of a stack of eight, because each layer of a stack
+//! boxes a future per request.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ use crate::registry::HttpMetrics;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
 
-/// What an API refuses to exceed.
+/// Limits of an API.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
     /// Longest request.
     pub timeout: Duration,
     /// Largest body; a route with another limit layers its own `DefaultBodyLimit` inside.
     pub body_bytes: usize,
-    /// Requests served at the same time; more are refused with 503.
+    /// Requests served concurrently; more are refused with 503.
     pub in_flight: usize,
 }
 
@@ -59,7 +59,7 @@ struct Around {
 
 /// Puts a router behind limits, metrics, trace context, panic and access log.
 ///
-/// `draining` makes answers say `Connection: close`, so that clients leave by themselves.
+/// While `draining`, responses say `Connection: close`, so that clients reconnect elsewhere.
 pub fn layers(
     router: Router,
     limits: HttpLimits,
@@ -172,7 +172,7 @@ async fn guarded(around: &Around, request: Request, next: Next) -> Response {
     }
 }
 
-/// Counts a request while it lives, also when its client leaves and the future is dropped.
+/// Counts a request in progress, also where its client is gone and the future is dropped.
 struct ActiveRequest<'a>(&'a HttpMetrics);
 
 impl<'a> ActiveRequest<'a> {

@@ -18,7 +18,7 @@ fn here() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
+async fn a_process_reports_what_is_not_ready_and_exits_when_a_task_ends() {
     let config = ProcessConfig {
         listen: here(),
         admin_listen: here(),
@@ -77,7 +77,7 @@ async fn a_process_says_what_is_not_ready_and_ends_when_a_task_ends() {
     // Still serving, but not for long.
     assert_eq!(hello().await.unwrap().headers()["connection"], "close");
     let error = running.await.unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "a task of test ended");
+    assert_eq!(error.to_string(), "a task of test exited unexpectedly");
 }
 
 #[test]
