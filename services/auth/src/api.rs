@@ -18,7 +18,7 @@ fn api() -> Api<AppState> {
         .routes(routes!(refresh::handler))
         .routes(routes!(log_out::handler))
         .routes(routes!(get_jwks::handler))
-        .internal("/internal/v1/accounts/{id}", get(get_account::handler))
+        .internal(contracts::accounts::ACCOUNT, get(get_account::handler))
 }
 
 /// The routes.

@@ -2,19 +2,8 @@
 
 use axum::http::StatusCode;
 use chassis::{Client, InternalToken};
-use serde::Deserialize;
+use contracts::accounts::{Account, account_path};
 use vocabulary::UserId;
-
-/// The fields of an account that a profile holds.
-#[derive(Debug, Deserialize)]
-pub struct Account {
-    /// Id of the account.
-    pub id: UserId,
-    /// Its name.
-    pub username: String,
-    /// Its e-mail address.
-    pub email: String,
-}
 
 /// A failed request for an account.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +36,7 @@ impl Accounts {
 
     /// An account, if it exists.
     pub async fn find(&self, id: UserId) -> Result<Option<Account>, AccountsError> {
-        let url = format!("{}/internal/v1/accounts/{}", self.base, id.as_uuid());
+        let url = format!("{}{}", self.base, account_path(id));
         let answer = self
             .client
             .get(url)

@@ -61,7 +61,7 @@ pub async fn with_redis(redis: &str) -> TestApp {
             name: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
         }),
-        internal: InternalToken::new("the internal token"),
+        internal: InternalToken::new("the-internal-token"),
         metrics,
     };
     TestApp {

@@ -13,7 +13,7 @@ async fn other_services_can_read_an_account() {
     let app = app::start().await;
     let id = app.register("ann", "ann@example.com").await;
     let answer = testkit::get(&path(id))
-        .bearer("the internal token")
+        .bearer("the-internal-token")
         .send(&app.router)
         .await;
     assert_eq!(
@@ -23,7 +23,7 @@ async fn other_services_can_read_an_account() {
             "created_at": "2026-01-31T12:00:00Z",
         })
     );
-    let unknown = testkit::get(&path(Uuid::from_u128(1))).bearer("the internal token");
+    let unknown = testkit::get(&path(Uuid::from_u128(1))).bearer("the-internal-token");
     assert_eq!(
         unknown.send(&app.router).await.status,
         StatusCode::NOT_FOUND
@@ -36,7 +36,7 @@ async fn other_callers_cannot() {
     let id = app.register("ann", "ann@example.com").await;
     let login: Value = app.log_in("ann@example.com", PASSWORD).await.json();
     let own = login["access_token"].as_str().unwrap();
-    for guess in ["", "the internal tokem", own] {
+    for guess in ["", "the-internal-tokem", own] {
         let answer = testkit::get(&path(id))
             .bearer(guess)
             .send(&app.router)

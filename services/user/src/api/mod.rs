@@ -16,7 +16,7 @@ use crate::state::AppState;
 fn api() -> Api<AppState> {
     Api::new(&SPEC)
         .routes(routes!(get_profile::handler, update_profile::handler))
-        .internal("/internal/v1/users/{id}", get(get_internal_user::handler))
+        .internal(contracts::users::USER, get(get_internal_user::handler))
 }
 
 /// The routes.

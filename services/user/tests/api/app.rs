@@ -55,7 +55,7 @@ pub async fn start() -> TestApp {
     let (url, served) = serve_auth(Arc::clone(&auth)).await;
     let registry = Registry::new().unwrap();
     let client = http_client(Duration::from_millis(500)).unwrap();
-    let internal = InternalToken::new("the internal token");
+    let internal = InternalToken::new("the-internal-token");
     let state = AppState {
         core: Core {
             pool: db.pool.clone(),
@@ -112,7 +112,7 @@ async fn account(
     }
     if headers
         .get("authorization")
-        .is_none_or(|token| token != "Bearer the internal token")
+        .is_none_or(|token| token != "Bearer the-internal-token")
     {
         return StatusCode::UNAUTHORIZED.into_response();
     }

@@ -87,7 +87,7 @@ async fn an_auth_that_hangs_is_not_waited_for_and_holds_no_connection() {
 async fn our_own_services_read_through_too_and_nobody_else_gets_in() {
     let app = app::start().await;
     let ours = testkit::get(&internal(ANN))
-        .bearer("the internal token")
+        .bearer("the-internal-token")
         .send(&app.router)
         .await;
     assert_eq!(
@@ -97,7 +97,7 @@ async fn our_own_services_read_through_too_and_nobody_else_gets_in() {
             "first_name": "", "last_name": "",
         })
     );
-    let unknown = testkit::get(&internal(Uuid::from_u128(9))).bearer("the internal token");
+    let unknown = testkit::get(&internal(Uuid::from_u128(9))).bearer("the-internal-token");
     assert_eq!(
         unknown.send(&app.router).await.status,
         StatusCode::NOT_FOUND

@@ -2,33 +2,22 @@
 
 use axum::extract::State;
 use chassis::{InternalCaller, Json, Path, Problem};
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use contracts::accounts::Account;
 use vocabulary::UserId;
 
 use crate::accounts::store;
 use crate::state::AppState;
 
-/// An account.
-#[derive(Serialize)]
-pub struct AccountView {
-    id: UserId,
-    username: String,
-    email: String,
-    roles: Vec<String>,
-    created_at: DateTime<Utc>,
-}
-
 pub async fn handler(
     State(app): State<AppState>,
     _caller: InternalCaller,
     Path(id): Path<UserId>,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Json<Account>, Problem> {
     let mut conn = app.core.acquire().await?;
     let account = store::find(&mut conn, id)
         .await?
         .ok_or_else(Problem::not_found)?;
-    Ok(Json(AccountView {
+    Ok(Json(Account {
         id: account.id,
         username: account.username,
         email: account.email,
