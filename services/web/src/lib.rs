@@ -6,12 +6,17 @@ mod page;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use askama::Template as _;
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use chassis::Problem;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY};
 use http::{HeaderMap, StatusCode};
+use service_catalogue::Service;
+
+use crate::page::StartPage;
 
 pub use crate::config::{Config, Page};
 
@@ -23,15 +28,19 @@ pub fn router(page: Page) -> Router {
         .with_state(Arc::new(page))
 }
 
-async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> impl IntoResponse {
-    let origin = origin(&headers, &page);
-    let place = page::Place {
+async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let services: Vec<Service> = Service::ALL.into_iter().filter(|s| s.has_api()).collect();
+    let start_page = StartPage {
         shop: &page.shop_name,
-        origin: &origin,
+        origin: &origin(&headers, &page),
         currencies: &page.shop_currencies.replace(',', ", "),
         version: env!("CARGO_PKG_VERSION"),
+        services: &services,
     };
-    let answered = [
+    let html = start_page
+        .render()
+        .map_err(|error| Problem::internal(&error))?;
+    let headers = [
         (CACHE_CONTROL, "no-store"),
         (
             CONTENT_SECURITY_POLICY,
@@ -39,11 +48,11 @@ async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> impl IntoRe
         ),
         (REFERRER_POLICY, "no-referrer"),
     ];
-    (answered, axum::response::Html(page::render(&place)))
+    Ok((headers, Html(html)).into_response())
 }
 
-/// The address that the visitor used: behind a forwarder its port is not the shop's own. A host that
-/// the visitor made up is not repeated in links.
+/// The origin of the visitor's request: behind a port forwarder its port is not the shop's own. Links never
+/// repeat a host that is neither listed nor a loopback host.
 fn origin(headers: &HeaderMap, page: &Page) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let scheme = match text("x-forwarded-proto") {
