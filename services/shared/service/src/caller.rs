@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use chassis::{Problem, Verifier};
+use chassis::Problem;
 use http::request::Parts;
+use tokens::Verifier;
 use vocabulary::{Permission, Role, UserId};
 
 /// A caller with a verified bearer token. Requests without a valid token are refused with 401.
@@ -68,11 +69,12 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = chassis::Caller::from_request_parts(parts, state).await?;
-        Ok(Self::new(
-            UserId::from_uuid(caller.id()),
-            &caller.claims().roles,
-        ))
+        let token = tokens::bearer(&parts.headers)
+            .ok()
+            .flatten()
+            .ok_or_else(Problem::unauthenticated)?;
+        let claims = Arc::<Verifier>::from_ref(state).verify(token).await?;
+        Ok(Self::new(UserId::from_uuid(claims.sub), &claims.roles))
     }
 }
 
