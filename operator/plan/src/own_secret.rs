@@ -48,6 +48,17 @@ impl OwnSecret {
             when: |_| true,
         }
     }
+
+    /// Whether the Secret may be deleted when the plan of a shop with this spec does not name it: it can be
+    /// made again with the same effect.
+    pub(crate) fn may_be_pruned(&self, spec: &StorefrontSpec) -> bool {
+        match self.content {
+            Content::Generated { .. } | Content::SigningKeys => false,
+            // An issuer writes a Secret of this name, which the plan does not name.
+            Content::Certificate => !(self.when)(spec),
+            Content::Computed => true,
+        }
+    }
 }
 
 impl Content {
@@ -56,15 +67,6 @@ impl Content {
         match self {
             Self::Generated { .. } | Self::SigningKeys | Self::Certificate => true,
             Self::Computed => false,
-        }
-    }
-
-    /// Whether the Secret can be made again with the same effect, so that it may be deleted once no plan
-    /// names it.
-    pub(crate) const fn is_replaceable(self) -> bool {
-        match self {
-            Self::Certificate | Self::Computed => true,
-            Self::Generated { .. } | Self::SigningKeys => false,
         }
     }
 }

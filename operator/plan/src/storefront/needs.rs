@@ -124,5 +124,5 @@ pub fn may_be_pruned(storefront: &Storefront, child: &ObjectKey) -> bool {
         .peekable();
     child.namespace == namespace
         && named.peek().is_some()
-        && named.all(|secret| secret.content.is_replaceable())
+        && named.all(|secret| secret.may_be_pruned(&storefront.spec))
 }

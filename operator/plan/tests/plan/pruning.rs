@@ -56,6 +56,20 @@ fn a_server_of_another_kind_keeps_its_password_and_loses_its_configuration() {
 }
 
 #[test]
+fn a_certificate_that_an_issuer_may_have_written_is_not_pruned() {
+    for (file, expected) in [
+        ("storefront-issuer.yaml", false),
+        ("storefront-self-signed.yaml", false),
+        ("storefront.yaml", true),
+    ] {
+        let shop = shop(file);
+        let name = format!("{}-tls", shop.metadata.name.as_deref().unwrap_or_default());
+        let key = key_of::<Secret>("shops", &name);
+        assert_eq!(may_be_pruned(&shop, &key), expected, "{file}");
+    }
+}
+
+#[test]
 fn whatever_else_is_no_longer_planned_may_be_pruned() {
     let shop = shop("storefront.yaml");
     assert!(may_be_pruned(
