@@ -41,7 +41,10 @@ make_disk() {
   gateway_api=$(go mod download -json "sigs.k8s.io/gateway-api@$GATEWAY_API_VERSION" | jq -r .Dir)
   mkdir -p "$root/root/gateway-api/config/crd"
   cp -r "$gateway_api/config/crd/standard" "$root/root/gateway-api/config/crd/"
-  printf '#!/bin/sh\n' > "$root/root/storefront/e2e/images.sh"
+  local script
+  for script in packages.sh build-tools.sh services.sh images/build.sh; do
+    printf '#!/bin/sh\necho warm\n' > "$root/root/storefront/e2e/$script"
+  done
   printf '#!/bin/sh\necho "{\\"Dir\\": \\"/root/gateway-api\\"}"\n' > "$root/usr/local/bin/go"
   chmod +x "$root/usr/local/bin/go"
   mke2fs -q -t ext4 -d "$root" "$VM/disk" 16G
