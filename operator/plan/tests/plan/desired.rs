@@ -57,7 +57,7 @@ fn a_shop_whose_certificate_an_issuer_makes() {
 }
 
 #[test]
-fn a_shop_whose_cache_somebody_else_runs() {
+fn a_shop_with_an_external_cache() {
     let shop = shop("storefront-external-cache.yaml");
     let mut objects = storefront::desired(&valid_shop(&shop));
     let of_it = |name: &str| name.contains("redis") || name.contains("cache-clients");
@@ -221,7 +221,7 @@ fn the_data_plane_of_the_demo_shop() {
 }
 
 #[test]
-fn a_gateway_that_hands_on_what_is_no_collector_says_so() {
+fn a_gateway_with_an_invalid_collector_is_refused() {
     let planned = storefront::desired(&valid_shop(&shop("storefront-full.yaml")));
     let item = planned.items.into_iter().find(|i| i.key.kind == "Gateway");
     let mut gateway: Gateway = serde_json::from_value(item.expect("one").body).expect("a Gateway");

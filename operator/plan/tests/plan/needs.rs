@@ -69,7 +69,7 @@ fn a_shop_that_has_its_secrets_lacks_nothing() {
 }
 
 #[test]
-fn a_server_that_somebody_else_runs_needs_no_password_of_ours() {
+fn an_external_server_needs_no_generated_password() {
     let full = missing_material(&shop("storefront-full.yaml"), &BTreeMap::new(), NOW);
     assert!(!full.passwords.contains("acme-postgres-admin"));
     assert!(full.passwords.contains("acme-nats-routes"), "three servers");

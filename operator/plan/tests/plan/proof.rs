@@ -104,7 +104,7 @@ fn an_upgrade_first_starts_the_images_and_leaves_the_servers_as_they_are() {
 }
 
 #[test]
-fn a_server_moves_when_its_image_was_seen_to_start_and_then_the_job_goes() {
+fn a_server_is_upgraded_once_its_image_is_known_to_start_and_then_the_job_is_deleted() {
     let (shop, mut world) = upgrade();
     world.jobs = jobs(&plan(&shop, &world), "Complete");
     let moved = plan(&shop, &world);
@@ -132,7 +132,7 @@ fn one_image_that_starts_does_not_move_the_others() {
 }
 
 #[test]
-fn an_image_that_does_not_start_moves_nothing_and_says_what_to_do() {
+fn an_image_that_does_not_start_upgrades_nothing_and_the_message_has_the_remedy() {
     let (shop, mut world) = upgrade();
     world.jobs = jobs(&plan(&shop, &world), "Failed");
     let planned = plan(&shop, &world);
@@ -175,7 +175,7 @@ fn told(
 }
 
 #[test]
-fn while_an_image_cannot_be_pulled_the_shop_says_so_and_its_database_is_ready() {
+fn while_an_image_cannot_be_pulled_ready_is_false_and_the_database_is_ready() {
     let (mut shop, world) = upgrade();
     shop.status = Some(crds::StorefrontStatus {
         version: Some("1.0.0".into()),
@@ -219,7 +219,7 @@ fn while_an_image_cannot_be_pulled_the_shop_says_so_and_its_database_is_ready() 
 }
 
 #[test]
-fn an_image_that_somebody_else_wrote_is_put_right_without_a_proof() {
+fn a_foreign_change_of_the_image_is_reverted_without_a_trial() {
     let (mut shop, mut world) = upgrade();
     shop.spec.version = None;
     for item in &mut world.servers.items {

@@ -161,7 +161,7 @@ fn no_example_names_a_secret_that_its_shop_makes() {
 }
 
 #[test]
-fn an_invalid_shop_is_told_field_and_remedy() {
+fn an_invalid_shop_is_refused_with_field_and_remedy() {
     let mut small = shop("storefront.yaml");
     small.spec.queue.nats.storage = "512Mi".into();
     let mut nameless = shop("storefront.yaml");

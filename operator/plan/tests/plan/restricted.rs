@@ -150,7 +150,7 @@ fn only_the_gateway_has_a_token_of_the_api_server() {
 }
 
 #[test]
-fn every_pod_that_serves_is_asked_whether_it_is_well() {
+fn every_pod_that_serves_has_all_three_probes() {
     for (name, pod) in pods(&every_plan())
         .iter()
         .filter(|(name, _)| !name.starts_with("Job"))
