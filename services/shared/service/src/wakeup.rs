@@ -48,9 +48,9 @@ impl Wakeup {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.listen(self.channel).await?;
         loop {
-            // None after a lost connection: a notification may have been missed, so wake then too.
-            listener.try_recv().await?;
+            // Also at the start and after a lost connection, which is None: a notification may have been missed.
             self.notify.notify_one();
+            listener.try_recv().await?;
         }
     }
 }
