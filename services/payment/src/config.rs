@@ -1,37 +1,11 @@
-//! The command line, parsed once.
+//! Configuration beyond that of every service.
 
-use chassis::{BindingConfig, ProcessConfig, TokenConfig};
-use clap::{Args, Parser, Subcommand};
+use chassis::TokenConfig;
 
-/// Payments: authorise, capture, void, refund, and the ledger.
-#[derive(Parser)]
-#[command(name = "payment", version)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// The command to run.
-#[derive(Subcommand)]
-pub enum Command {
-    /// Serve the API, publish and consume events, execute operations.
-    Serve(Box<ServeConfig>),
-    /// Bring the schema up to date, then exit.
-    Migrate(BindingConfig),
-    /// Print the OpenAPI document.
-    Openapi,
-}
-
-/// Everything `serve` needs.
-#[derive(Args)]
-pub struct ServeConfig {
-    /// Sockets, log, drain.
-    #[command(flatten)]
-    pub process: ProcessConfig,
-    /// Bindings: database, bus, internal.
-    #[command(flatten)]
-    pub bindings: BindingConfig,
-    /// What bearer tokens must state.
+/// The settings of `serve`. Bindings: database, bus, internal.
+#[derive(clap::Args)]
+pub struct Config {
+    /// Claims that bearer tokens must carry.
     #[command(flatten)]
     pub tokens: TokenConfig,
     /// The payment methods that customers are offered, separated by commas.

@@ -9,13 +9,13 @@ use crate::ledger::domain::Kind;
 /// The series; clones share.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Operations by kind and outcome. Alert: refunds and voids that a provider declined. Panel "Money".
+    /// Operations by kind and outcome. Alert ShopPaymentNotReturned, panel "Payment operations".
     operations: IntCounterVec,
-    /// Operations that are not decided. Panel "Money".
+    /// Operations that are not decided. Panel "Payment operations without an outcome".
     open: IntGauge,
-    /// Age of the oldest operation whose outcome is unknown. Alert: above five minutes.
+    /// Age of the oldest operation whose outcome is unknown. Alert ShopPaymentsStuck.
     oldest_age: IntGauge,
-    /// Answers that contradict what is recorded. Alert: any.
+    /// Answers that contradict what is recorded. Alert ShopPaymentIncident.
     incidents: IntCounterVec,
     /// Notifications of providers by outcome.
     notifications: IntCounterVec,

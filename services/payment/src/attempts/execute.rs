@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use events::{PaymentAuthorised, PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentVoided};
-use outbox::{OutboxError, Row};
+use outbox::{HandlerError, OutboxError, Row};
+use service::StoreError;
 use sqlx::PgConnection;
 
 use super::domain::answer::decide;
@@ -15,7 +16,6 @@ use super::domain::step::{Incident, Step};
 use super::store::queue::{self, Intent};
 use super::store::read::{self, Record};
 use super::store::write::{Write, write};
-use super::store::{StoreError, failed};
 use crate::ledger::domain::Movement;
 use crate::metrics::Counted;
 use crate::providers::{Key, Outcome, Provider, Request, call};
@@ -38,6 +38,16 @@ pub(crate) enum OperateError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+}
+
+impl From<OperateError> for HandlerError {
+    fn from(error: OperateError) -> Self {
+        match error {
+            OperateError::Store(error) => error.into(),
+            OperateError::Outbox(error) => error.into(),
+            other => Self::transient(other),
+        }
+    }
 }
 
 impl Intent {
@@ -96,16 +106,14 @@ pub(crate) async fn execute(
         tracing::error!(method = %intent.method, "no provider is configured for this method");
         Outcome::Unknown
     };
-    let now = app.clock.now();
-    let mut tx = outbox::pool::begin(&app.pool)
-        .await
-        .map_err(failed("begin"))?;
+    let now = app.core.now();
+    let mut tx = app.core.begin().await?;
     let settled = settle(app, &mut tx, &intent.request.key, &outcome).await?;
     if !settled.is_decided() {
         let due_at = now + backoff(intent.calls);
         queue::postpone(&mut tx, &intent.request.key, due_at).await?;
     }
-    tx.commit().await.map_err(failed("commit"))?;
+    app.core.commit(tx).await?;
     settled.report(app, &intent.request.key, &outcome);
     if !settled.is_decided() {
         app.wake.notify_one();
@@ -208,7 +216,7 @@ pub(crate) async fn settle(
     let changed = decision.step.is_some();
     let (mut state, mut after) = (operation.state, attempt);
     if let Some(step) = decision.step {
-        let now = app.clock.now();
+        let now = app.core.now();
         commit_step(app, conn, &step, now).await?;
         let closed = step.closed.into_iter().find(|op| op.id == operation.id);
         state = closed.map_or(state, |op| op.state);
@@ -241,7 +249,7 @@ pub(crate) async fn commit_step(
     step: &Step,
     due_at: DateTime<Utc>,
 ) -> Result<(), OperateError> {
-    let now = app.clock.now();
+    let now = app.core.now();
     let to_write = Write {
         new: false,
         events: events_of(app, step, now)?,
@@ -271,7 +279,7 @@ pub(crate) fn events_of(
             order_id: attempt.terms.order_id,
             amount: attempt.terms.amount,
         };
-        Row::of(app.meta(now), &payload)
+        Row::of(app.core.event_meta(now), &payload)
     });
     moves.chain(failure).collect()
 }
@@ -284,7 +292,7 @@ fn event_of(
 ) -> Result<Row, OutboxError> {
     let (payment_id, order_id) = (attempt.id, attempt.terms.order_id);
     let amount = attempt.money(movement.minor);
-    let meta = app.meta(now);
+    let meta = app.core.event_meta(now);
     macro_rules! row {
         ($payload:ident) => {
             Row::of(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use service::StoreError;
 use sqlx::PgConnection;
 use vocabulary::PaymentId;
 
@@ -13,7 +14,6 @@ use super::execute::{OperateError, answer_locally, commit_step, count_local, eve
 use super::store::queue::Intent;
 use super::store::read::{self, Record};
 use super::store::write::{Write, insert_cancelled, write};
-use super::store::{StoreError, failed};
 use crate::metrics::Counted;
 use crate::state::AppState;
 
@@ -37,7 +37,7 @@ pub(crate) async fn authorise(
     id: PaymentId,
     terms: Terms,
 ) -> Result<Attempt, OperateError> {
-    let now = app.clock.now();
+    let now = app.core.now();
     let step = answer_locally(app, Attempt::request(id, terms, now)).await;
     let to_write = Write {
         new: true,
@@ -45,7 +45,7 @@ pub(crate) async fn authorise(
         due_at: now + LEASE,
         now,
     };
-    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let mut conn = app.core.acquire().await?;
     if !write(&mut conn, &step, to_write).await? {
         app.metrics.count(Kind::Authorise, Counted::Already);
         return known(&mut conn, &step.attempt).await;
@@ -121,10 +121,8 @@ pub(crate) async fn operate(
     operation_id: &str,
     ask: Ask,
 ) -> Result<Option<Done>, OperateError> {
-    let now = app.clock.now();
-    let mut tx = outbox::pool::begin(&app.pool)
-        .await
-        .map_err(failed("begin"))?;
+    let now = app.core.now();
+    let mut tx = app.core.begin().await?;
     let record = match ask {
         Ask::Void => lock_or_remember(&mut tx, id, now).await?,
         Ask::Capture(_) | Ask::Refund(_) => {
@@ -135,7 +133,7 @@ pub(crate) async fn operate(
     let attempt = match (record, ask) {
         (Some(Record::Attempt(attempt)), _) => attempt,
         (Some(Record::Cancelled) | None, Ask::Void) => {
-            tx.commit().await.map_err(failed("commit"))?;
+            app.core.commit(tx).await?;
             return Ok(None);
         }
         (Some(Record::Cancelled) | None, Ask::Capture(_) | Ask::Refund(_)) => {
@@ -165,7 +163,7 @@ pub(crate) async fn operate(
         }
     };
     commit_step(app, &mut tx, &step, now + LEASE).await?;
-    tx.commit().await.map_err(failed("commit"))?;
+    app.core.commit(tx).await?;
     count_local(app, &step);
     let Some(operation) = step.first_open() else {
         let opened = step.opened.into_iter().find(|op| op.id == operation_id);
@@ -199,7 +197,7 @@ pub(crate) async fn commit_change(
         Change::Step(step) => answer_locally(app, *step).await,
         Change::Unchanged(_) => return Ok(false),
     };
-    commit_step(app, conn, &step, app.clock.now()).await?;
+    commit_step(app, conn, &step, app.core.now()).await?;
     count_local(app, &step);
     Ok(true)
 }

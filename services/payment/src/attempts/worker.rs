@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::time::Instant;
+use service::{StoreError, Wakeup};
 use tokio_util::sync::CancellationToken;
 
 use super::domain::operation::Kind;
@@ -14,9 +13,7 @@ use super::execute::{OperateError, commit_step, execute};
 use super::store::queue::{self, Intent};
 use super::store::read::{self, Record};
 use super::store::write::CHANNEL;
-use super::store::{StoreError, failed};
 use crate::state::AppState;
-use crate::webhooks;
 
 /// A provider that takes longer has not answered.
 const CALL: Duration = Duration::from_secs(10);
@@ -26,8 +23,6 @@ const LEASE: TimeDelta = TimeDelta::seconds(20);
 const CONCURRENCY: usize = 32;
 /// An attempt that is undecided for this long is given up. Longer than any stock is held for one.
 const EXPIRY: TimeDelta = TimeDelta::hours(1);
-/// Old notifications are forgotten this often.
-const PRUNE: Duration = Duration::from_secs(3600);
 
 /// Times of a worker.
 #[derive(Debug, Clone, Copy)]
@@ -58,15 +53,22 @@ impl Worker {
 
     /// Works until shutdown; calls on their way are finished then.
     pub async fn run(self, shutdown: CancellationToken) {
+        let committed = Wakeup::new(&self.app.core.pool, CHANNEL);
+        let listen = async {
+            // Without a provider to call, no transaction leaves anything to do.
+            if self.app.providers.any_remote() {
+                committed.listen().await;
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            () = self.work(&shutdown) => {}
-            () = self.listen() => {}
+            () = self.work(&committed, &shutdown) => {}
+            () = listen => {}
         }
     }
 
-    async fn work(&self, shutdown: &CancellationToken) {
+    async fn work(&self, committed: &Wakeup, shutdown: &CancellationToken) {
         let mut running = FuturesUnordered::new();
-        let mut pruned: Option<Instant> = None;
         while !shutdown.is_cancelled() {
             let free = CONCURRENCY - running.len();
             let pause = match self.claim(free).await {
@@ -80,13 +82,10 @@ impl Worker {
                     Duration::from_secs(1)
                 }
             };
-            if pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
-                pruned = Some(Instant::now());
-                self.prune().await;
-            }
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.app.wake.notified(), if running.len() < CONCURRENCY => {}
+                () = committed.notified(), if running.len() < CONCURRENCY => {}
                 Some(()) = running.next() => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -96,8 +95,8 @@ impl Worker {
 
     /// Takes what is due, and tells when to look again.
     async fn claim(&self, free: usize) -> Result<(Vec<Intent>, Duration), StoreError> {
-        let now = self.app.clock.now();
-        let mut conn = self.app.pool.acquire().await.map_err(failed("acquire"))?;
+        let now = self.app.core.now();
+        let mut conn = self.app.core.acquire().await?;
         let limit = i64::try_from(free).unwrap_or(0);
         let intents = queue::claim(&mut conn, now, now + LEASE, limit).await?;
         let backlog = queue::backlog(&mut conn).await?;
@@ -128,59 +127,20 @@ impl Worker {
 
     /// Gives up an attempt that has been undecided for too long. Its answer is still asked for: it may hold money.
     async fn expire(&self, intent: &Intent) -> Result<(), OperateError> {
-        let now = self.app.clock.now();
+        let now = self.app.core.now();
         if intent.request.kind != Kind::Authorise || now - intent.created_at < EXPIRY {
             return Ok(());
         }
         let id = intent.request.key.payment_id;
-        let mut tx = outbox::pool::begin(&self.app.pool)
-            .await
-            .map_err(failed("begin"))?;
+        let mut tx = self.app.core.begin().await?;
         let Some(Record::Attempt(attempt)) = read::lock(&mut tx, id).await? else {
             return Ok(());
         };
         if let Some(step) = attempt.expire() {
             commit_step(&self.app, &mut tx, &step, now).await?;
-            tx.commit().await.map_err(failed("commit"))?;
+            self.app.core.commit(tx).await?;
             tracing::warn!(payment = %id, "the payment attempt has expired");
         }
         Ok(())
-    }
-
-    async fn prune(&self) {
-        if let Err(error) = webhooks::store::prune(&self.app.pool, self.app.clock.now()).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "old notifications were not deleted");
-        }
-    }
-
-    /// Wakes the worker when a transaction leaves it something to do. Without a provider to call there never is.
-    async fn listen(&self) {
-        if !self.app.providers.any_remote() {
-            return std::future::pending().await;
-        }
-        loop {
-            let Err(error) = self.listen_once().await;
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "listening for operations failed; starting again"
-            );
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn listen_once(&self) -> Result<std::convert::Infallible, sqlx::Error> {
-        // A pool of its own: the listener keeps its connection.
-        let options = self.app.pool.connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .connect_lazy_with(options);
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(CHANNEL).await?;
-        loop {
-            // Also at the start and after a lost connection, which is reported as none: a notification may have been missed.
-            self.app.wake.notify_one();
-            listener.try_recv().await?;
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use events::OrderCancelled;
 use outbox::HandlerError;
+use service::{Consume, Received};
 use sqlx::PgConnection;
 
 use crate::attempts::execute::OperateError;
@@ -11,18 +12,18 @@ use crate::state::AppState;
 
 const OPERATION: &str = "order.cancelled";
 
-pub(super) async fn apply(
-    app: &AppState,
-    conn: &mut PgConnection,
-    cancelled: &OrderCancelled,
-) -> Result<(), HandlerError> {
-    // Consumed before the payment is requested, it is remembered: the payment can then never be made.
-    let record = lock_or_remember(conn, cancelled.payment_id, app.clock.now())
-        .await
-        .map_err(OperateError::from)?;
-    if let Some(Record::Attempt(attempt)) = record {
-        let change = attempt.cancel(OPERATION).map_err(OperateError::from)?;
-        commit_change(app, conn, change).await?;
+impl Consume<OrderCancelled> for AppState {
+    async fn consume(
+        &self,
+        conn: &mut PgConnection,
+        event: Received<OrderCancelled>,
+    ) -> Result<(), HandlerError> {
+        // Consumed before the payment is requested, it is remembered: the payment can then never be made.
+        let id = event.payload.payment_id;
+        if let Some(Record::Attempt(attempt)) = lock_or_remember(conn, id, self.core.now()).await? {
+            let change = attempt.cancel(OPERATION).map_err(OperateError::from)?;
+            commit_change(self, conn, change).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }

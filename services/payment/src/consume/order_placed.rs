@@ -2,32 +2,31 @@
 
 use events::{OrderPlaced, PaymentFailed};
 use outbox::HandlerError;
+use service::{Consume, Received};
 use sqlx::PgConnection;
 
 use crate::attempts::domain::attempt::{Attempt, InFlight, Stage};
 use crate::attempts::domain::operation::Kind;
-use crate::attempts::execute::OperateError;
 use crate::attempts::operate::{commit_change, lock_or_remember};
 use crate::attempts::store::read::Record;
 use crate::metrics::Counted;
-use crate::schema::SCHEMA;
+use crate::spec::SCHEMA;
 use crate::state::AppState;
 
 const OPERATION: &str = "order.placed";
 
-pub(super) async fn apply(
-    app: &AppState,
-    conn: &mut PgConnection,
-    placed: &OrderPlaced,
-) -> Result<(), HandlerError> {
-    let now = app.clock.now();
-    let record = lock_or_remember(conn, placed.payment_id, now)
-        .await
-        .map_err(OperateError::from)?;
-    match record {
-        Some(Record::Attempt(attempt)) => capture(app, conn, attempt, placed).await,
-        // An order is placed on an authorisation only, so this is one that was lost.
-        Some(Record::Cancelled) | None => fail(app, conn, placed).await,
+impl Consume<OrderPlaced> for AppState {
+    async fn consume(
+        &self,
+        conn: &mut PgConnection,
+        event: Received<OrderPlaced>,
+    ) -> Result<(), HandlerError> {
+        let placed = event.payload;
+        match lock_or_remember(conn, placed.payment_id, self.core.now()).await? {
+            Some(Record::Attempt(attempt)) => capture(self, conn, attempt, &placed).await,
+            // An order is placed on an authorisation only, so this is one that was lost.
+            Some(Record::Cancelled) | None => fail(self, conn, &placed).await,
+        }
     }
 }
 
@@ -71,5 +70,5 @@ async fn fail(
         order_id: placed.order_id,
         amount: placed.total,
     };
-    Ok(outbox::append(conn, SCHEMA, app.meta(app.clock.now()), &payload).await?)
+    Ok(outbox::append(conn, SCHEMA, app.core.event_meta(app.core.now()), &payload).await?)
 }

@@ -7,7 +7,6 @@ use chassis::{Path, Problem};
 
 use super::store;
 use crate::attempts::execute::settle;
-use crate::attempts::store::failed;
 use crate::metrics::Received;
 use crate::providers::NotificationError;
 use crate::state::AppState;
@@ -23,17 +22,17 @@ pub(crate) async fn handler(
 ) -> Result<StatusCode, Problem> {
     let webhooks = app.providers.webhooks(&provider);
     let webhooks = webhooks.ok_or_else(Problem::not_found)?;
-    let now = app.clock.now();
+    let now = app.core.now();
     let verified = webhooks.verify(&headers, &body, now);
     let notification = verified.map_err(|error| rejected(&app, &provider, &error))?;
-    let mut tx = app.begin().await?;
+    let mut tx = app.core.begin().await?;
     let fresh = store::receive(&mut tx, &provider, &notification.event_id, now).await;
-    if !fresh.map_err(failed("receive notification"))? {
+    if !fresh? {
         app.metrics.received(Received::Duplicate);
         return Ok(StatusCode::NO_CONTENT);
     }
     let settled = settle(&app, &mut tx, &notification.key, &notification.outcome).await?;
-    tx.commit().await.map_err(failed("commit"))?;
+    app.core.commit(tx).await?;
     app.metrics.received(Received::Accepted);
     settled.report(&app, &notification.key, &notification.outcome);
     Ok(StatusCode::NO_CONTENT)

@@ -1,4 +1,5 @@
 //! Notifications of providers: received once each, and settled as answers to our own calls are.
 
 pub(crate) mod api;
-pub(crate) mod store;
+mod store;
+pub mod sweep;

@@ -46,7 +46,10 @@ pub async fn consume<P: Payload>(shop: &Shop, payload: &P) {
     let meta = EventMeta::new(EventId::mint(now, &SystemEntropy), now);
     let event = Event::of(meta, payload).unwrap();
     let mut tx = shop.db.pool.begin().await.unwrap();
-    shop.listener().handle(&mut tx, &event).await.unwrap();
+    payment::consume::subscriptions(shop.app.clone())
+        .handle(&mut tx, &event)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 

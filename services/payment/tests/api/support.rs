@@ -4,8 +4,9 @@ use std::time::Duration;
 use axum::Router;
 use chassis::{InternalToken, Registry, Tasks};
 use payment::providers::Providers;
-use payment::{AppState, Listener, MIGRATOR, Metrics, Worker, WorkerOptions};
+use payment::{AppState, MIGRATOR, Metrics, Worker, WorkerOptions};
 use serde_json::{Value, json};
+use service::Core;
 use testkit::provider::PaymentProvider;
 use testkit::{Answer, FixedClock, SeededEntropy, TestDb, TestTokens, eventually};
 use uuid::Uuid;
@@ -41,9 +42,11 @@ pub async fn shop_with(clock: FixedClock, provider: PaymentProvider, providers: 
     let tokens = TestTokens::default();
     let registry = Registry::new().unwrap();
     let app = AppState {
-        pool: db.pool.clone(),
-        clock: Arc::new(clock.clone()),
-        entropy: Arc::new(SeededEntropy::new(1)),
+        core: Core {
+            pool: db.pool.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        },
         verifier: tokens.verifier(),
         internal: InternalToken::new(TOKEN),
         providers: Arc::new(providers),
@@ -76,10 +79,6 @@ impl Drop for Running {
 }
 
 impl Shop {
-    pub fn listener(&self) -> Listener {
-        Listener::new(self.app.clone())
-    }
-
     pub fn worker(&self) -> Running {
         let idle = Duration::from_millis(20);
         self.worker_with(idle)

@@ -8,6 +8,7 @@ use chassis::{InternalToken, Registry};
 use payment::providers::Providers;
 use payment::{AppState, MIGRATOR, Metrics, SCHEMA};
 use serde_json::Value;
+use service::Core;
 use sqlx::migrate::Migrator;
 use testkit::{FixedClock, SeededEntropy, TestTokens};
 use uuid::Uuid;
@@ -59,9 +60,11 @@ async fn payments_of_older_releases_keep_their_state_and_can_be_finished() {
 
     let tokens = TestTokens::default();
     let app = AppState {
-        pool: db.pool.clone(),
-        clock: Arc::new(FixedClock::default()),
-        entropy: Arc::new(SeededEntropy::new(1)),
+        core: Core {
+            pool: db.pool.clone(),
+            clock: Arc::new(FixedClock::default()),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        },
         verifier: tokens.verifier(),
         internal: InternalToken::new(super::support::TOKEN),
         providers: Arc::new(Providers::offering(&["manual".to_owned()]).unwrap()),

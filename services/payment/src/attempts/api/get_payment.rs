@@ -1,8 +1,9 @@
 //! `GET /v1/payments/{id}`: a payment, for its payer and for administrators.
 
 use axum::extract::State;
-use chassis::{Caller, Json, Path, Problem};
-use vocabulary::PaymentId;
+use chassis::{Json, Path, Problem};
+use service::Caller;
+use vocabulary::{PaymentId, Permission};
 
 use super::view::PaymentView;
 use crate::attempts::store::read::{self, Record};
@@ -26,13 +27,12 @@ pub(crate) async fn handler(
     caller: Caller,
     Path(id): Path<PaymentId>,
 ) -> Result<Json<PaymentView>, Problem> {
-    let mut conn = app.acquire().await?;
+    let mut conn = app.core.acquire().await?;
     match read::find(&mut conn, id).await? {
-        Some(Record::Attempt(attempt))
-            if attempt.terms.user_id.as_uuid() == caller.id() || caller.has_role("admin") =>
-        {
+        Some(Record::Attempt(attempt)) => {
+            caller.require_owner_or(attempt.terms.user_id, Permission::ReadAnyPayment)?;
             Ok(Json(attempt.into()))
         }
-        Some(Record::Attempt(_) | Record::Cancelled) | None => Err(Problem::not_found()),
+        Some(Record::Cancelled) | None => Err(Problem::not_found()),
     }
 }

@@ -12,7 +12,6 @@ use axum::http::StatusCode;
 use chassis::Problem;
 
 use super::execute::OperateError;
-use super::store::StoreError;
 
 impl From<OperateError> for Problem {
     fn from(error: OperateError) -> Self {
@@ -35,21 +34,6 @@ impl From<OperateError> for Problem {
             }
             OperateError::Store(error) => error.into(),
             OperateError::Outbox(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match &error {
-            StoreError::Query {
-                query: "acquire" | "begin",
-                source,
-            } => {
-                tracing::warn!(error = %source, "no database connection");
-                Self::unavailable(1)
-            }
-            StoreError::Query { .. } | StoreError::BadRow(_) => Self::internal(&error),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Operations that the provider has to be asked for.
 
 use chrono::{DateTime, Utc};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use vocabulary::{Money, OrderId, PaymentId};
 
-use super::{StoreError, failed};
 use crate::providers::{Key, Method, Request};
 
 /// An operation with what it takes to execute it.
@@ -46,7 +46,7 @@ pub async fn claim(
     .await
     .map_err(failed("claim operations"))?;
     let rows = rows.into_iter().map(|row| {
-        let bad = StoreError::BadRow(row.payment_id);
+        let bad = StoreError::invalid_row(format!("payment {}", row.payment_id));
         let decoded = (|| {
             let amount = Money::from_columns(row.amount_minor, &row.currency?).ok()?;
             Some(Intent {

@@ -1,10 +1,10 @@
 //! Reads attempts and operations.
 
 use chrono::{DateTime, Utc};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use vocabulary::{Money, OrderId, PaymentId, UserId};
 
-use super::{StoreError, failed};
 use crate::attempts::domain::attempt::{Attempt, InFlight, Stage, Terms};
 use crate::attempts::domain::operation::{Operation, State};
 
@@ -44,7 +44,7 @@ impl Row {
         let id = self.payment_id;
         self.attempt()
             .map(Record::Attempt)
-            .ok_or(StoreError::BadRow(id))
+            .ok_or(StoreError::invalid_row(format!("payment {id}")))
     }
 
     fn attempt(self) -> Option<Attempt> {
@@ -154,7 +154,8 @@ pub async fn find_operation(
         })
     };
     row.map(|row| {
-        decode(&row.kind, row.amount_minor, &row.state, row.reason).ok_or(StoreError::BadRow(id))
+        decode(&row.kind, row.amount_minor, &row.state, row.reason)
+            .ok_or(StoreError::invalid_row(format!("payment {id}")))
     })
     .transpose()
 }

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use outbox::Row as Event;
 use serde_json::{Value, json};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use vocabulary::PaymentId;
 
-use super::{StoreError, failed};
 use crate::attempts::domain::attempt::{Attempt, InFlight, Stage};
 use crate::attempts::domain::operation::Operation;
 use crate::attempts::domain::step::Step;
