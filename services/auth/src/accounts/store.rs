@@ -9,7 +9,6 @@ use super::domain::account::Principal;
 
 /// An account to be stored.
 pub struct NewAccount<'a> {
-    /// Id of the account.
     pub id: UserId,
     /// Name as written, and its unique key.
     pub username: (&'a str, String),
@@ -21,16 +20,13 @@ pub struct NewAccount<'a> {
     pub roles: &'a [String],
     /// True for the first administrator, which comes from a Secret.
     pub from_secret: bool,
-    /// Instant of the registration.
     pub created_at: DateTime<Utc>,
 }
 
 /// A unique key that another account has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Username.
     Username,
-    /// E-mail address.
     Email,
 }
 
@@ -48,15 +44,11 @@ pub enum InsertError {
 /// An account as other services see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Id of the account.
     pub id: UserId,
-    /// Username.
     pub username: String,
-    /// E-mail address.
     pub email: String,
     /// Names of its roles.
     pub roles: Vec<String>,
-    /// Instant of the registration.
     pub created_at: DateTime<Utc>,
 }
 
@@ -169,8 +161,8 @@ pub async fn find(conn: &mut PgConnection, id: UserId) -> Result<Option<Account>
     }))
 }
 
-/// Replaces a hash made with old parameters by one of the same password; only if nobody else has
-/// changed it meanwhile.
+/// Replaces a hash made with old parameters by one of the same password; only if it has not
+/// changed meanwhile.
 pub async fn upgrade_hash(
     conn: &mut PgConnection,
     id: UserId,
@@ -191,11 +183,8 @@ pub async fn upgrade_hash(
 
 /// The stored account of the first administrator.
 pub struct StoredAdmin {
-    /// Id of the account.
     pub id: UserId,
-    /// Username.
     pub username: String,
-    /// E-mail address.
     pub email: String,
     /// Argon2id hash, as a PHC string.
     pub password_hash: String,

@@ -22,7 +22,7 @@ fn root() -> FirstAdmin {
 const EMAIL: &str = "admin@demo.localhost.localdomain";
 
 #[tokio::test]
-async fn the_administrator_is_ensured_twice_and_made_once() {
+async fn ensuring_the_administrator_twice_creates_one_account() {
     let app = app::start().await;
     assert_eq!(ensure(&app.state, &root()).await.unwrap(), Ensured::Created);
     assert_eq!(
@@ -33,7 +33,7 @@ async fn the_administrator_is_ensured_twice_and_made_once() {
     assert_eq!(
         app.count("select count(*) from auth.outbox").await,
         0,
-        "nobody is welcomed"
+        "no welcome is sent"
     );
     app.log_in(EMAIL, PASSWORD).await.expect(StatusCode::OK);
     let roles: Vec<String> = sqlx::query_scalar("select roles from auth.accounts")
@@ -44,7 +44,7 @@ async fn the_administrator_is_ensured_twice_and_made_once() {
 }
 
 #[tokio::test]
-async fn replicas_that_start_together_make_one_administrator() {
+async fn replicas_that_start_together_create_one_administrator() {
     let app = app::start().await;
     let mut replicas = JoinSet::new();
     for _ in 0..4 {
@@ -57,7 +57,7 @@ async fn replicas_that_start_together_make_one_administrator() {
 }
 
 #[tokio::test]
-async fn another_password_in_the_secret_is_the_password_and_ends_all_sessions() {
+async fn a_changed_password_in_the_secret_ends_all_sessions() {
     let app = app::start().await;
     ensure(&app.state, &root()).await.unwrap();
     let session = app.session(EMAIL).await;
@@ -76,7 +76,7 @@ async fn another_password_in_the_secret_is_the_password_and_ends_all_sessions() 
 }
 
 #[tokio::test]
-async fn another_name_and_address_in_the_secret_change_the_account() {
+async fn a_changed_name_or_address_in_the_secret_changes_the_account() {
     let app = app::start().await;
     ensure(&app.state, &root()).await.unwrap();
     let session = app.session(EMAIL).await;
@@ -93,7 +93,7 @@ async fn another_name_and_address_in_the_secret_change_the_account() {
 }
 
 #[tokio::test]
-async fn a_person_who_has_the_address_becomes_the_administrator_of_the_secret() {
+async fn an_account_with_the_address_of_the_secret_becomes_the_administrators() {
     let app = app::start().await;
     app.register("mallory", EMAIL).await;
     let session = app.session(EMAIL).await;
@@ -126,7 +126,7 @@ async fn an_invalid_secret_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn tokens_of_the_administrator_say_so() {
+async fn tokens_of_the_administrator_carry_its_roles() {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let app = app::start().await;

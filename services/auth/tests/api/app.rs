@@ -1,4 +1,4 @@
-//! An auth of one's own.
+//! The service with a database of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,7 +26,7 @@ pub struct TestApp {
     _db: TestDb,
 }
 
-/// An auth whose Redis is away: most of what it does must not need one.
+/// The service without Redis: most of it must work without.
 pub async fn start() -> TestApp {
     with_redis(&format!("redis://127.0.0.1:{}/0", testkit::free_port())).await
 }
@@ -114,7 +114,7 @@ impl TestApp {
         .await
     }
 
-    /// Tries to log in from somewhere.
+    /// Tries to log in through the gateway, with this `x-forwarded-for`.
     pub async fn log_in_from(&self, forwarded: &str, email: &str, password: &str) -> Answer {
         testkit::post("/v1/users/login")
             .header("x-forwarded-for", forwarded)
@@ -142,7 +142,7 @@ impl TestApp {
     }
 }
 
-/// The body without what differs between any two answers.
+/// The body without the request id, which differs between any two answers.
 pub fn words(answer: &Answer) -> Value {
     let mut body: Value = answer.json();
     body.as_object_mut().unwrap().remove("request_id");

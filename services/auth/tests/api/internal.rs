@@ -43,6 +43,6 @@ async fn other_callers_cannot() {
             .await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{guess}");
     }
-    let nobody = testkit::get(&path(id)).send(&app.router).await;
-    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+    let anonymous = testkit::get(&path(id)).send(&app.router).await;
+    assert_eq!(anonymous.status, StatusCode::UNAUTHORIZED);
 }

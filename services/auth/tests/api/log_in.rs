@@ -10,7 +10,7 @@ use vocabulary::SystemClock;
 use crate::app::{self, AUDIENCE, ISSUER, PASSWORD, words};
 
 #[tokio::test]
-async fn a_login_answers_with_what_the_contract_says() {
+async fn a_login_answers_as_documented() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let answer = app
@@ -28,7 +28,7 @@ async fn a_login_answers_with_what_the_contract_says() {
 }
 
 #[tokio::test]
-async fn the_token_is_good_for_whoever_knows_the_published_keys() {
+async fn the_published_keys_verify_the_token() {
     let mut app = app::start().await;
     app.state.core.clock = Arc::new(SystemClock);
     app.router = auth::router(app.state.clone());
@@ -58,7 +58,7 @@ async fn the_token_is_good_for_whoever_knows_the_published_keys() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_and_a_wrong_password_cannot_be_told_apart() {
+async fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let hashed = || app.state.metrics.hash_seconds.get_sample_count();
@@ -86,7 +86,7 @@ async fn an_unknown_address_and_a_wrong_password_cannot_be_told_apart() {
 }
 
 #[tokio::test]
-async fn strange_input_is_refused_like_any_other() {
+async fn unusual_input_is_refused_like_a_wrong_password() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let long = "x".repeat(100_000);
@@ -104,7 +104,7 @@ async fn strange_input_is_refused_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_hash_of_older_parameters_is_replaced_at_login() {
+async fn a_hash_with_older_parameters_is_replaced_at_login() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let weak = Argon2::from(Params::new(8, 1, 1, None).unwrap());
@@ -131,7 +131,7 @@ async fn a_hash_of_older_parameters_is_replaced_at_login() {
 }
 
 #[tokio::test]
-async fn more_logins_than_can_wait_are_told_to_come_again() {
+async fn logins_beyond_the_queue_are_answered_with_503() {
     let app = app::start().await;
     let mut waiting = JoinSet::new();
     // Two turns are taken and never used; 32 wait for them.

@@ -1,4 +1,4 @@
-//! Auth over its API, on a real PostgreSQL and a real Redis.
+//! Tests of the API on a real PostgreSQL and a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod admin;

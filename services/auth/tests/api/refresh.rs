@@ -32,7 +32,7 @@ async fn a_token_is_exchanged_for_the_next_pair() {
 }
 
 #[tokio::test]
-async fn tokens_are_not_kept_in_clear() {
+async fn tokens_are_not_stored_in_clear() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let token = app.session("ann@example.com").await;
@@ -45,7 +45,7 @@ async fn tokens_are_not_kept_in_clear() {
 }
 
 #[tokio::test]
-async fn of_twenty_tabs_one_gets_the_successor_and_the_family_does_not_fork() {
+async fn of_twenty_tabs_one_gets_the_successor_and_the_session_does_not_fork() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let token = app.session("ann@example.com").await;
@@ -76,7 +76,7 @@ async fn of_twenty_tabs_one_gets_the_successor_and_the_family_does_not_fork() {
 }
 
 #[tokio::test]
-async fn a_copy_that_comes_back_later_ends_the_session_for_all() {
+async fn a_later_reuse_of_a_token_ends_the_session() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let other_device = app.session("ann@example.com").await;
@@ -105,7 +105,7 @@ async fn a_copy_that_comes_back_later_ends_the_session_for_all() {
 }
 
 #[tokio::test]
-async fn a_token_expires_after_thirty_days_and_each_exchange_starts_anew() {
+async fn a_token_expires_thirty_days_after_it_was_issued() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let token = app.session("ann@example.com").await;
@@ -118,7 +118,7 @@ async fn a_token_expires_after_thirty_days_and_each_exchange_starts_anew() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_is_refused() {
+async fn an_unknown_refresh_token_is_refused() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let login: Value = app.log_in("ann@example.com", PASSWORD).await.json();
@@ -135,7 +135,7 @@ async fn logging_out_ends_the_session_and_can_be_repeated() {
     app.register("ann", "ann@example.com").await;
     let token = app.session("ann@example.com").await;
     let other_device = app.session("ann@example.com").await;
-    for token in [&token, &token, "never heard of"] {
+    for token in [&token, &token, "never issued"] {
         let body = json!({"refresh_token": token});
         app.post("/v1/auth/logout", &body)
             .await
@@ -146,7 +146,7 @@ async fn logging_out_ends_the_session_and_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_swept_and_what_lives_is_not() {
+async fn only_expired_sessions_are_removed() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     app.session("ann@example.com").await;

@@ -9,7 +9,7 @@ fn ann() -> Value {
 }
 
 #[tokio::test]
-async fn registration_answers_with_what_the_contract_says_and_no_more() {
+async fn registration_answers_as_documented() {
     let app = app::start().await;
     let answer = app
         .post("/v1/users/register", &ann())
@@ -26,7 +26,7 @@ async fn registration_answers_with_what_the_contract_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn the_password_is_kept_as_argon2id_with_the_parameters_of_owasp() {
+async fn the_password_is_stored_as_argon2id_with_the_parameters_of_owasp() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     let hash: String = sqlx::query_scalar("select password_hash from auth.accounts")
@@ -40,7 +40,7 @@ async fn the_password_is_kept_as_argon2id_with_the_parameters_of_owasp() {
 }
 
 #[tokio::test]
-async fn the_event_commits_with_the_account() {
+async fn the_event_is_committed_with_the_account() {
     let app = app::start().await;
     let id = app.register("ann", "ann@example.com").await;
     let (kind, aggregate, body): (String, String, Value) =
@@ -52,12 +52,12 @@ async fn the_event_commits_with_the_account() {
         (kind.as_str(), aggregate),
         ("user.registered.v1", id.to_string())
     );
-    let said = json!({"user_id": id, "username": "ann", "email": "ann@example.com"});
-    assert_eq!(body["data"], said);
+    let payload = json!({"user_id": id, "username": "ann", "email": "ann@example.com"});
+    assert_eq!(body["data"], payload);
 }
 
 #[tokio::test]
-async fn a_taken_address_or_name_is_named_whatever_its_case() {
+async fn a_taken_address_or_name_is_refused_regardless_of_case() {
     let app = app::start().await;
     app.register("ann", "ann@example.com").await;
     for (username, email, fields) in [
@@ -85,7 +85,7 @@ async fn a_taken_address_or_name_is_named_whatever_its_case() {
 }
 
 #[tokio::test]
-async fn of_many_who_want_one_address_at_once_one_gets_it() {
+async fn of_concurrent_registrations_of_one_address_one_succeeds() {
     let app = app::start().await;
     let mut tries = JoinSet::new();
     for n in 0..12 {
@@ -102,7 +102,7 @@ async fn of_many_who_want_one_address_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn every_refused_field_is_named() {
+async fn every_invalid_field_is_named() {
     let app = app::start().await;
     let body = json!({"username": "a b", "email": "nobody", "password": "short"});
     let answer = app.post("/v1/users/register", &body).await;
@@ -123,7 +123,7 @@ async fn every_refused_field_is_named() {
 }
 
 #[tokio::test]
-async fn nobody_registers_as_more_than_a_customer() {
+async fn a_registration_cannot_choose_its_roles() {
     let app = app::start().await;
     for (field, value) in [
         ("roles", json!(["admin"])),
@@ -148,7 +148,7 @@ async fn nobody_registers_as_more_than_a_customer() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused_for_what_it_is() {
+async fn a_body_that_is_not_json_is_refused() {
     let app = app::start().await;
     let send =
         |kind: &'static str, body: Vec<u8>| testkit::post("/v1/users/register").body(kind, body);

@@ -7,7 +7,7 @@ use crate::app::{self, PASSWORD, TestApp, words};
 const HERE: &str = "203.0.113.9";
 const WRONG: &str = "wrong horse battery";
 
-/// An auth that has found its Redis.
+/// The service, connected to Redis.
 async fn throttled(redis: &testkit::Redis) -> TestApp {
     let app = app::with_redis(&redis.url()).await;
     testkit::eventually("Redis is asked", || async {
@@ -39,7 +39,7 @@ fn waits(answer: &Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn guessing_gets_slower_and_the_wait_passes() {
+async fn failed_logins_wait_longer_and_the_wait_ends() {
     let redis = testkit::redis().await;
     let app = throttled(&redis).await;
     app.register("ann", "ann@example.com").await;
@@ -53,7 +53,7 @@ async fn guessing_gets_slower_and_the_wait_passes() {
         let answer = app.log_in_from(HERE, "ann@example.com", WRONG).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
-    // The right password waits too: otherwise the answer would tell that it is the right one.
+    // The right password waits too: otherwise the answer would reveal that it is right.
     assert_eq!(
         waits(&app.log_in_from(HERE, "ann@example.com", PASSWORD).await),
         8
@@ -71,7 +71,7 @@ async fn guessing_gets_slower_and_the_wait_passes() {
 }
 
 #[tokio::test]
-async fn unknown_addresses_are_throttled_alike() {
+async fn unknown_addresses_are_throttled_too() {
     let redis = testkit::redis().await;
     let app = throttled(&redis).await;
     app.register("ann", "ann@example.com").await;
@@ -88,7 +88,7 @@ async fn unknown_addresses_are_throttled_alike() {
 }
 
 #[tokio::test]
-async fn made_up_hops_do_not_help_and_other_networks_do_not_suffer() {
+async fn forged_hops_are_ignored_and_other_networks_are_not_throttled() {
     let redis = testkit::redis().await;
     let app = throttled(&redis).await;
     app.register("ann", "ann@example.com").await;
@@ -122,7 +122,7 @@ async fn one_network_cannot_try_many_accounts() {
 }
 
 #[tokio::test]
-async fn a_siege_slows_strangers_and_never_locks_the_owner_out() {
+async fn an_attack_on_an_account_does_not_lock_its_owner_out() {
     let redis = testkit::redis().await;
     let app = throttled(&redis).await;
     app.register("ann", "ann@example.com").await;
@@ -143,7 +143,7 @@ async fn a_siege_slows_strangers_and_never_locks_the_owner_out() {
 }
 
 #[tokio::test]
-async fn without_redis_people_get_in_and_the_blindness_is_counted() {
+async fn without_redis_logins_work_and_are_counted_as_not_throttled() {
     let mut redis = testkit::redis().await;
     let app = throttled(&redis).await;
     app.register("ann", "ann@example.com").await;

@@ -255,12 +255,12 @@ mod tests {
     #[test]
     fn the_port_decides_on_encryption_unless_the_binding_does() {
         let plain = Binding::from_entries::<&str, &str>("smtp", []);
-        let told = Binding::from_entries("smtp", [("tls", "starttls")]);
+        let configured = Binding::from_entries("smtp", [("tls", "starttls")]);
         let of = |binding, port| Encryption::of(binding, port).unwrap();
         assert_eq!(of(&plain, 1025), Encryption::Off);
         assert_eq!(of(&plain, 465), Encryption::Implicit);
         assert_eq!(of(&plain, 587), Encryption::StartTls);
-        assert_eq!(of(&told, 1025), Encryption::StartTls);
+        assert_eq!(of(&configured, 1025), Encryption::StartTls);
         let wrong = Binding::from_entries("smtp", [("tls", "yes")]);
         assert!(Encryption::of(&wrong, 25).is_err());
     }

@@ -127,23 +127,23 @@ impl TestApp {
     }
 }
 
-fn event<P: Payload>(n: u128, said: &P) -> Event {
+fn event<P: Payload>(n: u128, payload: &P) -> Event {
     let time = "2026-01-31T11:59:00Z".parse().unwrap();
     Event::of(
         EventMeta::new(EventId::from_uuid(Uuid::from_u128(n)), time),
-        said,
+        payload,
     )
     .unwrap()
 }
 
 /// Event number `n`: an account.
 pub fn registered(n: u128, email: &str) -> Event {
-    let said = UserRegistered {
+    let payload = UserRegistered {
         user_id: UserId::from_uuid(Uuid::from_u128(7)),
         username: "ann".to_owned(),
         email: email.to_owned(),
     };
-    event(n, &said)
+    event(n, &payload)
 }
 
 pub fn euros(minor: i64) -> Money {
@@ -153,7 +153,7 @@ pub fn euros(minor: i64) -> Money {
 /// Event number `n`: an order for two mugs.
 pub fn placed(n: u128, unit_price: Money) -> Event {
     let id = Uuid::from_u128(n);
-    let said = OrderPlaced {
+    let payload = OrderPlaced {
         order_id: OrderId::from_uuid(id),
         number: format!("2026-{n:06}"),
         user_id: UserId::from_uuid(Uuid::from_u128(7)),
@@ -169,13 +169,13 @@ pub fn placed(n: u128, unit_price: Money) -> Event {
         payment_id: PaymentId::from_uuid(id),
         reservation_id: ReservationId::from_uuid(id),
     };
-    event(n, &said)
+    event(n, &payload)
 }
 
 /// Event number `n`: an order was paid.
 pub fn paid(n: u128) -> Event {
     let id = Uuid::from_u128(n);
-    let said = OrderPaid {
+    let payload = OrderPaid {
         order_id: OrderId::from_uuid(id),
         number: format!("2026-{n:06}"),
         user_id: UserId::from_uuid(Uuid::from_u128(7)),
@@ -183,5 +183,5 @@ pub fn paid(n: u128) -> Event {
         total: euros(2_400),
         payment_id: PaymentId::from_uuid(id),
     };
-    event(n, &said)
+    event(n, &payload)
 }

@@ -89,16 +89,16 @@ async fn an_event_that_the_bus_redelivers_is_one_message() {
     let mut tasks = JoinSet::new();
     tasks.spawn(consumer.run(stop.clone()));
 
-    let said = [registered(1, "ann@example.com"), placed(2, euros(1_200))];
+    let published = [registered(1, "ann@example.com"), placed(2, euros(1_200))];
     testkit::eventually("both events are consumed", || async {
-        for event in &said {
+        for event in &published {
             publish_again(&bus, event).await;
         }
         (app.count(MESSAGES).await >= 2).then_some(())
     })
     .await;
     for _ in 0..20 {
-        for event in &said {
+        for event in &published {
             publish_again(&bus, event).await;
         }
     }

@@ -71,7 +71,7 @@ async fn a_status_narrows_the_list() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_refused() {
+async fn an_invalid_query_is_refused() {
     let app = app::start().await;
     for query in [
         "?status=lost",
@@ -90,7 +90,7 @@ async fn a_query_that_makes_no_sense_is_refused() {
 }
 
 #[tokio::test]
-async fn the_mail_is_for_administrators_only() {
+async fn a_customer_cannot_list_messages() {
     let app = app::start().await;
     let ask = || testkit::get("/v1/notifications");
     assert_eq!(

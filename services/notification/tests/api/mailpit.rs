@@ -1,4 +1,4 @@
-//! A mail server that keeps what it is given, and shows it.
+//! A mail server that stores what it receives.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A mailpit of one's own; killed when dropped.
+/// A mailpit of one test; killed when dropped.
 pub struct Mailpit {
     pub smtp: u16,
     api: u16,
@@ -15,12 +15,12 @@ pub struct Mailpit {
 }
 
 fn program() -> PathBuf {
-    let told = std::env::var_os("STOREFRONT_MAILPIT").map(PathBuf::from);
+    let configured = std::env::var_os("STOREFRONT_MAILPIT").map(PathBuf::from);
     let home = std::env::var_os("HOME")
         .map(PathBuf::from)
         .unwrap_or_default();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    told.into_iter()
+    configured.into_iter()
         .chain([home.join(".cache/storefront/bin/mailpit")])
         .chain(std::env::split_paths(&path).map(|folder| folder.join("mailpit")))
         .find(|path| path.is_file())

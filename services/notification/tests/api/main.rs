@@ -1,5 +1,4 @@
-//! Notification over its API, its events and its mail, on a real PostgreSQL, a real NATS and a real
-//! mail server.
+//! Tests of the API, the events and the mail on a real PostgreSQL, a real NATS and a real mail server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod app;

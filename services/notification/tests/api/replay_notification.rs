@@ -14,7 +14,7 @@ async fn replay(app: &TestApp, id: Uuid) -> Answer {
 }
 
 #[tokio::test]
-async fn a_dead_message_is_sent_when_an_administrator_says_so() {
+async fn a_dead_message_is_sent_after_a_replay() {
     let (app, mail) = (app::start().await, mailpit::start().await);
     app.consume(&paid(1)).await;
     let away = app.sender(free_port());
@@ -51,7 +51,7 @@ async fn only_a_dead_message_is_replayed() {
 }
 
 #[tokio::test]
-async fn only_administrators_replay() {
+async fn a_customer_cannot_replay() {
     let app = app::start().await;
     app.consume(&paid(1)).await;
     let path = format!("/v1/notifications/{}/replay", app.row().await.id);

@@ -47,7 +47,7 @@ async fn a_confirmation_arrives_with_both_parts() {
 }
 
 #[tokio::test]
-async fn a_german_shop_sends_german() {
+async fn a_german_shop_sends_german_mail() {
     let (app, mail) = (app::in_language(Locale::De).await, mailpit::start().await);
     app.consume(&paid(42)).await;
     app.sender(mail.smtp).send_due().await.unwrap();

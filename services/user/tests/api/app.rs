@@ -1,4 +1,4 @@
-//! A user of one's own, and an auth that answers what the test says.
+//! The service with a database of its own, and a fake auth.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,7 +22,7 @@ use uuid::Uuid;
 pub const ANN: Uuid = Uuid::from_u128(0xa11);
 pub const BOB: Uuid = Uuid::from_u128(0xb0b);
 
-/// What auth does when it is asked.
+/// Behaviour of the fake auth.
 #[derive(Default)]
 pub struct Auth {
     pub asked: AtomicU32,
@@ -86,7 +86,7 @@ pub async fn start() -> TestApp {
     }
 }
 
-/// An auth that knows Ann and Bob.
+/// A fake auth with the accounts of Ann and Bob.
 #[expect(clippy::disallowed_methods, reason = "the test aborts it")]
 async fn serve_auth(auth: Arc<Auth>) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -133,7 +133,7 @@ pub fn path(id: Uuid) -> String {
 }
 
 impl TestApp {
-    /// Reads a profile as somebody.
+    /// Reads a profile with a token.
     pub async fn get(&self, id: Uuid, token: &str) -> Answer {
         testkit::get(&path(id))
             .bearer(token)
@@ -141,7 +141,7 @@ impl TestApp {
             .await
     }
 
-    /// Edits a profile as somebody.
+    /// Changes a profile with a token.
     pub async fn put(&self, id: Uuid, token: &str, body: &Value) -> Answer {
         testkit::put(&path(id))
             .bearer(token)

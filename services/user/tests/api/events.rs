@@ -11,16 +11,16 @@ use crate::app::{self, ANN};
 fn registered() -> Event {
     let time: DateTime<Utc> = "2026-01-31T12:00:00Z".parse().unwrap();
     let meta = EventMeta::new(EventId::from_uuid(uuid::Uuid::from_u128(1)), time);
-    let said = UserRegistered {
+    let payload = UserRegistered {
         user_id: UserId::from_uuid(ANN),
         username: "ann".to_owned(),
         email: "ann@example.com".to_owned(),
     };
-    Event::of(meta, &said).unwrap()
+    Event::of(meta, &payload).unwrap()
 }
 
 #[tokio::test]
-async fn an_event_makes_the_profile_and_auth_need_not_be_asked() {
+async fn an_event_stores_the_profile_without_a_request_to_auth() {
     let app = app::start().await;
     let mut conn = app.pool.acquire().await.unwrap();
     subscriptions(app.state.clone())
@@ -32,7 +32,7 @@ async fn an_event_makes_the_profile_and_auth_need_not_be_asked() {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_late_or_twice_undoes_nothing() {
+async fn a_late_or_repeated_event_changes_nothing() {
     let app = app::start().await;
     app.put(ANN, &app.ann(), &json!({"first_name": "Ann"}))
         .await

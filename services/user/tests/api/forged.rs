@@ -1,4 +1,4 @@
-//! Tokens that must not be believed, whatever they claim.
+//! Forged tokens.
 
 use axum::http::StatusCode;
 use base64::Engine;
@@ -18,7 +18,7 @@ fn packed(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// The good token with another header and the good signature.
+/// The valid token with another header and its valid signature.
 fn reheaded(good: &str, header: &Value) -> String {
     let mut parts = good.split('.').skip(1);
     let (claims, signature) = (parts.next().unwrap(), parts.next().unwrap());
@@ -154,7 +154,7 @@ async fn tokens_of_another_key_or_kind_are_refused() {
 }
 
 #[tokio::test]
-async fn tokens_that_claim_the_wrong_things_are_refused() {
+async fn tokens_with_wrong_claims_are_refused() {
     let app = app::start().await;
     let good = part(&app.ann(), 1);
     let now = good["iat"].as_u64().unwrap();
@@ -222,7 +222,7 @@ async fn tokens_that_were_tampered_with_are_refused() {
 }
 
 #[tokio::test]
-async fn another_way_of_sending_is_no_token() {
+async fn a_token_sent_in_another_way_is_ignored() {
     let app = app::start().await;
     let good = app.ann();
     for header in [
@@ -240,8 +240,8 @@ async fn another_way_of_sending_is_no_token() {
         .send(&app.router)
         .await;
     assert_eq!(twice.status, StatusCode::UNAUTHORIZED);
-    let nobody = testkit::get(&app::path(ANN)).send(&app.router).await;
-    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+    let anonymous = testkit::get(&app::path(ANN)).send(&app.router).await;
+    assert_eq!(anonymous.status, StatusCode::UNAUTHORIZED);
     let query = testkit::get(&format!("{}?access_token={good}", app::path(ANN)));
     assert_eq!(
         query.send(&app.router).await.status,

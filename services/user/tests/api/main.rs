@@ -1,4 +1,4 @@
-//! User over its API, on a real PostgreSQL, beside an auth of the test's own.
+//! Tests of the API on a real PostgreSQL, beside a fake auth.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod app;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::app::{self, ANN, BOB, path};
 
 #[tokio::test]
-async fn a_profile_is_what_the_contract_says_and_no_more() {
+async fn a_profile_has_the_documented_fields() {
     let app = app::start().await;
     let answer = app.get(ANN, &app.ann()).await.expect(StatusCode::OK);
     assert_eq!(
@@ -22,7 +22,7 @@ async fn a_profile_is_what_the_contract_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_edit_answers_with_the_profile_and_lasts() {
+async fn a_change_is_answered_with_the_profile_and_stored() {
     let app = app::start().await;
     let edited = app
         .put(ANN, &app.ann(), &json!({"first_name": "Ann"}))
@@ -49,7 +49,7 @@ async fn an_edit_answers_with_the_profile_and_lasts() {
 }
 
 #[tokio::test]
-async fn what_was_read_can_be_sent_back() {
+async fn the_answer_of_get_can_be_put() {
     let app = app::start().await;
     let mut body: Value = app.get(ANN, &app.ann()).await.json();
     body["first_name"] = json!("Ann");
@@ -63,7 +63,7 @@ async fn what_was_read_can_be_sent_back() {
 }
 
 #[tokio::test]
-async fn somebody_elses_profile_is_not_there() {
+async fn the_profile_of_another_customer_is_not_found() {
     let app = app::start().await;
     app.get(BOB, &app.tokens.customer(BOB))
         .await
@@ -83,7 +83,7 @@ async fn somebody_elses_profile_is_not_there() {
 }
 
 #[tokio::test]
-async fn an_administrator_reads_and_edits_any() {
+async fn an_administrator_reads_and_changes_any_profile() {
     let app = app::start().await;
     let admin = app.tokens.admin(Uuid::from_u128(1));
     app.get(ANN, &admin).await.expect(StatusCode::OK);
@@ -96,7 +96,7 @@ async fn an_administrator_reads_and_edits_any() {
 }
 
 #[tokio::test]
-async fn an_edit_of_what_was_changed_meanwhile_is_refused() {
+async fn a_change_of_a_stale_version_is_refused() {
     let app = app::start().await;
     let put = |if_match: &'static str, name: &'static str| {
         testkit::put(&path(ANN))
@@ -128,7 +128,7 @@ async fn an_edit_of_what_was_changed_meanwhile_is_refused() {
 }
 
 #[tokio::test]
-async fn of_many_edits_of_one_version_one_wins() {
+async fn of_concurrent_changes_of_one_version_one_succeeds() {
     let app = app::start().await;
     app.get(ANN, &app.ann()).await.expect(StatusCode::OK);
     let mut edits = tokio::task::JoinSet::new();
@@ -153,7 +153,7 @@ async fn of_many_edits_of_one_version_one_wins() {
 }
 
 #[tokio::test]
-async fn no_column_can_be_written_that_is_not_offered() {
+async fn only_documented_fields_can_be_changed() {
     let app = app::start().await;
     for field in ["version", "user_id", "created_at", "roles", "is_admin"] {
         let refused = app.put(ANN, &app.ann(), &json!({field: 7})).await;
@@ -172,7 +172,7 @@ async fn no_column_can_be_written_that_is_not_offered() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_is_nothing() {
+async fn an_invalid_id_is_not_found() {
     let app = app::start().await;
     for id in [
         "register",

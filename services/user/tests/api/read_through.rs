@@ -11,7 +11,7 @@ fn internal(id: Uuid) -> String {
 }
 
 #[tokio::test]
-async fn a_profile_is_there_before_its_event_and_auth_is_asked_once() {
+async fn a_profile_exists_before_its_event_and_auth_is_asked_once() {
     let app = app::start().await;
     for _ in 0..3 {
         app.get(ANN, &app.ann()).await.expect(StatusCode::OK);
@@ -28,7 +28,7 @@ async fn a_profile_is_there_before_its_event_and_auth_is_asked_once() {
 }
 
 #[tokio::test]
-async fn a_first_edit_needs_no_read_before_it() {
+async fn a_profile_can_be_changed_before_it_was_read() {
     let app = app::start().await;
     app.put(ANN, &app.ann(), &json!({"first_name": "Ann"}))
         .await
@@ -37,7 +37,7 @@ async fn a_first_edit_needs_no_read_before_it() {
 }
 
 #[tokio::test]
-async fn auth_is_not_asked_about_people_the_caller_may_not_see() {
+async fn auth_is_not_asked_for_profiles_that_the_caller_may_not_read() {
     let app = app::start().await;
     app.get(Uuid::from_u128(9), &app.ann())
         .await
@@ -46,7 +46,7 @@ async fn auth_is_not_asked_about_people_the_caller_may_not_see() {
 }
 
 #[tokio::test]
-async fn while_auth_cannot_tell_the_answer_is_come_again() {
+async fn while_auth_fails_the_answer_is_503() {
     let app = app::start().await;
     app.auth.broken.store(true, Ordering::SeqCst);
     let answer = app
@@ -64,7 +64,7 @@ async fn while_auth_cannot_tell_the_answer_is_come_again() {
 }
 
 #[tokio::test]
-async fn an_auth_that_hangs_is_not_waited_for_and_holds_no_connection() {
+async fn a_request_to_auth_times_out_and_holds_no_connection() {
     let app = app::start().await;
     app.auth.hangs.store(true, Ordering::SeqCst);
     let mut asking = tokio::task::JoinSet::new();
@@ -84,7 +84,7 @@ async fn an_auth_that_hangs_is_not_waited_for_and_holds_no_connection() {
 }
 
 #[tokio::test]
-async fn our_own_services_read_through_too_and_nobody_else_gets_in() {
+async fn other_services_can_read_a_missing_profile_and_other_callers_cannot() {
     let app = app::start().await;
     let ours = testkit::get(&internal(ANN))
         .bearer("the-internal-token")

@@ -107,9 +107,7 @@ impl Password {
 
 /// A valid request for an account.
 pub struct Registration {
-    /// Username.
     pub username: Username,
-    /// E-mail address.
     pub email: Email,
     /// Password.
     pub password: Password,
