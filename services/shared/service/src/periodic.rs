@@ -41,7 +41,7 @@ pub trait PeriodicTask: Send + Sync + 'static {
     fn run(&self) -> impl Future<Output = Result<Progress, StoreError>> + Send;
 }
 
-/// Metrics of the periodic tasks of a process.
+/// Batches by task and outcome: done, failed. Alert: ShopPeriodicTaskFailing.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     runs: IntCounterVec,
@@ -57,6 +57,13 @@ impl Metrics {
         Ok(Self { runs })
     }
 
+    /// Adds the series of a task, so that a rate is right from the first scrape.
+    fn declare(&self, task: &str) {
+        for outcome in ["done", "failed"] {
+            self.runs.with_label_values(&[task, outcome]);
+        }
+    }
+
     fn count(&self, task: &str, outcome: &str) {
         self.runs.with_label_values(&[task, outcome]).inc();
     }
@@ -64,6 +71,7 @@ impl Metrics {
 
 /// Runs the task until shutdown: at once, then at its interval.
 pub(crate) async fn run<T: PeriodicTask>(task: T, metrics: Metrics, shutdown: CancellationToken) {
+    metrics.declare(T::NAME);
     let mut ticks = interval(T::EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
