@@ -3,6 +3,7 @@
 //! A full validator would bring forty crates and rebuild half of the workspace with other features. Unlike
 //! one, this refuses properties that a schema does not name, and panics at a keyword that it does not know.
 
+use regex::Regex;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -44,6 +45,11 @@ impl Check<'_> {
                     let holds = value.as_f64() <= argument.as_f64();
                     self.expect(holds, path, "maximum", argument);
                 }
+                "minLength" | "maxLength" => {
+                    let holds = has_length(keyword, argument, value);
+                    self.expect(holds, path, keyword, argument);
+                }
+                "pattern" => self.expect(has_pattern(argument, value), path, "pattern", argument),
                 "required" => self.required(argument, value, path),
                 "properties" => self.properties(keywords, value, path),
                 "items" => self.items(argument, value, path),
@@ -128,6 +134,21 @@ fn has_type(names: &Value, value: &Value) -> bool {
     }
 }
 
+/// Lengths and patterns are those of text; other types have none.
+fn has_length(keyword: &str, limit: &Value, value: &Value) -> bool {
+    let limit = limit.as_u64().expect("a length");
+    let length = value.as_str().map(|text| text.chars().count() as u64);
+    length.is_none_or(|length| match keyword {
+        "minLength" => length >= limit,
+        _ => length <= limit,
+    })
+}
+
+fn has_pattern(pattern: &Value, value: &Value) -> bool {
+    let pattern = Regex::new(pattern.as_str().expect("a pattern")).expect("a valid pattern");
+    value.as_str().is_none_or(|text| pattern.is_match(text))
+}
+
 fn has_format(format: &Value, value: &Value) -> bool {
     let Some(text) = value.as_str() else {
         // Formats of numbers are their width; null has no format.
@@ -165,6 +186,8 @@ mod tests {
                     "paid_at": {"type": ["string", "null"], "format": "date-time"},
                     "discount": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Money"}]},
                     "lines": {"type": "array", "items": {"type": "string"}},
+                    "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
+                    "city": {"type": "string", "minLength": 1, "maxLength": 6},
                 },
             },
         }}});
@@ -179,6 +202,7 @@ mod tests {
         json!({
             "id": "01900000-0000-7000-8000-000000000001", "lines": ["mug"],
             "total": {"minor": 100, "currency": "EUR"}, "paid_at": null, "discount": null,
+            "country": "DE", "city": "Köln",
         })
     }
 
@@ -208,6 +232,9 @@ mod tests {
             ),
             ("/lines", json!(["mug", 7]), "$.lines[1]: not of type"),
             ("/lines", json!({}), "$.lines: not of type"),
+            ("/country", json!("de"), "$.country: not of pattern"),
+            ("/city", json!(""), "$.city: not of minLength"),
+            ("/city", json!("Münster"), "$.city: not of maxLength"),
         ] {
             let mut order = order();
             *order.pointer_mut(pointer).expect("a field") = value;
