@@ -1,42 +1,14 @@
-//! The command line, parsed once.
+//! Configuration, parsed once.
 
-use chassis::{BindingConfig, ProcessConfig, TokenConfig};
-use clap::{Args, Parser, Subcommand};
+use chassis::TokenConfig;
+use clap::Args;
 use vocabulary::Currency;
 
-/// Checkout, orders and their history.
-#[derive(Parser)]
-#[command(name = "order", version)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What to do.
-#[derive(Subcommand)]
-pub enum Command {
-    /// Serve the API, publish and consume events, and resume interrupted checkouts.
-    Serve(Box<ServeConfig>),
-    /// Migrate the schema, then exit.
-    Migrate(BindingConfig),
-    /// Print the OpenAPI document.
-    Openapi,
-}
-
-/// Everything `serve` needs.
+/// What this service needs beyond what every service does.
 #[derive(Args)]
-pub struct ServeConfig {
-    /// Sockets, log, drain.
-    #[command(flatten)]
-    pub process: ProcessConfig,
-    /// Bindings: database, bus, internal.
-    #[command(flatten)]
-    pub bindings: BindingConfig,
-    /// What bearer tokens must say.
+pub struct Config {
     #[command(flatten)]
     pub tokens: TokenConfig,
-    /// Addresses of the services that are called.
     #[command(flatten)]
     pub services: ServiceUrls,
     /// Currencies of the shop; the first is the default.

@@ -12,7 +12,7 @@ pub struct Metrics {
     pub paid: IntCounter,
     /// Orders cancelled by owner, payment (the capture failed), checkout (not paid in time, or declined). Panel "Orders". Alert: payment above zero.
     pub cancelled: IntCounterVec,
-    /// Checkouts that are neither placed nor failed. Panel "Checkout".
+    /// Checkouts that are neither placed, failed nor awaiting a payment. Panel "Checkout".
     pub open: IntGauge,
     /// Checkouts whose order awaits its payment. Panel "Checkout".
     pub awaiting_payment: IntGauge,
@@ -43,7 +43,10 @@ impl Metrics {
                 "Orders cancelled, by whom",
                 &["by"],
             )?,
-            open: gauge("shop_checkouts_open", "Checkouts neither placed nor failed")?,
+            open: gauge(
+                "shop_checkouts_open",
+                "Checkouts that are neither placed, failed nor awaiting a payment",
+            )?,
             awaiting_payment: gauge(
                 "shop_checkouts_awaiting_payment",
                 "Checkouts whose order awaits its payment",

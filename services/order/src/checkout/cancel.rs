@@ -18,7 +18,7 @@ pub(crate) async fn awaiting(
     let Some(mut checkout) = checkouts::lock_awaiting(conn, id, owner).await? else {
         return Ok(None);
     };
-    let now = app.clock.now();
+    let now = app.core.now();
     let step = decide(&checkout.persisted, Answer::Cancelled, now)?;
     let Write::TurnBack(stage) = step.write else {
         return Ok(None);

@@ -3,10 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use outbox::idempotency::{self, Answer as Response, Key};
 use outbox::{OutboxError, Row};
+use service::StoreError;
 use sqlx::PgConnection;
 use vocabulary::OrderId;
 
-use crate::SCHEMA;
 use crate::checkout::domain::{
     Checkout, Persisted, Quote, Reason, Refusal, Stage, Unexpected, Write,
 };
@@ -15,8 +15,8 @@ use crate::checkout::store::checkouts;
 use crate::checkout::store::record::{self, Recording};
 use crate::orders;
 use crate::orders::domain::{Change, NextAction};
+use crate::spec::SCHEMA;
 use crate::state::AppState;
-use crate::store::{StoreError, failed};
 
 /// A driver writes at least this often: between two writes it makes at most two calls of three seconds each. One that was
 /// silent for longer has crashed, and its checkout may be taken over.
@@ -84,10 +84,10 @@ pub(super) async fn write(
             Ok(Some(response))
         }
         Write::TurnBack(stage) => {
-            let now = app.clock.now();
-            let mut tx = app.pool.begin().await.map_err(failed("begin"))?;
+            let now = app.core.now();
+            let mut tx = app.core.begin().await?;
             let turned = turn_back(app, &mut tx, checkout, stage, now).await?;
-            tx.commit().await.map_err(failed("commit"))?;
+            app.core.commit(tx).await?;
             Ok(turned.published(app))
         }
     }
@@ -99,8 +99,8 @@ async fn save(
     row: Persisted,
     lease: TimeDelta,
 ) -> Result<(), DriveError> {
-    let now = app.clock.now();
-    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let now = app.core.now();
+    let mut conn = app.core.acquire().await?;
     Ok(checkouts::save(&mut conn, checkout, row, now, now + lease).await?)
 }
 
@@ -112,12 +112,12 @@ async fn keep_awaiting(
     row: Persisted,
     secs: u32,
 ) -> Result<(), DriveError> {
-    let now = app.clock.now();
+    let now = app.core.now();
     let until = now + TimeDelta::seconds(secs.into());
-    let mut tx = app.pool.begin().await.map_err(failed("begin"))?;
+    let mut tx = app.core.begin().await?;
     checkouts::save(&mut tx, checkout, row, now, until).await?;
     orders::store::set_next_action(&mut tx, checkout.id, action.as_ref()).await?;
-    tx.commit().await.map_err(failed("commit"))?;
+    app.core.commit(tx).await?;
     Ok(())
 }
 
@@ -128,14 +128,14 @@ async fn record(
     quote: &Quote,
     stage: orders::domain::Stage,
 ) -> Result<Response, DriveError> {
-    let now = app.clock.now();
+    let now = app.core.now();
     let key = key(checkout)?.ok_or(DriveError::Key(checkout.id))?;
-    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let mut conn = app.core.acquire().await?;
     let number = record::number(&mut conn, quote).await?;
     let order = checkout.order(quote, number, stage, now);
     let response = app.renderer.response(Outcome::Order(&order))?;
     let placed = order.stage == orders::domain::Stage::Placed;
-    let event = placed.then(|| Row::of(app.meta(now), &order.placed()));
+    let event = placed.then(|| Row::of(app.core.event_meta(now), &order.placed()));
     let recording = Recording {
         version: checkout.version,
         lease_until: now + TimeDelta::seconds(1),
@@ -202,7 +202,7 @@ async fn cancel_order(
     let Change::Moved(order, event) = order.cancel(now) else {
         return Ok(false);
     };
-    let event = Row::of(app.meta(now), &event)?;
+    let event = Row::of(app.core.event_meta(now), &event)?;
     orders::store::advance(conn, &order, event, now).await?;
     Ok(true)
 }

@@ -6,14 +6,13 @@
 
 use outbox::idempotency::{self, Answer as Response, Begin};
 
-use crate::SCHEMA;
 use crate::checkout::commit::{self, DriveError, LEASE};
 use crate::checkout::domain::{Answer, Checkout, Effect, Write, decide, resume};
 use crate::checkout::effects::execute;
 use crate::checkout::store::checkouts::{self, Start};
 use crate::clients::Unavailable;
+use crate::spec::SCHEMA;
 use crate::state::AppState;
-use crate::store::failed;
 
 /// How far a checkout was driven.
 #[derive(Debug)]
@@ -46,8 +45,8 @@ pub async fn start(app: &AppState, mut checkout: Checkout) -> Result<Started, Dr
         return Ok(Started::Mismatch);
     };
     checkout.traceparent = chassis::trace::current();
-    let now = app.clock.now();
-    let mut conn = app.pool.acquire().await.map_err(failed("acquire"))?;
+    let now = app.core.now();
+    let mut conn = app.core.acquire().await?;
     match checkouts::start(&mut conn, &checkout, &key, now, now + LEASE).await? {
         Start::Started => return Ok(Started::Ours(Box::new(checkout))),
         Start::Twin => {}
@@ -74,8 +73,8 @@ pub async fn drive(app: &AppState, mut checkout: Checkout) -> Result<Driven, Dri
     let mut effect = resume(&checkout.persisted.stage);
     let mut response = None;
     let mut waiting = None;
-    while let Some(in_hand) = effect {
-        match step(app, &mut checkout, in_hand).await {
+    while let Some(current) = effect {
+        match step(app, &mut checkout, current).await {
             Ok(stepped) => {
                 effect = stepped.next;
                 response = response.or(stepped.response);
@@ -120,7 +119,7 @@ pub async fn step(
         }
     };
     count(app, effect, &answer);
-    let step = decide(&checkout.persisted, answer, app.clock.now())?;
+    let step = decide(&checkout.persisted, answer, app.core.now())?;
     let waiting = match &step.write {
         Write::Retry(_, secs) | Write::KeepAwaiting(_, _, secs) => Some(*secs),
         Write::Nothing

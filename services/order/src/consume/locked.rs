@@ -6,7 +6,6 @@ use vocabulary::{OrderId, PaymentId};
 
 use crate::orders::domain::Order;
 use crate::orders::store;
-use crate::store::StoreError;
 
 /// The order that a payment is for, under its lock, if there is one.
 pub(super) async fn order(
@@ -19,18 +18,5 @@ pub(super) async fn order(
             "{payment_id} is not the payment of {id}"
         ))),
         order => Ok(order),
-    }
-}
-
-impl From<StoreError> for HandlerError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Query { query, source } => {
-                tracing::warn!(query, "effect of an event failed");
-                source.into()
-            }
-            stale @ StoreError::Stale(_) => Self::transient(stale),
-            bad @ StoreError::BadRow(_) => Self::poison(bad),
-        }
     }
 }

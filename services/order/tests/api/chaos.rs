@@ -57,17 +57,17 @@ async fn forty_unlucky_checkouts_over_twelve_mugs_add_up() {
         .await;
     let left: i64 = shop.fakes.world().product.stock.values().sum();
     assert_eq!(sold + left, 12);
-    // Every client that asks again is told the same as the books say.
+    // Every client that asks again gets what the books record.
     let mut placed = 0;
     for (n, key) in keys.iter().enumerate() {
-        let told = shop.place(key, &bodies[n % 4]).await;
+        let answer = shop.place(key, &bodies[n % 4]).await;
         assert_eq!(
-            told.header("idempotent-replayed"),
+            answer.header("idempotent-replayed"),
             "true",
             "{}",
-            told.text()
+            answer.text()
         );
-        placed += i64::from(told.status == StatusCode::CREATED);
+        placed += i64::from(answer.status == StatusCode::CREATED);
     }
     assert_eq!(placed, shop.count("orders.orders").await);
 }

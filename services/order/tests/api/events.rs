@@ -12,7 +12,7 @@ pub async fn consume<P: Payload>(shop: &Shop, payload: &P) -> Result<(), Handler
     let meta = EventMeta::new(EventId::mint(now, &SystemEntropy), now);
     let event = Event::of(meta, payload).unwrap();
     let mut tx = shop.db.pool.begin().await.unwrap();
-    shop.consumers().handle(&mut tx, &event).await?;
+    shop.subscriptions().handle(&mut tx, &event).await?;
     tx.commit().await.unwrap();
     Ok(())
 }

@@ -241,8 +241,8 @@ async fn a_driver_that_lost_its_lease_repeats_effects_without_harm_and_writes_no
             // It was only slow, and goes on where it believes to be.
             let mut effect = saga.effect;
             let fenced = loop {
-                let in_hand = effect.expect("it writes before it ends");
-                match drive::step(&saga.shop.app, &mut saga.checkout, in_hand).await {
+                let current = effect.expect("it writes before it ends");
+                match drive::step(&saga.shop.app, &mut saga.checkout, current).await {
                     Ok(stepped) => effect = stepped.next,
                     Err(error) => break error,
                 }

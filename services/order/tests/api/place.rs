@@ -7,7 +7,7 @@ use super::fakes::Fault;
 use super::support::{body, shop};
 
 #[tokio::test]
-async fn an_order_is_placed_with_its_stock_and_its_money() {
+async fn an_order_is_placed_with_its_stock_and_its_payment() {
     let shop = shop(20).await;
     let answer = shop
         .place("k1", &body(2, "manual"))
@@ -118,7 +118,7 @@ async fn bad_fields_are_named_and_nothing_begins() {
 }
 
 #[tokio::test]
-async fn what_is_out_of_stock_is_named_with_what_can_be_had() {
+async fn what_is_out_of_stock_is_named_with_what_is_available() {
     let shop = shop(3).await;
     let answer = shop
         .place("k1", &body(4, "manual"))
@@ -150,13 +150,13 @@ async fn refusals_leave_nothing_behind() {
         unknown.expect(StatusCode::UNPROCESSABLE_ENTITY).code(),
         "payment_method_unknown"
     );
-    let mut stranger = body(1, "manual");
-    stranger["items"][0]["product_id"] = json!(Uuid::from_u128(77));
-    let stranger = shop
-        .place("k3", &stranger)
+    let mut unknown_product = body(1, "manual");
+    unknown_product["items"][0]["product_id"] = json!(Uuid::from_u128(77));
+    let unknown_product = shop
+        .place("k3", &unknown_product)
         .await
         .expect(StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(stranger.code(), "item_refused");
+    assert_eq!(unknown_product.code(), "item_refused");
     shop.fakes.world().no_users = true;
     let forgotten = shop
         .place("k4", &body(1, "manual"))
@@ -176,7 +176,7 @@ async fn refusals_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
+async fn an_unavailable_service_is_503_and_the_same_key_goes_on() {
     for (call, fault) in [
         ("email", Fault::Refuse),
         ("reserve", Fault::DoneThen500),
@@ -185,9 +185,9 @@ async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
     ] {
         let shop = shop(20).await;
         shop.fakes.fail(call, &[fault]);
-        let away = shop.place("k1", &body(1, "manual")).await;
-        let away = away.expect(StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(away.header("retry-after"), "1");
+        let unavailable = shop.place("k1", &body(1, "manual")).await;
+        let unavailable = unavailable.expect(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(unavailable.header("retry-after"), "1");
         // Too early: the pause is not over.
         let early = shop
             .place("k1", &body(1, "manual"))
@@ -204,11 +204,11 @@ async fn a_peer_that_is_away_is_503_and_the_same_key_goes_on() {
 }
 
 #[tokio::test]
-async fn a_key_whose_request_died_long_ago_leads_to_its_own_checkout() {
+async fn a_key_whose_request_crashed_long_ago_leads_to_its_own_checkout() {
     let shop = shop(20).await;
     shop.fakes.fail("claim", &[Fault::DoneThen500]);
-    let away = shop.place("k1", &body(1, "manual")).await;
-    away.expect(StatusCode::SERVICE_UNAVAILABLE);
+    let unavailable = shop.place("k1", &body(1, "manual")).await;
+    unavailable.expect(StatusCode::SERVICE_UNAVAILABLE);
     // By now the idempotency key may be taken over: that must not start a second checkout.
     shop.clock.advance(TimeDelta::seconds(61));
     shop.place("k1", &body(1, "manual"))
@@ -219,12 +219,12 @@ async fn a_key_whose_request_died_long_ago_leads_to_its_own_checkout() {
 }
 
 #[tokio::test]
-async fn a_checkout_that_makes_no_sense_does_not_hold_up_the_others() {
+async fn a_checkout_that_cannot_be_decoded_does_not_hold_up_the_others() {
     let shop = shop(20).await;
     shop.fakes.fail("claim", &[Fault::Refuse, Fault::Refuse]);
     for key in ["k1", "k2"] {
-        let away = shop.place(key, &body(1, "manual")).await;
-        away.expect(StatusCode::SERVICE_UNAVAILABLE);
+        let unavailable = shop.place(key, &body(1, "manual")).await;
+        unavailable.expect(StatusCode::SERVICE_UNAVAILABLE);
     }
     sqlx::query("update orders.checkouts set request = '{}' where idempotency_key = 'k1'")
         .execute(&shop.db.pool)
@@ -285,7 +285,7 @@ async fn the_same_key_sixteen_times_at_once_is_one_order() {
 }
 
 #[tokio::test]
-async fn a_peer_that_stays_away_ends_the_checkout_with_nothing_held() {
+async fn a_service_that_stays_unavailable_ends_the_checkout_with_nothing_held() {
     let shop = shop(20).await;
     shop.fakes.fail("authorise", &[Fault::DoneThen500; 9]);
     shop.place("k1", &body(1, "manual"))
@@ -294,18 +294,18 @@ async fn a_peer_that_stays_away_ends_the_checkout_with_nothing_held() {
     shop.resume().await;
     shop.check_books().await;
     assert_eq!(shop.count("orders.orders").await, 0);
-    let told = shop
+    let answer = shop
         .place("k1", &body(1, "manual"))
         .await
         .expect(StatusCode::CONFLICT);
-    assert_eq!(told.code(), "checkout_abandoned");
+    assert_eq!(answer.code(), "checkout_abandoned");
 }
 
 #[tokio::test]
-async fn walking_back_outlasts_a_peer_that_is_away() {
+async fn undoing_outlasts_an_unavailable_service() {
     let shop = shop(20).await;
     shop.fakes.fail("release", &[Fault::Refuse; 12]);
-    // The client is told at once; the stock goes back when product is back.
+    // The client gets its response at once; the stock is released when product is available again.
     let declined = shop.place("k1", &body(1, "bad-card")).await;
     declined.expect(StatusCode::PAYMENT_REQUIRED);
     assert_eq!(shop.open().await, 1);
@@ -315,7 +315,7 @@ async fn walking_back_outlasts_a_peer_that_is_away() {
 }
 
 #[tokio::test]
-async fn sixty_four_shoppers_and_twenty_mugs_make_twenty_orders() {
+async fn sixty_four_customers_and_twenty_mugs_make_twenty_orders() {
     let shop = shop(20).await;
     let body = body(1, "manual");
     let keys: Vec<String> = (0..64).map(|n| format!("k{n}")).collect();

@@ -8,8 +8,9 @@ use contracts::payments::PaymentStatus;
 use order::cart::domain::{Address, Cart, Item};
 use order::checkout::domain::Checkout;
 use order::config::ServiceUrls;
-use order::{AppState, Clients, Consumers, HttpResponses, MIGRATOR, Metrics};
+use order::{AppState, Clients, HttpResponses, MIGRATOR, Metrics};
 use serde_json::{Value, json};
+use service::{Core, Subscriptions};
 use testkit::{Answer, FixedClock, TestDb, TestTokens};
 use uuid::Uuid;
 use vocabulary::{
@@ -52,9 +53,11 @@ pub async fn shop(mugs: i64) -> Shop {
     };
     let client = http_client(Duration::from_millis(400)).unwrap();
     let app = AppState {
-        pool: db.pool.clone(),
-        clock: Arc::new(clock.clone()),
-        entropy: Arc::new(SystemEntropy),
+        core: Core {
+            pool: db.pool.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(SystemEntropy),
+        },
         clients: Clients::new(&client, &urls, &InternalToken::new(TOKEN)),
         renderer: Arc::new(HttpResponses),
         verifier: tokens.verifier(),
@@ -63,7 +66,7 @@ pub async fn shop(mugs: i64) -> Shop {
         currencies: Arc::new([Currency::new("EUR").unwrap()]),
     };
     Shop {
-        router: order::router(app.clone()),
+        router: testkit::conforming(order::router(app.clone()), &order::openapi()),
         db,
         tokens,
         clock,
@@ -85,8 +88,8 @@ pub fn body(quantity: u32, method: &str) -> Value {
 }
 
 impl Shop {
-    pub fn consumers(&self) -> Consumers {
-        Consumers::new(self.app.clone())
+    pub fn subscriptions(&self) -> Subscriptions<AppState> {
+        order::consume::subscriptions(self.app.clone())
     }
 
     pub async fn place(&self, key: &str, body: &Value) -> Answer {

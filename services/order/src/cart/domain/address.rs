@@ -1,6 +1,5 @@
 use serde::{Deserialize, Serialize};
-
-use super::field_error::FieldError;
+use vocabulary::FieldError;
 
 /// Where the parcel is delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

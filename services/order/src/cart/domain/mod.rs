@@ -1,13 +1,11 @@
 //! The contents of a checkout, fixed when it starts.
 
 mod address;
-mod field_error;
 
 pub use address::Address;
-pub use field_error::FieldError;
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{Currency, ProductId};
+use vocabulary::{Currency, FieldError, ProductId};
 
 /// Most lines in one order.
 pub const MAX_ITEMS: usize = 100;

@@ -45,7 +45,7 @@ fn all_invalid_fields_are_named_together() {
     bad.address.country = "de".into();
     bad.payment_method = String::new();
     let errors = bad.check(&[currency("EUR")]).unwrap_err();
-    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    let fields: Vec<&str> = errors.iter().map(|error| &*error.field).collect();
     assert_eq!(
         fields,
         [
@@ -66,6 +66,6 @@ fn an_order_has_1_to_100_items() {
         let mut bad = cart();
         bad.items = vec![item(1); count];
         let errors = bad.check(&[currency("EUR")]).unwrap_err();
-        assert_eq!((errors.len(), errors[0].field.as_str()), (1, "items"));
+        assert_eq!((errors.len(), &*errors[0].field), (1, "items"));
     }
 }

@@ -3,20 +3,20 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chassis::{Caller, Json, Problem};
+use chassis::{Json, Problem};
 use serde::Deserialize;
+use service::{Caller, StoreError, invalid};
 use utoipa::ToSchema;
-use vocabulary::{Currency, UserId};
+use vocabulary::{Currency, FieldError};
 
-use super::response::respond;
+use super::response::{CheckoutProblem, respond};
 use crate::cart::api::{AddressBody, ItemBody};
-use crate::cart::domain::{Cart, FieldError};
+use crate::cart::domain::Cart;
 use crate::checkout::commit::DriveError;
 use crate::checkout::domain::Checkout;
 use crate::checkout::drive::{self, Driven, Started};
 use crate::orders::api::view::OrderView;
 use crate::state::AppState;
-use crate::store::StoreError;
 
 /// What to order.
 #[derive(Deserialize, ToSchema)]
@@ -48,9 +48,9 @@ pub(crate) struct PlaceOrder {
             headers(("Location" = String, description = "Path of the order"))),
         (status = 400, description = "The key is missing, or the body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-        (status = 402, description = "The payment was declined", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Out of stock (the items are named), or the first request with this key is still being processed", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields are not valid, or the key was used for another request", body = Problem, content_type = "application/problem+json"),
+        (status = 402, description = "The payment was declined", body = CheckoutProblem, content_type = "application/problem+json"),
+        (status = 409, description = "Out of stock (the items are named), or the first request with this key is still being processed", body = CheckoutProblem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields are not valid, or the key was used for another request", body = CheckoutProblem, content_type = "application/problem+json"),
         (status = 503, description = "A service is unavailable; a request with the same key goes on where this one stopped", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -60,10 +60,9 @@ pub(crate) async fn handler(
     headers: HeaderMap,
     Json(body): Json<PlaceOrder>,
 ) -> Result<Response, Problem> {
-    let user = UserId::from_uuid(caller.id());
     let key = idempotency_key(&headers)?;
     let cart = cart(&app, body)?;
-    let checkout = Checkout::start(user, key, cart, app.clock.now(), &*app.entropy);
+    let checkout = Checkout::start(caller.id(), key, cart, app.core.now(), &*app.core.entropy);
     match drive::start(&app, checkout).await? {
         Started::Ours(checkout) => run(app, *checkout).await,
         Started::Responded(response) => Ok(respond(response, true)),
@@ -93,7 +92,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
 
 fn cart(app: &AppState, body: PlaceOrder) -> Result<Cart, Problem> {
     let currency = body.currency.or_else(|| app.currencies.first().copied());
-    let missing = || invalid(vec![FieldError::new("currency", "a currency of this shop")]);
+    let missing = || invalid([FieldError::new("currency", "a currency of this shop")]);
     let cart = Cart {
         items: body.items.into_iter().map(Into::into).collect(),
         currency: currency.ok_or_else(missing)?,
@@ -102,13 +101,6 @@ fn cart(app: &AppState, body: PlaceOrder) -> Result<Cart, Problem> {
     };
     cart.check(&app.currencies).map_err(invalid)?;
     Ok(cart)
-}
-
-fn invalid(errors: Vec<FieldError>) -> Problem {
-    let problem = Problem::invalid();
-    errors.into_iter().fold(problem, |problem, error| {
-        problem.field(error.field, error.message)
-    })
 }
 
 /// Drives the checkout on a task of its own: a client that disconnects does not interrupt it.
@@ -133,9 +125,10 @@ impl From<DriveError> for Problem {
             // Another request with this key, or the periodic job, has taken over.
             DriveError::Store(StoreError::Stale(_)) => in_flight(),
             DriveError::Store(StoreError::Query {
-                source: sqlx::Error::PoolTimedOut | sqlx::Error::Io(_),
+                source: sqlx::Error::Io(_),
                 ..
             }) => Self::unavailable(1),
+            DriveError::Store(error) => error.into(),
             error => Self::internal(&error),
         }
     }

@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use outbox::idempotency::Answer;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::checkout::domain::{ItemFault, Reason, Refusal};
 use crate::checkout::render::{Outcome, Render};
@@ -30,26 +31,59 @@ impl Render for HttpResponses {
     }
 }
 
-#[derive(Serialize)]
-struct ProblemBody<'a> {
+/// Why there is no order.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CheckoutProblem {
+    /// URI of the kind of problem.
     #[serde(rename = "type")]
     kind: String,
+    /// The kind of problem, for people.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// The kind of problem, for programs; stable.
+    #[schema(example = "out_of_stock")]
     code: &'static str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [ItemFault],
+    /// The fields or items that are the cause, where some are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ItemError>,
+    /// Quote this when asking for help. Added to each response, not stored with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+/// One field or item that is the cause.
+#[derive(Serialize, ToSchema)]
+struct ItemError {
+    /// Path of the field or item, such as `items[0]`.
+    field: String,
+    /// What is wrong with it.
+    message: String,
+    /// Units in stock, where there are too few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<i64>,
+}
+
+impl From<&ItemFault> for ItemError {
+    fn from(fault: &ItemFault) -> Self {
+        Self {
+            field: fault.field.clone(),
+            message: fault.message.clone(),
+            available: fault.available,
+        }
+    }
 }
 
 fn refused(refusal: &Refusal) -> Result<Answer, serde_json::Error> {
     let (status, title) = status_and_title(refusal.reason);
     let code = refusal.reason.as_str();
-    let body = ProblemBody {
+    let body = CheckoutProblem {
         kind: format!("https://storefront.dev/problems/{code}"),
         title,
         status: status.as_u16(),
         code,
-        errors: &refusal.items,
+        errors: refusal.items.iter().map(ItemError::from).collect(),
+        request_id: None,
     };
     Ok(Answer {
         status: status.as_u16(),

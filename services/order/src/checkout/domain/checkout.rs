@@ -28,7 +28,7 @@ pub struct Checkout {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Persisted {
     pub stage: Stage,
-    /// Attempts in a row at the effect in hand that were not answered, or found the payment still open.
+    /// Attempts in a row at the current effect that were not answered, or found the payment still open.
     pub attempts: u32,
 }
 

@@ -10,7 +10,7 @@ use super::stage::Stage;
 use super::steps::Effect;
 use crate::orders::domain::NextAction;
 
-/// What came of the effect in hand.
+/// What came of the current effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The stock is reserved and the prices are fixed.
@@ -21,7 +21,7 @@ pub enum Answer {
     PaymentOpen(Option<NextAction>),
     /// The stock is sold to the order.
     Claimed,
-    /// The undo in hand is done.
+    /// The current undo is done.
     Undone,
     /// A service refused, for good.
     Refused(Refusal),
@@ -77,7 +77,7 @@ pub fn resume(stage: &Stage) -> Option<Effect> {
     }
 }
 
-/// One step: what is in the row and the answer to the effect in hand decide what is written and done next. Once a checkout
+/// One step: what is in the row and the answer to the current effect decide what is written and done next. Once a checkout
 /// has turned back it never goes forward again, whatever arrives late.
 pub fn decide(row: &Persisted, answer: Answer, now: DateTime<Utc>) -> Result<Step, Unexpected> {
     let stage = &row.stage;
@@ -108,7 +108,7 @@ pub fn decide(row: &Persisted, answer: Answer, now: DateTime<Utc>) -> Result<Ste
         (Stage::AwaitingPayment(_) | Stage::Authorised(_), Answer::Cancelled) => {
             turn_back(stage, Reason::Cancelled.into())
         }
-        (_, Answer::Unavailable(effect)) if is_in_hand(stage, effect) => {
+        (_, Answer::Unavailable(effect)) if is_current(stage, effect) => {
             unavailable(row, effect, now)
         }
         (stage, answer) => {
@@ -165,7 +165,7 @@ fn keep_awaiting(
 }
 
 /// The effect that a row begins with, or the claim that follows it without a write.
-fn is_in_hand(stage: &Stage, effect: Effect) -> bool {
+fn is_current(stage: &Stage, effect: Effect) -> bool {
     let follows = effect == Effect::Claim && stage.quote().is_some();
     follows || resume(stage) == Some(effect)
 }

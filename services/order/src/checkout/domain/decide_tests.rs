@@ -18,7 +18,7 @@ fn quote() -> Quote {
 }
 
 fn step(stage: Stage, answer: Answer) -> Step {
-    decide(&stage.into(), answer, NOW).expect("an answer to the effect in hand")
+    decide(&stage.into(), answer, NOW).expect("an answer to the current effect")
 }
 
 fn refused(reason: Reason) -> Answer {

@@ -159,7 +159,7 @@ struct Row {
     placed: bool,
 }
 
-/// A process that drives: what it read, and the effect in hand.
+/// A process that drives: what it read, and the current effect.
 #[derive(Debug, Clone)]
 struct Driver {
     read: Persisted,

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use outbox::idempotency::Key;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use vocabulary::{OrderId, PaymentId, ReservationId, UserId};
 
 use crate::cart::domain::Cart;
 use crate::checkout::domain::{Checkout, Persisted, Quote, Refusal, Stage, Undo};
-use crate::store::{StoreError, failed};
 
 struct Row {
     checkout_id: OrderId,
@@ -34,7 +34,7 @@ fn read<T: DeserializeOwned>(json: Option<&Value>) -> Option<T> {
 
 impl Row {
     fn decode(self) -> Result<Checkout, StoreError> {
-        let bad = || StoreError::BadRow(self.checkout_id);
+        let bad = || StoreError::invalid_row(format_args!("checkout {}", self.checkout_id));
         let quote = || read::<Quote>(self.frozen.as_ref()).ok_or_else(bad);
         let refusal = || read::<Refusal>(self.refusal.as_ref()).ok_or_else(bad);
         let stage = match self.stage.as_str() {
@@ -156,7 +156,7 @@ pub async fn save(
     .fetch_optional(conn)
     .await
     .map_err(failed("save checkout"))?
-    .ok_or(StoreError::Stale(checkout.id))?;
+    .ok_or(StoreError::stale(format_args!("checkout {}", checkout.id)))?;
     if let Some(quote) = to.stage.quote_mut() {
         quote.number = row.number;
     }
@@ -286,17 +286,19 @@ pub async fn wake(
 /// Checkouts that have not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
-    pub all: i64,
-    /// Those whose order awaits its payment.
+    /// Those that go on by themselves.
+    pub running: i64,
+    /// Those whose order awaits its payment: they may take as long as a reservation lasts.
     pub awaiting_payment: i64,
-    /// Start of the oldest, those that await a payment left out: they may take as long as a reservation lasts.
+    /// Start of the oldest that goes on by itself.
     pub oldest: Option<DateTime<Utc>>,
 }
 
 pub async fn count_open(conn: &mut PgConnection) -> Result<Open, StoreError> {
     sqlx::query_as!(
         Open,
-        r#"select count(*) as "all!", count(*) filter (where stage = 'awaiting_payment') as "awaiting_payment!",
+        r#"select count(*) filter (where stage <> 'awaiting_payment') as "running!",
+                  count(*) filter (where stage = 'awaiting_payment') as "awaiting_payment!",
                   min(created_at) filter (where stage <> 'awaiting_payment') as oldest
            from orders.checkouts where stage not in ('placed', 'failed')"#
     )

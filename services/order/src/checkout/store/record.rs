@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use outbox::Row as EventRow;
 use outbox::idempotency::{Answer, Key};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::checkout::domain::Quote;
 use crate::orders::domain::{Line, Order};
-use crate::store::{StoreError, failed};
 
 /// The number of the order: the quote's. A quote that was stored by a release before it had one gets it here; it becomes a gap
 /// if the order is not recorded.
@@ -72,7 +72,7 @@ pub async fn order(
              from recorded, unnest($9::uuid[], $10::text[], $11::text[], $12::integer[], $13::bigint[])
                  with ordinality as line (product_id, sku, title, quantity, unit_minor, line)
              on conflict (order_id, line) do nothing
-         ), told as (
+         ), milestone as (
              insert into orders.history (order_id, stage, at) select order_id, $21, $3 from recorded
          )
          select case when $14::text is not null then orders.outbox_append($14::text::jsonb) end as event_id,
@@ -106,7 +106,9 @@ pub async fn order(
     .fetch_optional(conn)
     .await
     .map_err(failed("record order"))?;
-    recorded.map(|_| ()).ok_or(StoreError::Stale(order.id))
+    recorded
+        .map(|_| ())
+        .ok_or(StoreError::stale(format_args!("order {}", order.id)))
 }
 
 /// Lines as columns.

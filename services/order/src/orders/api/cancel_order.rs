@@ -1,12 +1,13 @@
 //! `POST /v1/orders/{id}/cancel`: the owner does not want it any more. A repeated request changes nothing.
 
 use axum::extract::State;
-use chassis::{Caller, Json, Path, Problem};
+use chassis::{Json, Path, Problem};
 use outbox::Row;
+use service::Caller;
 use sqlx::PgConnection;
-use vocabulary::{OrderId, UserId};
+use vocabulary::{OrderId, Permission, UserId};
 
-use super::view::{OrderView, owner};
+use super::view::OrderView;
 use crate::checkout::cancel;
 use crate::orders::domain::Change;
 use crate::orders::store;
@@ -30,13 +31,12 @@ pub(crate) async fn handler(
     caller: Caller,
     Path(id): Path<OrderId>,
 ) -> Result<Json<OrderView>, Problem> {
-    let owner = owner(&caller);
-    let mut tx = app.begin().await?;
+    let owner = caller.owner_unless(Permission::CancelAnyOrder);
+    let mut tx = app.core.begin().await?;
     let turned_back = cancel::awaiting(&app, &mut tx, id, owner).await?;
     let cancelled = turned_back.is_none() && cancel_placed(&app, &mut tx, id, owner).await?;
     let record = store::find(&mut tx, id, owner).await?;
-    // The commit may have happened although it failed: the client asks again, and learns.
-    tx.commit().await.map_err(|e| Problem::internal(&e))?;
+    app.core.commit(tx).await?;
     if let Some(turned_back) = turned_back {
         turned_back.published(&app);
     }
@@ -56,12 +56,12 @@ async fn cancel_placed(
     id: OrderId,
     owner: Option<UserId>,
 ) -> Result<bool, Problem> {
-    let now = app.clock.now();
+    let now = app.core.now();
     let order = store::lock(conn, id, owner).await?;
     let Change::Moved(order, event) = order.ok_or_else(Problem::not_found)?.cancel(now) else {
         return Ok(false);
     };
-    let event = Row::of(app.meta(now), &event).map_err(|e| Problem::internal(&e))?;
+    let event = Row::of(app.core.event_meta(now), &event).map_err(|e| Problem::internal(&e))?;
     store::advance(conn, &order, event, now).await?;
     Ok(true)
 }

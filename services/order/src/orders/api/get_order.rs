@@ -1,10 +1,11 @@
 //! `GET /v1/orders/{id}`: one order, for its owner and for administrators.
 
 use axum::extract::State;
-use chassis::{Caller, Json, Path, Problem};
-use vocabulary::OrderId;
+use chassis::{Json, Path, Problem};
+use service::Caller;
+use vocabulary::{OrderId, Permission};
 
-use super::view::{OrderView, owner};
+use super::view::OrderView;
 use crate::orders::store;
 use crate::state::AppState;
 
@@ -26,8 +27,9 @@ pub(crate) async fn handler(
     caller: Caller,
     Path(id): Path<OrderId>,
 ) -> Result<Json<OrderView>, Problem> {
-    let mut conn = app.acquire().await?;
-    let record = store::find(&mut conn, id, owner(&caller)).await?;
+    let owner = caller.owner_unless(Permission::ReadAnyOrder);
+    let mut conn = app.core.acquire().await?;
+    let record = store::find(&mut conn, id, owner).await?;
     record
         .map(|record| Json(record.into()))
         .ok_or_else(Problem::not_found)

@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chassis::{Caller, Json, Problem, Query};
+use chassis::{Json, Problem, Query};
 use serde::Deserialize;
+use service::Caller;
 use utoipa::IntoParams;
 use uuid::Uuid;
-use vocabulary::{CursorError, Limit, Page, PageRequest, UserId};
+use vocabulary::{CursorError, Limit, Page, PageRequest, Permission};
 
 use super::view::OrderView;
 use crate::orders::store;
@@ -40,7 +41,7 @@ pub(crate) struct ListOrders {
         (status = 200, description = "A page of orders", body = Page<OrderView>),
         (status = 400, description = "The query is not valid", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Not an administrator", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Permission orders.read is required", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn handler(
@@ -49,17 +50,17 @@ pub(crate) async fn handler(
     Query(query): Query<ListOrders>,
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let owner = if query.all {
-        caller.require_role("admin")?;
+        caller.require(Permission::ReadAnyOrder)?;
         None
     } else {
-        Some(UserId::from_uuid(caller.id()))
+        Some(caller.id())
     };
     let page = PageRequest {
         limit: query.limit,
         cursor: query.cursor,
     };
     let before = page.position::<Uuid>().map_err(|e| bad_cursor(&e))?;
-    let mut conn = app.acquire().await?;
+    let mut conn = app.core.acquire().await?;
     let rows = store::list(&mut conn, owner, before, page.rows()).await?;
     let page = Page::of(rows, &page, |last| last.order.id.as_uuid()).map_err(|e| bad_cursor(&e))?;
     Ok(Json(page.map(OrderView::from)))

@@ -1,19 +1,13 @@
 //! An order in the API.
 
-use chassis::Caller;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use vocabulary::{Money, OrderId, PaymentId, ProductId, UserId};
+use vocabulary::{Money, OrderId, PaymentId, ProductId};
 
 use crate::cart::api::AddressBody;
 use crate::orders::domain::{Line, NextAction, Order};
 use crate::orders::store::{Milestone, OrderRecord};
-
-/// Whose orders the caller may see: an administrator everybody's.
-pub(super) fn owner(caller: &Caller) -> Option<UserId> {
-    (!caller.has_role("admin")).then(|| UserId::from_uuid(caller.id()))
-}
 
 /// One order.
 #[derive(Serialize, ToSchema)]

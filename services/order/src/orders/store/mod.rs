@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use outbox::Row as EventRow;
 use serde::{Deserialize, Serialize};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -10,7 +11,6 @@ use vocabulary::{Money, OrderId, PaymentId, ReservationId, UserId};
 
 use crate::cart::domain::Address;
 use crate::orders::domain::{Line, NextAction, Order, Stage};
-use crate::store::{StoreError, failed};
 
 /// A stage that an order reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ struct Row {
 
 impl Row {
     fn decode(self) -> Result<OrderRecord, StoreError> {
-        let bad = || StoreError::BadRow(self.order_id);
+        let bad = || StoreError::invalid_row(format_args!("order {}", self.order_id));
         let stage = match (self.stage.as_str(), self.paid_at, self.cancelled_at) {
             ("awaiting_payment", None, None) => Stage::AwaitingPayment {
                 next_action: self.next_action.map(|action| action.0),
@@ -174,7 +174,7 @@ pub async fn advance(
              set stage = $3, paid_at = $4, cancelled_at = $5, next_action = null, version = version + 1
              where order_id = $1 and version = $2
              returning order_id
-         ), told as (
+         ), milestone as (
              insert into orders.history (order_id, stage, at) select order_id, $3, $6 from advanced
          )
          select orders.outbox_append($7::text::jsonb) from advanced"#,
@@ -189,7 +189,9 @@ pub async fn advance(
     .fetch_optional(conn)
     .await
     .map_err(failed("advance order"))?;
-    advanced.map(|_| ()).ok_or(StoreError::Stale(order.id))
+    advanced
+        .map(|_| ())
+        .ok_or(StoreError::stale(format_args!("order {}", order.id)))
 }
 
 /// What the customer of an order that awaits its payment has to do now.
