@@ -104,12 +104,12 @@ impl Accounting {
         let code = status.map_or_else(|| "<error>".to_owned(), |status| status.to_string());
         let labels = [code.as_str(), call.method.as_str(), &self.host];
         self.metrics.requests.with_label_values(&labels).inc();
-        if call.is_write {
-            self.metrics
-                .writes
-                .with_label_values(&[call.verb, &call.resource])
-                .inc();
-        }
+        let counts = if call.is_write {
+            &self.metrics.writes
+        } else {
+            &self.metrics.reads
+        };
+        counts.with_label_values(&[call.verb, &call.resource]).inc();
     }
 }
 

@@ -12,8 +12,8 @@ use rcgen::{
 };
 use x509_parser::extensions::GeneralName;
 
-use crate::context::Data;
 use crate::error::Error;
+use crate::secrets::Data;
 
 /// A certificate for these hosts, good from the day before `now` on: clocks differ.
 ///

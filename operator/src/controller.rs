@@ -1,4 +1,4 @@
-//! Workers of one kind: take a key, look, act, come back later. Bounded in number and in time.
+//! The workers of one kind: take a key, reconcile it, schedule the next time. Bounded in number and time.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -11,22 +11,24 @@ use kube::core::ObjectMeta;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::context::Context;
-use crate::error::{Error, Outcome};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::next::Next;
 use crate::queue::{Priority, Queue};
 use kube_cache::Key;
 
 /// Longest time of one reconciliation; the client's own retries must not eat a worker.
 pub const LIMIT: Duration = Duration::from_secs(60);
-/// Time between two routine looks: what is not watched (Secrets) is put right by them. Up to a quarter
-/// is added by name, so that objects listed together do not come back together.
+/// Time between two routine reconciliations, for what depends on time (certificates, signing keys) and
+/// against missed events. Up to a quarter is added by name, so that objects listed together do not come
+/// back together.
 const RESYNC: Duration = Duration::from_secs(600);
-/// A write that met another one: the watch brings the news in a moment.
+/// Wait after a write conflict: the watch brings the newer version within moments.
 const STALE: Duration = Duration::from_millis(300);
 /// Changes of children are collected for this long.
 pub const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// Who and what a key stands for right now; for backoff.
+/// Which object a key stands for now; for backoff.
 pub struct Identity {
     /// Uid of the object.
     pub uid: String,
@@ -54,42 +56,41 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Which object it is now; `None` when it is gone.
     fn identity(&self, key: &Key) -> Option<Identity>;
 
-    /// Brings the world closer to what the object says.
-    fn reconcile(&self, key: &Key) -> impl Future<Output = Result<Outcome, Error>> + Send;
+    /// Makes the cluster as the object says, as far as that is possible now.
+    fn reconcile(&self, key: &Key) -> impl Future<Output = Result<Next, Error>> + Send;
 
-    /// Tells people that it failed, on the object itself where that is possible.
+    /// Reports a failure on the object itself, where that is possible.
     fn failed(&self, key: &Key, error: &Error) -> impl Future<Output = ()> + Send;
 
-    /// Forgets what is remembered of an object that is gone.
+    /// Forgets an object that is gone.
     fn forget(&self, key: &Key);
 }
 
 /// One kind's workers.
 pub struct Controller<R> {
-    /// What they do.
+    /// Reconciles one object.
     pub reconciler: R,
-    /// Where they take their work from.
+    /// The queue of keys.
     pub queue: Arc<Queue>,
-    /// How many they are.
+    /// How many there are.
     pub workers: usize,
-    /// How failed objects wait.
+    /// How long failed objects wait.
     pub backoff: Backoff,
-    /// For the metrics.
-    pub context: Arc<Context>,
+    /// The operator's series.
+    pub metrics: Metrics,
 }
 
 impl<R: Reconciler> Controller<R> {
-    /// Works until the token is cancelled. Work under way is cut off then: it is safe to be cut off
-    /// anywhere, and nothing may be written once the Lease is gone.
+    /// Works until the token is cancelled. Reconciliations under way are aborted then: that is safe at
+    /// any point, and nothing may be written once the Lease is lost.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let name = self.queue.name();
         let workers = i64::try_from(self.workers).unwrap_or(i64::MAX);
-        self.context
-            .metrics
+        self.metrics
             .max_concurrent
             .with_label_values(&[name])
             .set(workers);
-        self.context.metrics.announce(name);
+        self.metrics.announce(name);
         let all = (0..self.workers).map(|_| self.work());
         tokio::select! {
             () = stop.cancelled() => self.queue.close(),
@@ -100,7 +101,6 @@ impl<R: Reconciler> Controller<R> {
     async fn work(&self) {
         while let Some(key) = self.queue.next().await {
             let active = self
-                .context
                 .metrics
                 .active_workers
                 .with_label_values(&[self.queue.name()]);
@@ -112,7 +112,7 @@ impl<R: Reconciler> Controller<R> {
     }
 
     async fn turn(&self, key: &Key) {
-        let (name, metrics) = (self.queue.name(), &self.context.metrics);
+        let (name, metrics) = (self.queue.name(), &self.metrics);
         let Some(identity) = self.reconciler.identity(key) else {
             self.backoff.clear(key);
             self.queue.forget(key);
@@ -132,35 +132,35 @@ impl<R: Reconciler> Controller<R> {
         self.settle(key, &identity, result, began.elapsed()).await;
     }
 
-    /// Notes how it went and makes the next appointment.
+    /// Counts the result and schedules the next reconciliation.
     async fn settle(
         &self,
         key: &Key,
         identity: &Identity,
-        result: Result<Outcome, Error>,
+        result: Result<Next, Error>,
         took: Duration,
     ) {
-        let (name, metrics) = (self.queue.name(), &self.context.metrics);
+        let (name, metrics) = (self.queue.name(), &self.metrics);
         match result {
-            Ok(outcome) => {
+            Ok(next) => {
                 self.backoff.clear(key);
-                let (result, delay) = match outcome {
-                    Outcome::AwaitChange => ("success", routine(key)),
-                    Outcome::Requeue(delay) => ("requeue_after", delay.min(routine(key))),
+                let (result, delay) = match next {
+                    Next::AwaitChange => ("success", routine(key)),
+                    Next::Requeue(delay) => ("requeue_after", delay.min(routine(key))),
                 };
                 metrics.reconciled(name, result, took);
                 self.queue.add_after(key.clone(), delay, Priority::Low);
             }
             Err(error) if error.is_stale() => {
                 metrics.reconciled(name, "requeue", took);
-                tracing::debug!(controller = name, %key, error = error.chain(), "looking again");
+                tracing::debug!(controller = name, %key, error = error.chain(), "reconciling again after a conflict");
                 // Repeated collisions still back off: a bug must not become a storm.
                 let wait = self.backoff.failed(key, &identity.uid, identity.generation);
                 self.queue
                     .add_after(key.clone(), wait.max(STALE), Priority::High);
             }
             Err(error) if error.is_namespace_terminating() => {
-                // Nothing can be made there any more, and what is there is going.
+                // Nothing can be created there any more, and what exists is being deleted.
                 metrics.reconciled(name, "requeue_after", took);
                 self.queue
                     .add_after(key.clone(), routine(key), Priority::Low);
@@ -175,14 +175,14 @@ impl<R: Reconciler> Controller<R> {
                     %key,
                     error = error.chain(),
                     again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                    "a reconciliation failed"
+                    "reconciliation failed"
                 );
-                let tell = self.reconciler.failed(key, &error);
-                if tokio::time::timeout(Duration::from_secs(10), tell)
+                let report = self.reconciler.failed(key, &error);
+                if tokio::time::timeout(Duration::from_secs(10), report)
                     .await
                     .is_err()
                 {
-                    tracing::warn!(controller = name, %key, "the failure could not be reported in time");
+                    tracing::warn!(controller = name, %key, "failed to report the failure in time");
                 }
                 self.queue.add_after(key.clone(), wait, Priority::Low);
             }

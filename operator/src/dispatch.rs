@@ -1,29 +1,35 @@
-//! Who has to look when something changed. Deletions always reach somebody: no filter applies to them.
+//! Which objects are reconciled after a change.
+//!
+//! The answers to this process's own writes arrive here too, before their watch events (which then are no
+//! change any more). They concern others as any change does, but not whoever wrote.
 
 use std::sync::Arc;
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Resource;
 use kube::core::ObjectMeta;
+use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 use operator_plan::service_deployment::are_rivals;
 
+use crate::caches::Caches;
 use crate::controller::DEBOUNCE;
 use crate::metrics::Metrics;
 use crate::queue::{Priority, Queue};
-use crate::stores::Stores;
-use kube_cache::{Cached, Change, Full, Key, Owner, Source};
+use crate::secrets::{Secrets, Subscriber};
+use crate::slim::{Slim, SlimPod, Tracked, Trimmed};
 
 /// One queue for each controller.
 #[derive(Clone)]
 pub struct Queues {
-    /// Shops.
+    /// Storefronts.
     pub storefronts: Arc<Queue>,
-    /// Workloads.
+    /// ServiceDeployments.
     pub services: Arc<Queue>,
-    /// Databases.
+    /// DatabaseBindings.
     pub bindings: Arc<Queue>,
-    /// Gateway classes.
+    /// GatewayClasses.
     pub classes: Arc<Queue>,
     /// Gateways.
     pub gateways: Arc<Queue>,
@@ -60,28 +66,28 @@ impl Queues {
             .to_vec()
     }
 
-    /// The owner of a child looks, whatever changed on the child: its status counts too.
-    pub fn owner<V: Cached>(&self, change: &Change<V>) {
-        let (objects, listed) = match change {
-            Change::Set { old, new, source } => {
-                (vec![old.as_ref(), Some(new)], *source == Source::List)
-            }
-            Change::Gone(old) => (vec![Some(old)], false),
-            Change::Undecodable(_) => return,
-        };
-        for object in objects.into_iter().flatten() {
-            let Some(owner) = object.owner() else {
-                continue;
-            };
-            if let Some(queue) = self.of_kind(&owner) {
-                let key = Key::new(object.key().namespace, owner.name);
-                queue.add_after(key, DEBOUNCE, priority(listed));
+    /// A child changed: its owner, if anything that it reads of the child did.
+    pub fn owner<V: Tracked>(&self, change: &Change<V>) {
+        if !concerns_owner(change) {
+            return;
+        }
+        let priority = priority(change);
+        for object in objects(change) {
+            if let Some(owner) = object.owner() {
+                self.add(&owner, &object.key().namespace, priority);
             }
         }
     }
 
-    fn of_kind(&self, owner: &Owner) -> Option<&Arc<Queue>> {
-        match owner.kind.as_str() {
+    fn add(&self, owner: &Owner, namespace: &str, priority: Priority) {
+        if let Some(queue) = self.of_kind(&owner.kind) {
+            let key = Key::new(namespace, owner.name.clone());
+            queue.add_after(key, DEBOUNCE, priority);
+        }
+    }
+
+    fn of_kind(&self, kind: &str) -> Option<&Arc<Queue>> {
+        match kind {
             "Storefront" => Some(&self.storefronts),
             "ServiceDeployment" => Some(&self.services),
             "DatabaseBinding" => Some(&self.bindings),
@@ -90,67 +96,136 @@ impl Queues {
         }
     }
 
-    /// A shop changed: it looks, and so does what belongs to it.
-    pub fn storefront(&self, stores: &Stores, change: &Change<Full<Storefront>>) {
+    /// A Storefront changed: itself, and what belongs to it.
+    pub fn storefront(&self, caches: &Caches, change: &Change<Full<Storefront>>) {
         let Some((key, urgency)) = primary(&self.storefronts, change) else {
             return;
         };
-        for service in stores.service_deployments.objects_in(&key.namespace) {
+        for service in caches.service_deployments.store.objects_in(&key.namespace) {
             if service.spec.storefront_ref.name == key.name {
                 self.services
                     .add_after(Key::of(&*service), DEBOUNCE, urgency);
             }
         }
-        for binding in stores.database_bindings.objects_in(&key.namespace) {
-            if binding.spec.server_ref.storefront.as_deref() == Some(key.name.as_str()) {
+        self.bindings_of(caches, &key, urgency);
+    }
+
+    fn bindings_of(&self, caches: &Caches, shop: &Key, urgency: Priority) {
+        for binding in caches.database_bindings.store.objects_in(&shop.namespace) {
+            if binding.spec.server_ref.storefront.as_deref() == Some(shop.name.as_str()) {
                 self.bindings
                     .add_after(Key::of(&*binding), DEBOUNCE, urgency);
             }
         }
     }
 
-    /// A workload changed: it looks, and so do those that want a path that it has, had or wants.
-    pub fn service(&self, stores: &Stores, change: &Change<Full<ServiceDeployment>>) {
+    /// A ServiceDeployment changed: itself, and those that want a path that it has, had or wants.
+    pub fn service(&self, caches: &Caches, change: &Change<Full<ServiceDeployment>>) {
         self.owner(change);
         let Some((key, urgency)) = primary(&self.services, change) else {
             return;
         };
-        let about = match change {
-            Change::Set { old, new, .. } => vec![old.as_ref(), Some(new)],
-            Change::Gone(old) => vec![Some(old)],
-            Change::Undecodable(_) => return,
-        };
-        for other in stores.service_deployments.objects_in(&key.namespace) {
-            let mut about = about.iter().flatten();
+        let about = objects(change);
+        for other in caches.service_deployments.store.objects_in(&key.namespace) {
+            let mut about = about.iter();
             if about.any(|service| are_rivals(&service.0, &other)) {
                 self.services.add_after(Key::of(&*other), DEBOUNCE, urgency);
             }
         }
     }
 
-    /// A database changed: it looks, and so do the workloads that use it, for its status names the Secret.
-    pub fn binding(&self, stores: &Stores, change: &Change<Full<DatabaseBinding>>) {
+    /// A DatabaseBinding changed: itself, and the workloads that use it, for its status names the Secret.
+    pub fn binding(&self, caches: &Caches, change: &Change<Full<DatabaseBinding>>) {
         primary(&self.bindings, change);
         self.owner(change);
-        let (key, listed) = key_of(change);
-        for service in stores.service_deployments.objects_in(&key.namespace) {
-            let bound = service.spec.bindings.iter();
-            if bound
-                .into_iter()
-                .any(|b| b.database_binding.as_ref() == Some(&key.name))
-            {
+        let key = key_of(change);
+        for service in caches.service_deployments.store.objects_in(&key.namespace) {
+            let mut bound = service.spec.bindings.iter();
+            if bound.any(|b| b.database_binding.as_ref() == Some(&key.name)) {
                 self.services
-                    .add_after(Key::of(&*service), DEBOUNCE, priority(listed));
+                    .add_after(Key::of(&*service), DEBOUNCE, priority(change));
+            }
+        }
+    }
+
+    /// A StatefulSet changed: its owner, and once it has a ready pod the bindings that wait for one.
+    pub fn stateful_set(&self, caches: &Caches, change: &Change<Trimmed<StatefulSet>>) {
+        self.owner(change);
+        let Change::Set { old, new, .. } = change else {
+            return;
+        };
+        let is_up = !old.as_deref().is_some_and(has_ready_pod) && has_ready_pod(new);
+        if let Some(owner) = new
+            .owner()
+            .filter(|owner| is_up && owner.kind == "Storefront")
+        {
+            let shop = Key::new(new.key().namespace, owner.name);
+            self.bindings_of(caches, &shop, priority(change));
+        }
+    }
+
+    /// A pod changed: the owner of its workload, if the pod reports something else than before.
+    pub fn pod(&self, caches: &Caches, change: &Change<SlimPod>) {
+        if !concerns_owner(change) {
+            return;
+        }
+        for pod in objects(change) {
+            let Some(workload) = pod.owner() else {
+                continue;
+            };
+            let key = Key::new(pod.key().namespace, workload.name);
+            let owner = match workload.kind.as_str() {
+                "Deployment" => caches.deployments.store.get(&key).and_then(|it| it.owner()),
+                "StatefulSet" => caches
+                    .stateful_sets
+                    .store
+                    .get(&key)
+                    .and_then(|it| it.owner()),
+                "Job" => caches.jobs.store.get(&key).and_then(|it| it.owner()),
+                _ => None,
+            };
+            if let Some(owner) = owner {
+                self.add(&owner, &key.namespace, priority(change));
+            }
+        }
+    }
+
+    /// A Secret changed: its owner, and whoever depends on it.
+    pub fn secret(&self, secrets: &Secrets, change: &Change<Slim>) {
+        self.owner(change);
+        if let Change::Set {
+            old: Some(old),
+            new,
+            ..
+        } = change
+            && old.is_same(new)
+        {
+            return;
+        }
+        let key = key_of(change);
+        if let Change::Gone(_) = change {
+            secrets.forget(&key);
+        }
+        for Subscriber { kind, key } in secrets.subscribers(&key) {
+            // The Secrets that a shop depends on are its own or its user's: its own writes are no news.
+            if kind == "Storefront" && source(change) == Source::Write {
+                continue;
+            }
+            if kind == "Gateway" {
+                self.namespace(&key, priority(change));
+            }
+            if let Some(queue) = self.of_kind(&kind) {
+                queue.add_after(key, DEBOUNCE, priority(change));
             }
         }
     }
 
     /// A class changed: its Gateways may have become ours, or no longer be.
-    pub fn class(&self, stores: &Stores, change: &Change<Full<GatewayClass>>) {
+    pub fn class(&self, caches: &Caches, change: &Change<Full<GatewayClass>>) {
         let Some((key, urgency)) = primary(&self.classes, change) else {
             return;
         };
-        for gateway in stores.gateways.all() {
+        for gateway in caches.gateways.store.all() {
             if gateway.0.spec.gateway_class_name == key.name {
                 self.gateways.add_after(gateway.key(), DEBOUNCE, urgency);
                 self.namespace(&gateway.key(), urgency);
@@ -158,7 +233,7 @@ impl Queues {
         }
     }
 
-    /// A Gateway changed: it looks, its routes look, and the shop that it belongs to.
+    /// A Gateway changed: itself, its routes, and the shop that it belongs to.
     pub fn gateway(&self, change: &Change<Full<Gateway>>) {
         if let Some((key, urgency)) = primary(&self.gateways, change) {
             self.namespace(&key, urgency);
@@ -166,7 +241,7 @@ impl Queues {
         self.owner(change);
     }
 
-    /// A route changed: its namespace looks, its Gateways count it, and so does who owns it.
+    /// A route changed: its namespace, its Gateways, which count it, and its owner.
     pub fn route(&self, change: &Change<Full<HTTPRoute>>) {
         self.owner(change);
         let Some((key, urgency)) = news(change) else {
@@ -191,10 +266,9 @@ impl Queues {
     }
 
     /// A Service changed: routes may lead to it.
-    pub fn backend<V: Cached>(&self, change: &Change<V>) {
+    pub fn backend<V: Tracked>(&self, change: &Change<V>) {
         self.owner(change);
-        let (key, listed) = key_of(change);
-        self.namespace(&key, priority(listed));
+        self.namespace(&key_of(change), priority(change));
     }
 
     fn namespace(&self, key: &Key, urgency: Priority) {
@@ -203,23 +277,58 @@ impl Queues {
     }
 }
 
-fn priority(listed: bool) -> Priority {
-    if listed {
-        Priority::Low
-    } else {
-        Priority::High
+/// Whether an owner has to react to a change of its child. What it wrote itself it knows; a write that
+/// left the revision as it was is somebody else's, namely a status.
+fn concerns_owner<V: Tracked>(change: &Change<V>) -> bool {
+    let Change::Set { old, new, source } = change else {
+        return true;
+    };
+    match old {
+        Some(old) if old.is_same(new) => false,
+        Some(old) => *source != Source::Write || old.revision() == new.revision(),
+        None => *source != Source::Write,
     }
 }
 
-fn key_of<V: Cached>(change: &Change<V>) -> (Key, bool) {
+fn has_ready_pod(set: &Trimmed<StatefulSet>) -> bool {
+    let status = set.object.status.as_ref();
+    status
+        .and_then(|status| status.ready_replicas)
+        .is_some_and(|ready| ready > 0)
+}
+
+/// The object before and after a change.
+fn objects<V>(change: &Change<V>) -> Vec<&Arc<V>> {
     match change {
-        Change::Set { new, source, .. } => (new.key(), *source == Source::List),
-        Change::Gone(old) => (old.key(), false),
-        Change::Undecodable(key) => (key.clone(), false),
+        Change::Set { old, new, .. } => old.iter().chain([new]).collect(),
+        Change::Gone(old) => vec![old],
+        Change::Undecodable(_) => Vec::new(),
     }
 }
 
-/// The object itself looks, if there is news for it.
+fn source<V>(change: &Change<V>) -> Source {
+    match change {
+        Change::Set { source, .. } => *source,
+        Change::Gone(_) | Change::Undecodable(_) => Source::Watch,
+    }
+}
+
+fn priority<V>(change: &Change<V>) -> Priority {
+    match source(change) {
+        Source::List => Priority::Low,
+        Source::Watch | Source::Write => Priority::High,
+    }
+}
+
+fn key_of<V: Cached>(change: &Change<V>) -> Key {
+    match change {
+        Change::Set { new, .. } => new.key(),
+        Change::Gone(old) => old.key(),
+        Change::Undecodable(key) => key.clone(),
+    }
+}
+
+/// Queues the object itself, if the change is news for it.
 fn primary<K>(queue: &Queue, change: &Change<Full<K>>) -> Option<(Key, Priority)>
 where
     K: Resource + Send + Sync + 'static,
@@ -229,7 +338,8 @@ where
     Some((key, urgency))
 }
 
-/// What is news of an object for itself: everything but its status, which it writes itself.
+/// What is news of an object for itself: everything but its status and its finalizers, where this
+/// process wrote them.
 fn news<K>(change: &Change<Full<K>>) -> Option<(Key, Priority)>
 where
     K: Resource + Send + Sync + 'static,
@@ -237,72 +347,26 @@ where
     if let Change::Set {
         old: Some(old),
         new,
-        ..
+        source,
     } = change
-        && is_same(old.0.meta(), new.0.meta())
+        && is_same(old.0.meta(), new.0.meta(), *source)
     {
         return None;
     }
-    let (key, listed) = key_of(change);
-    Some((key, priority(listed)))
+    Some((key_of(change), priority(change)))
 }
 
-fn is_same(old: &ObjectMeta, new: &ObjectMeta) -> bool {
+fn is_same(old: &ObjectMeta, new: &ObjectMeta, source: Source) -> bool {
     // An object without a generation can change without one, so it is never the same.
     new.generation.is_some()
         && old.generation == new.generation
         && old.uid == new.uid
         && old.deletion_timestamp == new.deletion_timestamp
-        && old.finalizers == new.finalizers
+        && (source == Source::Write || old.finalizers == new.finalizers)
         && old.labels == new.labels
         && old.annotations == new.annotations
         && old.owner_references == new.owner_references
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crds::DatabaseBindingSpec;
-
-    fn binding(generation: i64, version: &str) -> Arc<Full<DatabaseBinding>> {
-        let spec: DatabaseBindingSpec =
-            serde_json::from_value(serde_json::json!({ "serverRef": { "storefront": "demo" } }))
-                .unwrap();
-        let mut binding = DatabaseBinding::new("demo-auth", spec);
-        binding.metadata.namespace = Some("shops".into());
-        binding.metadata.generation = Some(generation);
-        binding.metadata.resource_version = Some(version.into());
-        Arc::new(Full(Arc::new(binding)))
-    }
-
-    #[test]
-    fn a_status_is_no_news_but_a_spec_and_a_deletion_are() {
-        let set = |old, new| Change::Set {
-            old: Some(old),
-            new,
-            source: Source::Watch,
-        };
-        assert!(news(&set(binding(1, "1"), binding(1, "2"))).is_none());
-        assert!(news(&set(binding(1, "1"), binding(2, "2"))).is_some());
-        assert!(news(&Change::Gone(binding(1, "2"))).is_some());
-        let mut going = DatabaseBinding::clone(&binding(1, "1").0);
-        let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::now());
-        going.metadata.deletion_timestamp = Some(now);
-        assert!(news(&set(binding(1, "1"), Arc::new(Full(Arc::new(going))))).is_some());
-    }
-
-    #[test]
-    fn a_child_wakes_its_owner() {
-        let queues = Queues::new(&Metrics::new().unwrap());
-        let mut child = DatabaseBinding::clone(&binding(1, "1").0);
-        child.metadata.owner_references = Some(vec![
-            serde_json::from_value(serde_json::json!({
-            "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront", "name": "demo",
-            "uid": "u", "controller": true }))
-            .unwrap(),
-        ]);
-        queues.owner(&Change::Gone(Arc::new(Full(Arc::new(child)))));
-        assert_eq!(queues.storefronts.appointments(), 1);
-        assert_eq!(queues.services.appointments(), 0);
-    }
-}
+mod tests;

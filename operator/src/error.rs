@@ -1,37 +1,16 @@
-//! What can go wrong in a reconciliation, and what a good one may ask for.
-//!
-//! Waiting for something and an object that cannot be acted on are statuses, not errors.
+//! What can go wrong in a reconciliation. Waiting for something, and an object that cannot be acted on,
+//! are statuses and not errors.
 
 use std::error::Error as StdError;
 use std::time::Duration;
-
-/// What a reconciliation that went well wants next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything that matters is watched; the next look is the slow routine one.
-    AwaitChange,
-    /// Look again after this long, because what is waited for is not watched.
-    Requeue(Duration),
-}
-
-impl Outcome {
-    /// What asks for the earlier look.
-    #[must_use]
-    pub fn sooner(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Requeue(one), Self::Requeue(two)) => Self::Requeue(one.min(two)),
-            (Self::AwaitChange, next) | (next, Self::AwaitChange) => next,
-        }
-    }
-}
 
 /// A failed reconciliation. It is tried again with the object's own backoff.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A call to the API server.
-    #[error("to {verb} {what} failed")]
+    #[error("failed to {verb} {what}")]
     Api {
-        /// Infinitive: get, create, apply, delete, patch the status of.
+        /// Infinitive, such as `get` or `patch the status of`.
         verb: &'static str,
         /// Kind and name.
         what: String,
@@ -39,7 +18,7 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
-    /// The object that is in the way belongs to somebody else.
+    /// An object of the planned name belongs to somebody else.
     #[error("{what} exists and belongs to {owner}: delete or rename one of the two")]
     Foreign {
         /// Kind and name.
@@ -47,20 +26,20 @@ pub enum Error {
         /// Its controller, or "nobody".
         owner: String,
     },
-    /// Something changed between look and write; the next look sees it.
-    #[error("{what} changed while it was looked at")]
+    /// Something changed between read and write; the next reconciliation sees it.
+    #[error("{what} changed since it was read")]
     Stale {
         /// Kind and name.
         what: String,
     },
     /// The reconciliation was cut off.
-    #[error("not done after {} s", .0.as_secs())]
+    #[error("the reconciliation did not end within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// A bug; the log has its place.
-    #[error("the operator panicked: this is a bug, the log says where")]
+    /// A bug; the log says where.
+    #[error("the reconciliation panicked: this is a bug in the operator, see its log")]
     Panicked,
     /// The object cannot be written as JSON.
-    #[error("{what} cannot be encoded")]
+    #[error("failed to encode {what}")]
     Encode {
         /// Kind and name.
         what: String,
@@ -68,7 +47,7 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
-    /// The system has no randomness to give.
+    /// The system gives no randomness.
     #[error("the system's random generator failed")]
     NoEntropy,
     /// A failure of another boundary: a database server, for instance.
@@ -77,7 +56,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A failed call, with what it was for.
+    /// A failed call, with its purpose.
     pub fn api(verb: &'static str, what: impl Into<String>, source: kube::Error) -> Self {
         Self::Api {
             verb,
@@ -91,7 +70,7 @@ impl Error {
         Self::Other(Box::new(source))
     }
 
-    /// Whether the next look, soon, is all that is needed.
+    /// Whether all that is needed is another reconciliation soon.
     pub fn is_stale(&self) -> bool {
         match self {
             Self::Stale { .. } => true,
@@ -156,7 +135,7 @@ mod tests {
             kube::Error::Service("refused".into()),
         );
         let text = error.chain();
-        assert!(text.starts_with("to get Secret shops/a failed: "), "{text}");
+        assert!(text.starts_with("failed to get Secret shops/a: "), "{text}");
         assert_eq!(text.matches("refused").count(), 1, "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the operator is alive, and whether it can do its work; and the gauges a scrape needs.
+//! Liveness and readiness, and the gauges that are computed for a scrape.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::controller::LIMIT;
 use crate::queue::Queue;
-use crate::status::Conditioned;
+use crate::statuses::Conditioned;
 use kube_cache::{Activity, State, WatchStatus};
 
-/// A watch that was not heard of for this long is dead: a live one is renewed every 110 s.
+/// A watch that received nothing for this long is dead: a live one is renewed every 110 s.
 const DEAD: Duration = Duration::from_secs(240);
-/// A reconciliation that takes this long can no longer be cut off by its own limit.
+/// A reconciliation that takes this long was not aborted by its own limit.
 const STUCK: Duration = Duration::from_secs(3 * LIMIT.as_secs());
 /// Storefronts that get a series of their own.
 pub const NAMED_OBJECTS: usize = 500;
 
-/// What health is judged by.
+/// What liveness and readiness are computed from.
 pub struct Health {
     context: Arc<Context>,
     activity: Activity,
@@ -29,7 +29,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Nothing runs yet.
+    /// Nothing is running yet.
     pub fn new(context: Arc<Context>, activity: Activity) -> Self {
         Self {
             context,
@@ -41,7 +41,7 @@ impl Health {
         }
     }
 
-    /// From now on this process leads, with these watches and queues.
+    /// From now on this process is the leader, with these watches and queues.
     pub fn lead(&self, watches: Vec<Arc<WatchStatus>>, queues: Vec<Arc<Queue>>) {
         *self.watches.write().unwrap_or_else(PoisonError::into_inner) = watches;
         *self.queues.write().unwrap_or_else(PoisonError::into_inner) = queues;
@@ -69,7 +69,7 @@ impl Health {
             if age > DEAD {
                 let seconds = age.as_secs();
                 return Err(format!(
-                    "the watch of {} is dead: nothing heard for {seconds} s",
+                    "the watch of {} is dead: nothing received for {seconds} s",
                     watch.kind
                 ));
             }
@@ -88,7 +88,7 @@ impl Health {
     }
 
     /// What the operator waits for before it can do its work, by kind; empty when it is ready.
-    /// A stand-by is ready: it can take over.
+    /// A standby is ready: it can take over.
     pub fn waiting_for(&self) -> BTreeMap<String, String> {
         if !self.leading.load(Ordering::Acquire) {
             return BTreeMap::new();
@@ -147,7 +147,7 @@ impl Health {
     }
 
     fn count_conditions(&self) {
-        let (metrics, stores) = (&self.context.metrics, &self.context.stores);
+        let (metrics, caches) = (&self.context.metrics, &self.context.caches);
         let mut counts: BTreeMap<(&str, String, String), i64> = BTreeMap::new();
         let mut count = |kind: &'static str, status: Option<&dyn ConditionList>| {
             for condition in status.map(ConditionList::list).unwrap_or_default() {
@@ -155,20 +155,20 @@ impl Health {
                 *counts.entry(key).or_default() += 1;
             }
         };
-        let mut shops = stores.storefronts.all();
+        let mut shops = caches.storefronts.store.all();
         for shop in &shops {
             count(
                 "Storefront",
                 shop.0.status.as_ref().map(|s| s as &dyn ConditionList),
             );
         }
-        for service in stores.service_deployments.all() {
+        for service in caches.service_deployments.store.all() {
             count(
                 "ServiceDeployment",
                 service.0.status.as_ref().map(|s| s as &dyn ConditionList),
             );
         }
-        for binding in stores.database_bindings.all() {
+        for binding in caches.database_bindings.store.all() {
             count(
                 "DatabaseBinding",
                 binding.0.status.as_ref().map(|s| s as &dyn ConditionList),
@@ -189,7 +189,7 @@ impl Health {
         metrics.storefront_ready.reset();
         for shop in shops.iter().take(NAMED_OBJECTS) {
             let meta = &shop.0.metadata;
-            // Nobody looks after a paused shop, and so nobody knows: no series, no alarm.
+            // A paused shop is not reconciled, so its readiness is not known: no series, no alert.
             if shop.0.spec.paused {
                 continue;
             }

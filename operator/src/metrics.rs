@@ -1,4 +1,4 @@
-//! Every series of this room, registered in one place. Labels come from closed sets.
+//! Every series of the operator, registered in one place. Labels come from closed sets.
 //!
 //! The `controller_runtime_*`, `workqueue_*`, `rest_client_*` and `leader_election_*` names are those of
 //! Go operators, so that dashboards and alerts which exist already work here too.
@@ -45,6 +45,8 @@ pub struct Metrics {
     pub longest_seconds: GaugeVec,
     /// Requests to the API server, by status code.
     pub requests: IntCounterVec,
+    /// Requests that read: none but watches where nothing happens (figure "fan-out").
+    pub reads: IntCounterVec,
     /// Requests that change something: zero at rest but for the Lease (alert StorefrontWriteStorm).
     pub writes: IntCounterVec,
     /// Age of the last sign of life of each watch (alert StorefrontWatchDead).
@@ -157,10 +159,16 @@ impl Metrics {
                 "Requests to the API server",
                 &["code", "method", "host"],
             )?,
+            reads: counters(
+                r,
+                "storefront_operator_api_reads_total",
+                "Requests to the API server that read, by verb and resource",
+                &["verb", "resource"],
+            )?,
             writes: counters(
                 r,
                 "storefront_operator_api_writes_total",
-                "Requests that change something at the API server",
+                "Requests to the API server that write, by verb and resource",
                 &["verb", "resource"],
             )?,
             watch_age: gauges(

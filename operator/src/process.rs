@@ -15,13 +15,13 @@ use crate::accounting::Accounting;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::context::{Context, Parts};
-use crate::database_binding::PgServers;
 use crate::dispatch::Queues;
 use crate::health::Health;
+use crate::kinds::database_binding::PgServers;
 use crate::leader::{Candidate, LEASE, Timing};
 use crate::material;
 use crate::metrics::Metrics;
-use crate::run::{Engine, Room};
+use crate::run::{ControllerKind, Engine};
 
 /// Runs until SIGTERM, or until the Lease is lost (which is an error, so that a fresh process starts).
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -38,7 +38,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let parts = Parts {
         platform: config.platform(),
-        servers: Arc::new(PgServers::default()),
         instance: instance.clone(),
         sees_classes: scopes == [Scope::All],
     };
@@ -65,6 +64,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let workers = usize::from(config.workers);
     let engine = Engine {
         context,
+        servers: Arc::new(PgServers::default()),
         health,
         activity,
         scopes,
@@ -80,12 +80,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(version = config.image_tag, admin = %config.admin_listen, "starting");
     let ended = candidate
         .lead(stop.clone(), |working| {
-            engine.work(&Room::ALL, queues, working)
+            engine.work(&ControllerKind::ALL, queues, working)
         })
         .await;
     stop_admin.cancel();
     ended?;
-    anyhow::ensure!(stop.is_cancelled(), "the work ended before it was told to");
+    anyhow::ensure!(
+        stop.is_cancelled(),
+        "the controllers exited before shutdown was requested"
+    );
     tracing::info!("stopped");
     Ok(())
 }
@@ -129,6 +132,6 @@ async fn stop_on_signal(stop: CancellationToken) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("told to stop");
+    tracing::info!("shutdown requested");
     stop.cancel();
 }

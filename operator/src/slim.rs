@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, Service};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource;
 use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
-use kube_cache::{Cached, Decoded, Key, Owner};
-use operator_plan::trouble::{Trouble, why};
+use kube_cache::{Cached, Decoded, Full, Key, Owner};
+use operator_plan::trouble::{Trouble, why, workload};
 
 /// Prefixes of annotations that controllers of the cluster write on objects of ours.
 const OTHERS_ANNOTATIONS: [&str; 3] = [
@@ -47,6 +48,55 @@ pub fn revision_of(meta: &ObjectMeta) -> u64 {
     hasher.finish()
 }
 
+/// What decides whether a change of an object concerns its owner.
+pub trait Tracked: Cached {
+    /// See [`revision_of`].
+    fn revision(&self) -> u64;
+
+    /// Whether nothing that an owner reads of it differs.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+impl<K: Resource + Send + Sync + 'static> Tracked for Full<K> {
+    fn revision(&self) -> u64 {
+        revision_of(self.0.meta())
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.version() == other.version()
+    }
+}
+
+impl Tracked for Slim {
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.revision == other.revision
+    }
+}
+
+impl<K: Trim> Tracked for Trimmed<K> {
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.revision == other.revision && self.object.has_status_of(&other.object)
+    }
+}
+
+impl Tracked for SlimPod {
+    fn revision(&self) -> u64 {
+        0
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.trouble() == other.trouble()
+    }
+}
+
 /// Metadata of an object whose content nobody needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slim {
@@ -69,6 +119,7 @@ impl Slim {
     }
 
     /// Keeps the metadata of an object.
+    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
     pub fn decode<K>(object: PartialObjectMeta<K>) -> Decoded<Self> {
         Ok(Self::of(&object.metadata))
     }
@@ -134,6 +185,9 @@ impl<K: Trim> Cached for Trimmed<K> {
 pub trait Trim: Resource<DynamicType = ()> + Send + Sync + 'static {
     /// Removes what nobody reads.
     fn trim(&mut self);
+
+    /// Whether its status is the same as another's.
+    fn has_status_of(&self, other: &Self) -> bool;
 }
 
 /// Removes the metadata that nobody reads.
@@ -161,10 +215,10 @@ fn trim_pod(spec: &mut PodSpec) {
     };
     let init = kept.init_containers.iter_mut().flatten();
     for container in init.chain(&mut kept.containers) {
-        *container = k8s_openapi::api::core::v1::Container {
+        *container = Container {
             name: std::mem::take(&mut container.name),
             image: container.image.take(),
-            ..Default::default()
+            ..Container::default()
         };
     }
     *spec = kept;
@@ -181,9 +235,13 @@ impl Trim for Deployment {
     fn trim(&mut self) {
         trim_meta(&mut self.metadata);
         if let Some(spec) = &mut self.spec {
-            spec.selector = Default::default();
+            spec.selector = LabelSelector::default();
             trim_template(&mut spec.template);
         }
+    }
+
+    fn has_status_of(&self, other: &Self) -> bool {
+        self.status == other.status
     }
 }
 
@@ -191,10 +249,14 @@ impl Trim for StatefulSet {
     fn trim(&mut self) {
         trim_meta(&mut self.metadata);
         if let Some(spec) = &mut self.spec {
-            spec.selector = Default::default();
+            spec.selector = LabelSelector::default();
             spec.volume_claim_templates = None;
             trim_template(&mut spec.template);
         }
+    }
+
+    fn has_status_of(&self, other: &Self) -> bool {
+        self.status == other.status
     }
 }
 
@@ -202,6 +264,10 @@ impl Trim for Job {
     fn trim(&mut self) {
         trim_meta(&mut self.metadata);
         self.spec = None;
+    }
+
+    fn has_status_of(&self, other: &Self) -> bool {
+        self.status == other.status
     }
 }
 
@@ -212,6 +278,11 @@ impl Trim for Service {
         if let Some(spec) = self.spec.as_mut() {
             spec.selector = None;
         }
+    }
+
+    /// Nobody reads it.
+    fn has_status_of(&self, _other: &Self) -> bool {
+        true
     }
 }
 
@@ -277,13 +348,7 @@ impl Cached for SlimPod {
 /// The workload that the controller of a pod stands for: the Deployment in place of its ReplicaSet. Its
 /// uid is made of its name, since the pod does not know the real one.
 fn workload_of(namespace: &str, controller: &Owner) -> Owner {
-    let (kind, name) = match controller.kind.as_str() {
-        "ReplicaSet" => {
-            let name = controller.name.rsplit_once('-');
-            ("Deployment", name.map_or("", |(name, _)| name))
-        }
-        kind => (kind, controller.name.as_str()),
-    };
+    let (kind, name) = workload(&controller.kind, &controller.name);
     Owner {
         kind: kind.to_owned(),
         name: name.to_owned(),

@@ -14,4 +14,4 @@ pub use named::NamedWatches;
 pub use scope::Scope;
 pub use status::{State, WatchStatus};
 pub use store::{Cached, Change, Decoded, Full, Owner, Source, Store, decode_whole};
-pub use watch::{Callbacks, Watch};
+pub use watch::{Callbacks, OnChange, Watch};

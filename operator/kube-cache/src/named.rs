@@ -16,10 +16,13 @@ use crate::status::{State, WatchStatus};
 use crate::store::{Cached, Decoded, Store};
 use crate::watch::{Callbacks, Watch};
 
+/// Gives the API of a namespace.
+type ApiOf<W> = Box<dyn Fn(&str) -> Api<W> + Send + Sync>;
+
 /// Watches of single objects of one kind. Dropping it ends them.
 pub struct NamedWatches<W, V: Cached> {
     kind: &'static str,
-    api: Box<dyn Fn(&str) -> Api<W> + Send + Sync>,
+    api: ApiOf<W>,
     store: Arc<Store<V>>,
     decode: fn(W) -> Decoded<V>,
     callbacks: Callbacks<V>,

@@ -28,10 +28,13 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How often a watch that failed checks whether it was admitted again.
 const CHECK: Duration = Duration::from_millis(200);
 
+/// Called with a change.
+pub type OnChange<V> = Arc<dyn Fn(&Change<V>) + Send + Sync>;
+
 /// What a watch reports, and to whom.
 pub struct Callbacks<V> {
     /// Called with each change, in order.
-    pub on_change: Arc<dyn Fn(&Change<V>) + Send + Sync>,
+    pub on_change: OnChange<V>,
     /// Called when a list is complete, also when it changed nothing.
     pub on_synced: Arc<dyn Fn() + Send + Sync>,
     /// Called with each error; the watch goes on.

@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 
 use crate::{
-    Applied, Objects, pods,
+    Applied, Objects,
     trouble::{PodsOf, trouble},
 };
 
@@ -35,7 +35,7 @@ pub(crate) fn absent(kind: &'static str, name: &str) -> Part {
     }
 }
 
-/// A StatefulSet whose pods carry the labels of `part`. `meaning` tells what a number of ready pods means
+/// The StatefulSet of the part `part` of a shop. `meaning` tells what a number of ready pods means
 /// for the shop, given how many are wanted.
 pub(crate) fn stateful_set(
     objects: &Objects<Applied>,
@@ -50,7 +50,7 @@ pub(crate) fn stateful_set(
     let is_current = status.observed_generation == set.metadata.generation;
     let count = status.ready_replicas.unwrap_or(0);
     let wanted = set.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-    let pods = PodsOf::set(&name, pods::selector(part, &name));
+    let pods = PodsOf::set(&name);
     let counted = format!(
         "{count} of {wanted} pods are ready{}",
         meaning(count, wanted)
@@ -74,7 +74,7 @@ pub(crate) fn stateful_set(
     }
 }
 
-/// A Deployment of one pod, which carries the labels of `part`.
+/// The Deployment of one pod of the part `part` of a shop.
 pub(crate) fn deployment(objects: &Objects<Applied>, (shop, part): (&str, &str)) -> Part {
     let name = format!("{shop}-{part}");
     let Some(deployment) = objects.get::<Deployment>(&name) else {
@@ -84,7 +84,7 @@ pub(crate) fn deployment(objects: &Objects<Applied>, (shop, part): (&str, &str))
     let count = status.ready_replicas.unwrap_or(0);
     let mut conditions = status.conditions.unwrap_or_default().into_iter();
     let available = conditions.find(|c| c.type_ == "Available");
-    let pods = PodsOf::deployment(&name, pods::selector(part, &name));
+    let pods = PodsOf::deployment(&name);
     let message = trouble(objects, &pods).map_or_else(
         || format!("{count} of 1 pods are ready"),
         |trouble| trouble.message,

@@ -1,13 +1,12 @@
-//! Why pods are not ready: what the scheduler, the kubelet and the program itself say, in a sentence.
+//! Why pods are not ready: what the scheduler, the kubelet and the program itself report, in one message.
 //!
-//! ## Why not in their own words
-//! A status is written whenever it reads differently. The kubelet's words change all the time while
+//! ## Why not their own messages
+//! A status is written whenever its text changes. The kubelet's messages change all the time while
 //! nothing changes: `ErrImagePull` and `ImagePullBackOff` take turns, "back-off 40s" counts, a registry
-//! that cannot be reached names another port with each try. So one state of affairs is one sentence,
+//! that cannot be reached names another port with each try. So each state has one message,
 //! and a pod that crashes reads the same whether it has just ended, waits, or runs once more.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 
@@ -15,69 +14,71 @@ use crate::{Applied, Objects};
 
 /// Longest quotation of somebody else's words.
 const LONGEST: usize = 200;
-/// Label that the Job controller puts on a Job's pods.
-const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 
 /// The pods of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodsOf {
-    /// Labels that they carry.
-    pub labels: BTreeMap<String, String>,
-    /// Kind of their controller, and how its name is told.
-    controller: Controller,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Controller {
-    /// A StatefulSet or a Job of this name.
-    Named(String),
-    /// A ReplicaSet of the Deployment of this name.
-    Deployment(String),
+    kind: &'static str,
+    name: String,
 }
 
 impl PodsOf {
     /// Of a StatefulSet.
-    pub(crate) fn set(name: &str, labels: BTreeMap<String, String>) -> Self {
-        let controller = Controller::Named(name.to_owned());
-        Self { labels, controller }
+    pub(crate) fn set(name: &str) -> Self {
+        Self::of("StatefulSet", name)
     }
 
     /// Of a Deployment, all of its revisions.
-    pub(crate) fn deployment(name: &str, labels: BTreeMap<String, String>) -> Self {
-        let controller = Controller::Deployment(name.to_owned());
-        Self { labels, controller }
+    pub(crate) fn deployment(name: &str) -> Self {
+        Self::of("Deployment", name)
     }
 
     /// Of a Job.
     pub(crate) fn job(name: &str) -> Self {
+        Self::of("Job", name)
+    }
+
+    fn of(kind: &'static str, name: &str) -> Self {
         Self {
-            labels: BTreeMap::from([(JOB_LABEL.to_owned(), name.to_owned())]),
-            controller: Controller::Named(name.to_owned()),
+            kind,
+            name: name.to_owned(),
         }
     }
 
-    /// Anybody can write a label; who made the pod decides.
+    /// Kind of the workload.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Name of the workload.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Anybody can write a label; the controller reference decides.
     fn has(&self, pod: &Pod) -> bool {
         let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
-        owners
-            .iter()
-            .find(|owner| owner.controller == Some(true))
-            .is_some_and(|owner| match &self.controller {
-                Controller::Named(name) => owner.name == *name,
-                Controller::Deployment(name) => owner
-                    .name
-                    .rsplit_once('-')
-                    .is_some_and(|(head, _)| owner.kind == "ReplicaSet" && head == name),
-            })
+        let controller = owners.iter().find(|owner| owner.controller == Some(true));
+        controller
+            .is_some_and(|owner| workload(&owner.kind, &owner.name) == (self.kind, &self.name))
+    }
+}
+
+/// Kind and name of the workload that the controller of a pod stands for: of a Deployment's pods that is
+/// a ReplicaSet of its own.
+pub fn workload<'a>(kind: &'a str, name: &'a str) -> (&'a str, &'a str) {
+    match (kind, name.rsplit_once('-')) {
+        ("ReplicaSet", Some((name, _))) => ("Deployment", name),
+        _ => (kind, name),
     }
 }
 
 /// Why pods are not ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// The word that `kubectl get pods` shows.
+    /// Machine-readable reason (CamelCase), as `kubectl get pods` shows it.
     pub reason: &'static str,
-    /// A sentence that names pod and remedy.
+    /// Human-readable message: the pod and the remedy.
     pub message: String,
 }
 
@@ -87,8 +88,8 @@ pub(crate) fn trouble(seen: &Objects<Applied>, of: &PodsOf) -> Option<Trouble> {
     why(pods.filter(|pod| of.has(pod)))
 }
 
-/// Why these pods are not ready; `None` when they are, or nobody has said anything yet. The newest
-/// pod that has something to tell speaks for all.
+/// Why these pods are not ready; `None` when they are, or nothing was reported yet. The newest
+/// pod that reports anything speaks for all.
 pub fn why<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
     let mut pods: Vec<&Pod> = pods.into_iter().collect();
     pods.sort_by_key(|pod| {

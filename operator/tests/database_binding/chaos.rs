@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
-use operator::database_binding::{Endpoint, Rows, ServerError, Servers, Session};
+use operator::kinds::database_binding::{Endpoint, Rows, ServerError, Servers, Session};
 use operator_plan::database_binding::Statement;
 use tokio::sync::Notify;
 use tower::{Layer, Service};

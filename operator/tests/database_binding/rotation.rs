@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use operator::error::Outcome;
+use operator::next::Next;
 use operator_plan::database_binding::{Server, Wanted};
 use serde_json::json;
 use sqlx::error::DatabaseError;
@@ -210,7 +210,7 @@ async fn a_schedule_is_kept_for_every_access_and_nothing_is_written_before() {
             .await
             .expect("it exists")
             .expect("it works");
-        let Outcome::Requeue(wait) = outcome else {
+        let Next::Requeue(wait) = outcome else {
             panic!("it comes back by itself");
         };
         assert!(wait <= Duration::from_secs(10), "{wait:?}");

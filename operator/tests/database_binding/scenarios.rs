@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::life::{database, owner_of};
 use super::postgres::postgres;
 use super::world::World;
-use operator::error::Outcome;
+use operator::next::Next;
 use operator_plan::database_binding::{FINALIZER, Server};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
@@ -240,7 +240,7 @@ async fn a_sharer_waits_for_the_owner_without_a_finalizer() {
         .await
         .expect("it exists")
         .expect("waiting is no failure");
-    assert!(matches!(outcome, Outcome::Requeue(wait) if wait < Duration::from_secs(10)));
+    assert!(matches!(outcome, Next::Requeue(wait) if wait < Duration::from_secs(10)));
     assert_eq!(world.ready("read").1, "DatabaseNotFound");
     assert!(!holds_finalizer(&world, "read"));
     made(&mut world, "own", owner_of(&shop, &[])).await;

@@ -9,9 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crds::DatabaseBinding;
 use operator::context::{Context, Parts};
-use operator::database_binding::{PgServers, reconcile};
-use operator::error::{Error, Outcome};
+use operator::error::Error;
+use operator::kinds::database_binding::{PgServers, Servers, reconcile};
 use operator::metrics::Metrics;
+use operator::next::Next;
 use operator_plan::Platform;
 use operator_plan::database_binding::{Place, ROTATE, Server};
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ pub struct World {
     /// How the operator reaches the database server.
     pub server: Server,
     operator: Arc<Context>,
+    servers: Arc<dyn Servers>,
     /// How often the operator died.
     pub deaths: usize,
     /// The credentials before the last rotation that a test asked for.
@@ -59,7 +61,7 @@ impl World {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let namespace = format!("w{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let (api, chaos) = (Api::default(), Chaos::new(Plan::Peace));
-        let operator = operator(&api, &chaos);
+        let (operator, servers) = operator(&api, &chaos);
         let server = postgres.server();
         let world = Self {
             api,
@@ -67,6 +69,7 @@ impl World {
             namespace,
             server,
             operator,
+            servers,
             deaths: 0,
             old: Keys::new(),
             administrator: tokio::sync::Mutex::default(),
@@ -174,27 +177,27 @@ impl World {
     /// Starts counting afresh, with a plan.
     pub fn plan(&mut self, plan: Plan) {
         self.chaos = Chaos::new(plan);
-        self.operator = operator(&self.api, &self.chaos);
+        (self.operator, self.servers) = operator(&self.api, &self.chaos);
     }
 
     /// One reconciliation; a new operator takes over when this one dies in it.
-    pub async fn once(&mut self, name: &str) -> Option<Result<Outcome, Error>> {
-        let binding = self.binding(name)?;
+    pub async fn once(&mut self, name: &str) -> Option<Result<Next, Error>> {
+        let binding = Arc::new(self.binding(name)?);
         let outcome = tokio::select! {
             biased;
             () = self.chaos.died() => None,
-            outcome = reconcile(&binding, &self.operator) => Some(outcome),
+            outcome = reconcile(&self.operator, &*self.servers, &binding) => Some(outcome),
         };
         if outcome.is_none() {
             self.deaths += 1;
-            self.operator = operator(&self.api, &self.chaos);
+            (self.operator, self.servers) = operator(&self.api, &self.chaos);
         }
-        Some(outcome.unwrap_or(Ok(Outcome::Requeue(Duration::ZERO))))
+        Some(outcome.unwrap_or(Ok(Next::Requeue(Duration::ZERO))))
     }
 
     /// One reconciliation of a copy of the object, which may be old.
-    pub async fn reconcile(&self, cached: &DatabaseBinding) -> Result<Outcome, Error> {
-        reconcile(cached, &self.operator).await
+    pub async fn reconcile(&self, cached: &DatabaseBinding) -> Result<Next, Error> {
+        reconcile(&self.operator, &*self.servers, &Arc::new(cached.clone())).await
     }
 
     /// Reconciles until there is nothing left to do, without minding the waits.
@@ -203,9 +206,9 @@ impl World {
         let mut last = String::new();
         while start.elapsed() < Duration::from_secs(60) {
             match self.once(name).await {
-                None | Some(Ok(Outcome::AwaitChange)) => return,
-                Some(Ok(Outcome::Requeue(wait))) if wait > ROUTINE => return,
-                Some(Ok(Outcome::Requeue(wait))) => last = format!("{wait:?}"),
+                None | Some(Ok(Next::AwaitChange)) => return,
+                Some(Ok(Next::Requeue(wait))) if wait > ROUTINE => return,
+                Some(Ok(Next::Requeue(wait))) => last = format!("{wait:?}"),
                 Some(Err(error)) => last = error.chain(),
             }
         }
@@ -354,7 +357,7 @@ pub async fn log_in_with(keys: &Keys) -> Result<PgConnection, sqlx::Error> {
     PgConnection::connect_with(&options).await
 }
 
-fn operator(api: &Api, chaos: &Arc<Chaos>) -> Arc<Context> {
+fn operator(api: &Api, chaos: &Arc<Chaos>) -> (Arc<Context>, Arc<dyn Servers>) {
     let service = ChaosLayer(Arc::clone(chaos)).layer(api.clone());
     let client = kube::Client::new(service, "default");
     let servers = ChaosServers {
@@ -371,9 +374,8 @@ fn operator(api: &Api, chaos: &Arc<Chaos>) -> Arc<Context> {
     let metrics = Metrics::new().expect("fresh metrics");
     let parts = Parts {
         platform,
-        servers: Arc::new(servers),
         instance: "test-0".into(),
         sees_classes: true,
     };
-    Context::new(client, metrics, parts)
+    (Context::new(client, metrics, parts), Arc::new(servers))
 }

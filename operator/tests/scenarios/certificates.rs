@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use operator::certificate::{mint, read};
-use operator::context::Data;
+use operator::secrets::Data;
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Fault, Id};

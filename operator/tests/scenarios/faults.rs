@@ -13,6 +13,9 @@ use crate::world::{World, cluster_with_shop, is_ready, ours, picture};
 /// Runs for each kind of fault; more runs mean fewer faults in each.
 const HANDS: u64 = 6;
 
+/// Objects of the picture that the operator does not write: class, shop, and the Secrets of the databases.
+const NOT_WRITTEN: usize = 8;
+
 fn hand(request: &Request) -> u64 {
     let mut hasher = DefaultHasher::new();
     (request.method.as_str(), &request.id, &request.subresource).hash(&mut hasher);
@@ -62,7 +65,12 @@ async fn converges_under(fault: Fault) {
         assert_eq!(end.len(), clean.len(), "{fault:?} in hand {hand}");
         failed += faults;
     }
-    assert!(failed > 200, "only {failed} calls failed");
+    // The write of each object at least; reads there are next to none.
+    let written = clean.len() - NOT_WRITTEN;
+    assert!(
+        failed >= written,
+        "{failed} calls failed, of {written} objects"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,11 +7,13 @@
 
 mod caches;
 mod certificates;
+mod contract;
 mod events;
 mod fake;
 mod faults;
 mod leading;
 mod life;
+mod requests;
 mod trouble;
 mod watches;
 mod world;

@@ -81,11 +81,13 @@ async fn writes_are_counted_by_verb_and_resource() {
         .until("the shop is ready", |fake| is_ready(fake, "demo"))
         .await;
     world.rest().await;
-    let counted = world
-        .metrics
-        .writes
-        .with_label_values(&["patch", "servicedeployments"])
-        .get();
+    let counted: u64 = ["create", "patch"]
+        .iter()
+        .map(|verb| {
+            let labels = [*verb, "servicedeployments"];
+            world.metrics.writes.with_label_values(&labels).get()
+        })
+        .sum();
     let made = world.fake.requests();
     let made = made.iter().filter(|r| {
         r.is_write() && r.id.resource == "servicedeployments" && r.subresource.is_empty()

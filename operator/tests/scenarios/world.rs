@@ -8,12 +8,12 @@ use kube::client::ClientBuilder;
 use kube_cache::{Activity, Key, Scope};
 use operator::accounting::Accounting;
 use operator::context::{Context, Parts};
-use operator::database_binding::{Endpoint, ServerError, Servers, Session};
 use operator::dispatch::Queues;
 use operator::health::Health;
+use operator::kinds::database_binding::{Endpoint, ServerError, Servers, Session};
 use operator::metrics::Metrics;
 use operator::queue::Priority;
-use operator::run::{Engine, Room};
+use operator::run::{ControllerKind, Engine};
 use operator_plan::Platform;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ pub struct World {
 }
 
 impl World {
-    /// An operator on this cluster. The room of databases is tested against real servers elsewhere.
+    /// An operator on this cluster. The controller of databases is tested against real servers elsewhere.
     pub fn start(fake: Fake) -> Self {
         Self::start_with(fake, "1.0.0", &[])
     }
@@ -73,7 +73,6 @@ impl World {
         };
         let parts = Parts {
             platform,
-            servers: Arc::new(NoServers),
             instance: "test".into(),
             sees_classes: namespaces.is_empty(),
         };
@@ -81,6 +80,7 @@ impl World {
         let health = Arc::new(Health::new(Arc::clone(&context), activity.clone()));
         let engine = Engine {
             context,
+            servers: Arc::new(NoServers),
             health: Arc::clone(&health),
             activity,
             scopes,
@@ -89,8 +89,12 @@ impl World {
         let (queues, stop) = (Queues::new(&metrics), CancellationToken::new());
         let (at_work, token) = (queues.clone(), stop.clone());
         let running = tokio::task::spawn(async move {
-            let rooms = [Room::Storefront, Room::ServiceDeployment, Room::Edge];
-            engine.work(&rooms, at_work, token).await;
+            let kinds = [
+                ControllerKind::Storefront,
+                ControllerKind::ServiceDeployment,
+                ControllerKind::Gateway,
+            ];
+            engine.work(&kinds, at_work, token).await;
         });
         Self {
             fake,
@@ -198,6 +202,13 @@ pub fn ours(resource: &str, name: &str) -> Id {
 
 /// A cluster with the built-in class and one shop.
 pub fn cluster_with_shop(policy: &str) -> Fake {
+    let fake = cluster_with_class();
+    add_shop(&fake, "demo", policy);
+    fake
+}
+
+/// A cluster with the built-in class.
+pub fn cluster_with_class() -> Fake {
     let fake = Fake::new();
     let class = Id::new(
         "gateway.networking.k8s.io",
@@ -209,7 +220,6 @@ pub fn cluster_with_shop(policy: &str) -> Fake {
         "metadata": {}, "spec": { "controllerName": "storefront.dev/gateway-controller" } });
     fake.with(|store| store.create(&class, made))
         .expect("a class");
-    add_shop(&fake, "demo", policy);
     fake
 }
 

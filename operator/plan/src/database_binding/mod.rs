@@ -1,6 +1,6 @@
 //! `DatabaseBinding`: names, the Secret, SQL as data, and what the status says.
 //!
-//! Order of effects (the operator's, in `operator/src/database_binding`): finalizer, intent in the
+//! Order of effects (the operator's, in `operator/src/kinds/database_binding`): finalizer, intent in the
 //! status, Secret with the password, groups, database, what is inside, login role with the Secret's
 //! password, status. Each step is planned from what was seen, so it can be cut off anywhere. A
 //! rotation goes through the same steps with the other login role and the next Secret.
@@ -34,7 +34,10 @@ pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_ove
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
 pub use status::{Progress, intent, status};
-pub use validate::{Data, Observed, Server, Valid, admin_secret, validate};
+pub use validate::{
+    Data, Observed, Server, ServerState, Valid, admin_secret, awaits_server, embedded_server,
+    validate,
+};
 
 /// Held by a binding as soon as something of it may exist on a server.
 pub const FINALIZER: &str = "storefront.dev/database";

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crds::{DatabaseBinding, Storefront};
+use k8s_openapi::api::apps::v1::StatefulSet;
 
 use super::names::Wanted;
-use crate::{Invalid, Verdict, Waiting, backing::Database};
+use crate::{Invalid, Verdict, Waiting, backing::Database, conditions};
 
 /// A Secret's decoded content.
 pub type Data = BTreeMap<String, Vec<u8>>;
@@ -18,6 +20,20 @@ pub struct Observed {
     pub storefront: Option<Storefront>,
     /// Content of the server's Secret, see [`admin_secret`].
     pub admin: Option<Data>,
+    /// The shop's own server, see [`embedded_server`].
+    pub server: ServerState,
+}
+
+/// What is known of the StatefulSet of a shop's own server.
+#[derive(Clone, Default)]
+pub enum ServerState {
+    /// Nothing, or the server is somebody else's: connecting is the only way to find out.
+    #[default]
+    Unknown,
+    /// It does not exist.
+    Absent,
+    /// It exists.
+    Present(Arc<StatefulSet>),
 }
 
 /// A server and its administrator.
@@ -70,6 +86,41 @@ pub fn admin_secret(binding: &DatabaseBinding, storefront: Option<&Storefront>) 
     let shop = server.storefront.as_deref()?;
     let spec = &storefront?.spec;
     Database::of(spec).admin_secret(spec, shop)
+}
+
+/// Name of the StatefulSet of the server, where the shop runs it.
+pub fn embedded_server(
+    binding: &DatabaseBinding,
+    storefront: Option<&Storefront>,
+) -> Option<String> {
+    let server = &binding.spec.server_ref;
+    let shop = server.storefront.as_deref()?;
+    let is_embedded = storefront?.spec.database.external.is_none();
+    (is_embedded && server.admin_secret.is_none()).then(|| crate::names::child(shop, "postgres"))
+}
+
+/// What a binding that was never ready waits for before anybody connects: the shop's own server to
+/// have a ready pod, which is watched. One that is in use is audited whatever the server's pod says.
+pub fn awaits_server(binding: &DatabaseBinding, seen: &Observed) -> Option<Waiting> {
+    let known = binding.status.as_ref();
+    let known = known.map_or(&[][..], |status| &status.conditions);
+    if conditions::is_ready(known, binding.metadata.generation) {
+        return None;
+    }
+    let name = embedded_server(binding, seen.storefront.as_ref())?;
+    let message = match &seen.server {
+        ServerState::Unknown => return None,
+        ServerState::Absent => format!("StatefulSet {name} does not exist yet"),
+        ServerState::Present(set) => {
+            let status = set.status.as_ref();
+            let ready = status.and_then(|status| status.ready_replicas);
+            if ready.unwrap_or_default() > 0 {
+                return None;
+            }
+            format!("StatefulSet {name} has no ready pod yet")
+        }
+    };
+    Some(Waiting::new("ServerNotReady", message))
 }
 
 /// Decides whether a binding can be acted on.
@@ -178,6 +229,43 @@ mod tests {
                     .contains(key)
             );
         }
+    }
+
+    #[test]
+    fn a_binding_that_was_never_ready_waits_for_a_pod_of_the_shops_own_server() {
+        let shop: Storefront = serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront", "metadata": { "name": "demo" },
+            "spec": { "hostnames": ["demo.example"], "notifications": { "email": { "smtp": {
+                "host": "mail", "from": "a@b.c" } } } } }))
+        .expect("a shop");
+        let mut binding: DatabaseBinding = serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+            "metadata": { "name": "demo-auth", "generation": 1 },
+            "spec": { "serverRef": { "storefront": "demo" } } }))
+        .expect("a binding");
+        let set = |ready: i32| {
+            let mut set = StatefulSet::default();
+            set.status.get_or_insert_default().ready_replicas = Some(ready);
+            ServerState::Present(Arc::new(set))
+        };
+        let waits = |binding: &DatabaseBinding, server: ServerState| {
+            let seen = Observed {
+                storefront: Some(shop.clone()),
+                admin: None,
+                server,
+            };
+            awaits_server(binding, &seen).is_some()
+        };
+        assert!(waits(&binding, ServerState::Absent));
+        assert!(waits(&binding, set(0)));
+        assert!(!waits(&binding, set(1)));
+        assert!(!waits(&binding, ServerState::Unknown));
+        // One that was ready goes on, whatever becomes of the pod.
+        let ready = [conditions::Aspect::yes("Ready", "Ready", "")];
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        binding.status.get_or_insert_default().conditions =
+            conditions::conditions(&[], &ready, Some(1), now);
+        assert!(!waits(&binding, set(0)));
     }
 
     #[test]

@@ -3,12 +3,7 @@ use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use super::{
-    Migration, Valid,
-    rivals::Taken,
-    routes,
-    validate::{PATH_TAKEN, app_of},
-};
+use super::{Migration, Valid, rivals::Taken, routes, validate::PATH_TAKEN};
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
@@ -86,7 +81,7 @@ pub fn status(
     status
 }
 
-/// The children that the status speaks of, to be read and left as they are: for a look that makes nothing.
+/// The children that the status is computed from, to be read and left as they are.
 pub fn children(service: &ServiceDeployment) -> Objects<Planned> {
     let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
     let mut objects = Objects::new();
@@ -105,8 +100,8 @@ fn deployment(service: &ServiceDeployment, seen: &Objects<Applied>) -> Option<De
     seen.get(name_of(service))
 }
 
-/// Pods that know why the workload is not ready: read them, and put them beside `seen`. None while it
-/// is. `valid` is given by a look that made something.
+/// Workloads whose pods may explain why this one is not ready: their pods belong beside `seen`. None
+/// while it is ready. `valid` is given where everything was applied.
 pub fn unready(
     service: &ServiceDeployment,
     valid: Option<&Valid>,
@@ -123,8 +118,7 @@ pub fn unready(
 }
 
 fn pods_of(service: &ServiceDeployment) -> PodsOf {
-    let labels = pods::selector(app_of(service), name_of(service));
-    PodsOf::deployment(name_of(service), labels)
+    PodsOf::deployment(name_of(service))
 }
 
 fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
@@ -221,7 +215,7 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
         && let Some(trouble) = trouble(objects, &pods_of(service))
     {
         let text = format!(
-            "Deployment {name} does not get on{since}: {}",
+            "Deployment {name} has not progressed{since}: {}",
             trouble.message
         );
         return no(trouble.reason, text);
@@ -231,7 +225,7 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
         return no(
             "RolloutStuck",
             format!(
-                "Deployment {name} does not get on{since}: {text} See `kubectl describe pod -l app.kubernetes.io/instance={name}`"
+                "Deployment {name} has not progressed{since}: {text} See `kubectl describe pod -l app.kubernetes.io/instance={name}`"
             ),
         );
     }

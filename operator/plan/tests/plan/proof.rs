@@ -166,7 +166,7 @@ fn told(
         shop,
         &Outcome::Applied {
             valid: &valid,
-            objects: objects,
+            objects,
         },
         now,
     );
@@ -188,7 +188,7 @@ fn while_an_image_cannot_be_pulled_ready_is_false_and_the_database_is_ready() {
     assert_eq!(whose.len(), 3);
     let job = images(&planned).1.remove(0);
     let pod = json!({ "apiVersion": "v1", "kind": "Pod",
-        "metadata": { "name": "try", "labels": whose[0].labels, "ownerReferences": [{
+        "metadata": { "name": "try", "ownerReferences": [{
             "apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": "u", "controller": true }] },
         "spec": { "containers": [{ "name": "postgres", "image": NEW }] },
         "status": { "phase": "Pending", "containerStatuses": [{ "name": "postgres", "image": "",

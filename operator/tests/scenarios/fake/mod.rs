@@ -1,17 +1,19 @@
 //! A Kubernetes API server in memory, for the operator's own needs.
 //!
 //! It keeps objects with uid, resourceVersion, generation, finalizers and preconditions; lists and
-//! watches with label selectors, metadata-only answers, bookmarks and 410; applies, merges, creates
-//! and deletes; collects the garbage of deleted owners; and plays the controllers that make pods.
+//! watches with label and name selectors, metadata-only answers, bookmarks and 410; applies, merges, creates and
+//! deletes; tells what was created from what was applied; collects the garbage of deleted owners; and
+//! plays the controllers that make pods.
 //!
-//! What it does **not** do: validate against schemas or CEL, check RBAC, track field ownership inside
-//! lists (a list is one value) or per-field conflicts (every apply is forced), convert versions,
-//! page lists, or let time-outs of a request differ from lost answers. What only a real API server
-//! can show is shown by the stories in `e2e/`.
+//! What it claims to do is compared with a real API server by [`crate::contract`]. What it does **not**
+//! do: validate against schemas or CEL (but for immutable Secrets), check RBAC, track field ownership
+//! inside lists (a list is one value), convert versions, page lists, or let time-outs of a request differ
+//! from lost answers. What only a real API server can show is shown by the stories in `e2e/`.
 
 mod patch;
 mod serve;
 mod store;
+mod watching;
 
 pub use serve::{Fake, Fault, Request};
 pub use store::{Id, Refusal};

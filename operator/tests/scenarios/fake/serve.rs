@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt, stream};
+use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::Service;
 
-use super::store::{Entry, Id, Refusal, Store};
+use super::store::{Id, Refusal, Store};
+use super::watching::{Asked, View, Watching, line};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -63,6 +65,8 @@ struct Shared {
     /// Resources whose lists and watches are never answered.
     silent: Mutex<Vec<String>>,
     listed: Mutex<Vec<(String, String)>>,
+    /// Resources that were listed or watched without any selector.
+    unselected: Mutex<Vec<String>>,
     /// How many watches (not lists) are still to be refused.
     refusing: Mutex<u32>,
 }
@@ -83,6 +87,7 @@ impl Fake {
             silent: Mutex::default(),
             refusing: Mutex::default(),
             listed: Mutex::default(),
+            unselected: Mutex::default(),
         }))
     }
 
@@ -167,6 +172,12 @@ impl Fake {
         self.0.listed.lock().expect("the list").clone()
     }
 
+    /// How many lists and watches of a resource had no selector: they show all of it.
+    pub fn unselected_lists(&self, resource: &str) -> usize {
+        let all = self.0.unselected.lock().expect("the list");
+        all.iter().filter(|listed| *listed == resource).count()
+    }
+
     fn is_refusing(&self) -> bool {
         let mut refusing = self.0.refusing.lock().expect("the count");
         let is_refusing = *refusing > 0;
@@ -182,50 +193,29 @@ impl Fake {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let query = |name: &str| query_value(parts.uri.query().unwrap_or_default(), name);
-        let header = |name: &str| {
-            let value = parts
-                .headers
-                .get(name)
-                .and_then(|value| value.to_str().ok());
-            value.unwrap_or_default().to_owned()
-        };
         let (id, subresource) = parse(parts.uri.path());
         let view = View {
-            labels: query("labelSelector").unwrap_or_default(),
-            metadata_only: header("accept").contains("PartialObjectMetadata"),
+            labels: query(&parts, "labelSelector").unwrap_or_default(),
+            fields: query(&parts, "fieldSelector").unwrap_or_default(),
+            metadata_only: header(&parts, "accept").contains("PartialObjectMetadata"),
         };
-        if self
-            .0
-            .missing
-            .lock()
-            .expect("the list")
-            .contains(&id.resource)
-        {
+        let missing = self.0.missing.lock().expect("the list").clone();
+        if missing.contains(&id.resource) {
             return Ok(respond(Err((404, "NotFound"))));
         }
         if id.name.is_empty() && parts.method == Method::GET {
-            if self
-                .0
-                .silent
-                .lock()
-                .expect("the list")
-                .contains(&id.resource)
-            {
-                std::future::pending::<()>().await;
-            }
-            if query("watch").is_some() {
-                let number = |name: &str| query(name).and_then(|value| value.parse().ok());
-                let limit = Duration::from_secs(number("timeoutSeconds").unwrap_or(290));
-                return Ok(self.watch(&id, view, number("resourceVersion").unwrap_or(0), limit));
-            }
-            let listed = (id.resource.clone(), id.namespace.clone());
-            self.0.listed.lock().expect("the list").push(listed);
-            return Ok(respond(Ok(self.list(&id, &view))));
+            return Ok(self.answer_many(id, view, &parts).await);
         }
+        // The path of a create names no object.
+        let made = body["metadata"]["name"]
+            .as_str()
+            .filter(|_| id.name.is_empty());
         let request = Request {
             method: parts.method.clone(),
-            id: id.clone(),
+            id: Id {
+                name: made.unwrap_or(&id.name).to_owned(),
+                ..id.clone()
+            },
             subresource,
         };
         let fault = self.note(&request);
@@ -235,13 +225,42 @@ impl Fake {
             Some(Fault::Dead) => std::future::pending().await,
             Some(Fault::Lost) | None => {}
         }
-        let manager = query("fieldManager").unwrap_or_default();
-        let answer =
-            self.with(|store| handle(store, &request, &header("content-type"), &manager, &body));
+        let by = By {
+            manager: query(&parts, "fieldManager").unwrap_or_default(),
+            is_forced: query(&parts, "force").is_some_and(|force| force == "true"),
+            content: header(&parts, "content-type"),
+        };
+        let answer = self.with(|store| handle(store, &request, &by, &body));
         if fault == Some(Fault::Lost) {
             return Err(Broken);
         }
         Ok(respond(answer.map(|object| view.of(object))))
+    }
+
+    /// Answers a list or a watch.
+    async fn answer_many(self, id: Id, view: View, parts: &Parts) -> Response<Body> {
+        if view.labels.is_empty() && view.fields.is_empty() {
+            let mut all = self.0.unselected.lock().expect("the list");
+            all.push(id.resource.clone());
+        }
+        let silent = self.0.silent.lock().expect("the list").clone();
+        if silent.contains(&id.resource) {
+            std::future::pending::<()>().await;
+        }
+        if query(parts, "watch").is_none() {
+            let listed = (id.resource.clone(), id.namespace.clone());
+            self.0.listed.lock().expect("the list").push(listed);
+            return respond(Ok(self.list(&id, &view)));
+        }
+        let number = |name: &str| query(parts, name).and_then(|value| value.parse().ok());
+        let limit = Duration::from_secs(number("timeoutSeconds").unwrap_or(290));
+        self.watch(Asked {
+            id,
+            view,
+            since: number("resourceVersion").unwrap_or(0),
+            until: tokio::time::Instant::now() + limit,
+            asks_bookmarks: query(parts, "allowWatchBookmarks").is_some_and(|it| it == "true"),
+        })
     }
 
     fn note(&self, request: &Request) -> Option<Fault> {
@@ -267,128 +286,59 @@ impl Fake {
             "metadata": { "resourceVersion": version.to_string() } })
     }
 
-    fn watch(&self, id: &Id, view: View, since: u64, limit: Duration) -> Response<Body> {
+    fn watch(&self, asked: Asked) -> Response<Body> {
         if self.is_refusing() {
             return respond(Err((429, "TooManyRequests")));
         }
-        if since < self.with(|store| store.oldest) {
+        if asked.since < self.with(|store| store.oldest) {
             let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410,
                 "status": "Failure", "reason": "Expired", "message": "too old resource version" } });
             return stream_of(stream::iter([line(&gone)]));
         }
         let state = Watching {
             fake: self.clone(),
-            id: id.clone(),
-            view,
-            seen: since,
+            seen: asked.since,
+            asked,
             news: self.0.news.subscribe(),
             cut: self.0.cut.subscribe(),
-            until: tokio::time::Instant::now() + limit,
+            is_over: false,
         };
         stream_of(stream::unfold(state, Watching::next).flat_map(stream::iter))
     }
 }
 
-struct Watching {
-    fake: Fake,
-    id: Id,
-    view: View,
-    seen: u64,
-    news: watch::Receiver<u64>,
-    cut: watch::Receiver<u64>,
-    until: tokio::time::Instant,
+/// Who writes, and how.
+struct By {
+    manager: String,
+    is_forced: bool,
+    content: String,
 }
 
-impl Watching {
-    async fn next(mut self) -> Option<(Vec<Bytes>, Self)> {
-        loop {
-            self.news.mark_unchanged();
-            let entries: Vec<Entry> = self.fake.with(|store| {
-                let after = store
-                    .history
-                    .partition_point(|entry| entry.version <= self.seen);
-                let of_kind = |entry: &&Entry| {
-                    entry.id.group == self.id.group
-                        && entry.id.resource == self.id.resource
-                        && (self.id.namespace.is_empty() || entry.id.namespace == self.id.namespace)
-                };
-                store.history[after..]
-                    .iter()
-                    .filter(of_kind)
-                    .cloned()
-                    .collect()
-            });
-            self.news.mark_unchanged();
-            if let Some(last) = entries.last() {
-                self.seen = last.version;
-                let lines = entries
-                    .into_iter()
-                    .filter(|entry| self.view.selects(&entry.object))
-                    .map(|entry| {
-                        line(&json!({ "type": entry.kind, "object": self.view.of(entry.object) }))
-                    })
-                    .collect();
-                return Some((lines, self));
-            }
-            tokio::select! {
-                _ = self.news.changed() => {}
-                _ = self.cut.changed() => return None,
-                () = tokio::time::sleep_until(self.until) => return None,
-            }
-        }
-    }
-}
-
-/// How objects are shown to whoever asks.
-#[derive(Clone)]
-struct View {
-    labels: String,
-    metadata_only: bool,
-}
-
-impl View {
-    fn selects(&self, object: &Value) -> bool {
-        self.labels
-            .split(',')
-            .filter(|pair| !pair.is_empty())
-            .all(|pair| {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                object["metadata"]["labels"][name] == value
-            })
-    }
-
-    fn of(&self, object: Value) -> Value {
-        if !self.metadata_only {
-            return object;
-        }
-        json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
-            "metadata": object["metadata"] })
-    }
-}
-
-fn handle(
-    store: &mut Store,
-    request: &Request,
-    content: &str,
-    manager: &str,
-    body: &Value,
-) -> Result<Value, Refusal> {
+fn handle(store: &mut Store, request: &Request, by: &By, body: &Value) -> Result<Value, Refusal> {
     let (id, status) = (&request.id, request.subresource == "status");
-    match (request.method.as_str(), content) {
-        ("GET", _) => store.get(id).cloned().ok_or((404, "NotFound")),
-        ("POST", _) => {
-            let name = body["metadata"]["name"].as_str().unwrap_or_default();
-            let id = Id {
-                name: name.to_owned(),
-                ..id.clone()
-            };
-            store.create(&id, body.clone())
+    match (request.method.as_str(), by.content.as_str()) {
+        ("GET", _) => store.shown(id).ok_or((404, "NotFound")),
+        ("POST", _) => store.create_by(id, &by.manager, body.clone()),
+        ("PATCH", "application/apply-patch+yaml") => {
+            if !by.is_forced && store.is_contested(id, &by.manager, status, body) {
+                return Err((409, "Conflict"));
+            }
+            store.apply(id, &by.manager, status, body)
         }
-        ("PATCH", "application/apply-patch+yaml") => store.apply(id, manager, status, body),
-        ("PATCH", _) => store.update(id, status, |object| super::patch::merge(object, body)),
+        ("PATCH", _) => store.merge(id, status, body),
         ("DELETE", _) => store.delete(id, &body["preconditions"]),
         _ => Err((405, "MethodNotAllowed")),
     }
+}
+
+fn query(parts: &Parts, name: &str) -> Option<String> {
+    query_value(parts.uri.query().unwrap_or_default(), name)
+}
+
+fn header(parts: &Parts, name: &str) -> String {
+    let value = parts.headers.get(name);
+    let value = value.and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
 }
 
 fn query_value(query: &str, name: &str) -> Option<String> {
@@ -434,10 +384,6 @@ fn respond(answer: Result<Value, Refusal>) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).expect("a status");
     response
-}
-
-fn line(value: &Value) -> Bytes {
-    Bytes::from(format!("{value}\n"))
 }
 
 fn stream_of(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {

@@ -44,7 +44,10 @@ pub struct Entry {
 #[derive(Default)]
 pub struct Store {
     objects: BTreeMap<Id, Value>,
+    /// What managers applied, by object, manager and half (spec or status).
     applied: HashMap<(Id, String, bool), Value>,
+    /// What managers created by other means than an apply, by object and manager.
+    created: HashMap<(Id, String), Value>,
     pub history: Vec<Entry>,
     /// Watches from before this version are told that it is gone.
     pub oldest: u64,
@@ -89,6 +92,66 @@ impl Store {
         Ok(self.save("ADDED", id, object))
     }
 
+    /// The same in the name of a field manager, which owns what it created until it hands that over.
+    pub fn create_by(&mut self, id: &Id, manager: &str, object: Value) -> Result<Value, Refusal> {
+        let written = object.clone();
+        self.create(id, object)?;
+        self.created
+            .insert((id.clone(), manager.to_owned()), written);
+        self.shown(id).ok_or((404, "NotFound"))
+    }
+
+    /// An object as a reader sees it, with its managedFields.
+    pub fn shown(&self, id: &Id) -> Option<Value> {
+        let mut object = self.get(id)?.clone();
+        let entry = |manager: &str, operation: &str| {
+            json!({ "manager": manager, "operation": operation, "apiVersion": object["apiVersion"],
+                "fieldsType": "FieldsV1", "fieldsV1": {} })
+        };
+        let applied = self.applied.keys();
+        let applied = applied.filter(|(of, _, status)| of == id && !status);
+        let mut entries: Vec<Value> = applied.map(|(_, by, _)| entry(by, "Apply")).collect();
+        let created = self.created.keys().filter(|(of, _)| of == id);
+        entries.extend(created.map(|(_, by)| entry(by, "Update")));
+        object["metadata"]["managedFields"] = entries.into();
+        Some(object)
+    }
+
+    /// Merges a patch into an object. One that renames an entry of the managedFields from `Update` to
+    /// `Apply` makes what that manager created something that it applied.
+    pub fn merge(&mut self, id: &Id, status: bool, patch: &Value) -> Result<Value, Refusal> {
+        let mut patch = patch.clone();
+        let meta = patch.get_mut("metadata").and_then(Value::as_object_mut);
+        let managed = meta.and_then(|meta| meta.remove("managedFields"));
+        let answer = self.update(id, status, |object| patch::merge(object, &patch))?;
+        let Some(managed) = managed else {
+            return Ok(answer);
+        };
+        let created: Vec<_> = self
+            .created
+            .keys()
+            .filter(|(of, _)| of == id)
+            .cloned()
+            .collect();
+        for key in created {
+            let entries = managed.as_array().into_iter().flatten();
+            let stays = entries
+                .filter(|entry| entry["manager"] == *key.1)
+                .any(|entry| entry["operation"] == "Update");
+            if !stays && let Some(mut body) = self.created.remove(&key) {
+                let applied = (key.0, key.1, false);
+                if let Some(more) = self.applied.get(&applied) {
+                    patch::merge(&mut body, more);
+                }
+                self.applied.insert(applied, body);
+            }
+        }
+        // Who owns a field is part of the object: it has another version now.
+        let object = self.get(id).cloned().ok_or((404, "NotFound"))?;
+        self.save("MODIFIED", id, object);
+        self.shown(id).ok_or((404, "NotFound"))
+    }
+
     /// Replaces an object by what `change` makes of it. `status` says which half may change.
     pub fn update(
         &mut self,
@@ -125,6 +188,9 @@ impl Store {
         if new == old {
             return Ok(old);
         }
+        if old["immutable"] == true && new["data"] != old["data"] {
+            return Err((422, "Invalid"));
+        }
         if new["spec"] != old["spec"] {
             let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             new["metadata"]["generation"] = generation.into();
@@ -136,6 +202,18 @@ impl Store {
             return Ok(self.remove(id));
         }
         Ok(self.save("MODIFIED", id, new))
+    }
+
+    /// Whether `body` would change a field that another manager applied.
+    pub fn is_contested(&self, id: &Id, manager: &str, status: bool, body: &Value) -> bool {
+        let Some(live) = self.objects.get(id) else {
+            return false;
+        };
+        let mut others = self
+            .applied
+            .iter()
+            .filter(|((of, by, half), _)| of == id && by != manager && *half == status);
+        others.any(|(_, theirs)| differs(live, theirs, body))
     }
 
     pub fn apply(
@@ -154,7 +232,12 @@ impl Store {
             .map(|(_, body)| body.clone())
             .collect();
         let answer = if self.objects.contains_key(id) {
-            let others: Vec<&Value> = others.iter().collect();
+            let created = self
+                .created
+                .iter()
+                .filter(|((of, _), _)| of == id && !status);
+            let created: Vec<Value> = created.map(|(_, body)| body.clone()).collect();
+            let others: Vec<&Value> = others.iter().chain(&created).collect();
             self.update(id, status, |object| {
                 patch::apply(object, before.as_ref(), &others, body);
             })?
@@ -211,6 +294,7 @@ impl Store {
             return Value::Null;
         };
         self.applied.retain(|(known, _, _), _| known != id);
+        self.created.retain(|(known, _), _| known != id);
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
         let entry = Entry {
@@ -339,7 +423,8 @@ impl Store {
             &format!("{}-db", word(name)),
         );
         let secret = json!({ "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "ownerReferences": [{ "apiVersion": "storefront.dev/v1alpha1",
+            "metadata": { "labels": { "app.kubernetes.io/managed-by": "storefront-operator" },
+                "ownerReferences": [{ "apiVersion": "storefront.dev/v1alpha1",
                 "kind": "DatabaseBinding", "name": name, "uid": meta["uid"], "controller": true }] },
             "data": { "uri": "cG9zdGdyZXM6Ly94" } });
         drop(self.create(&id, secret));
@@ -381,6 +466,19 @@ fn default(id: &Id, object: &mut Value) {
 fn meta_matches(old: &Value, new: &Value, field: &str) -> bool {
     let wanted = &new["metadata"][field];
     wanted.is_null() || *wanted == old["metadata"][field]
+}
+
+/// Whether `new` gives another value to a field of `live` that `theirs` names.
+fn differs(live: &Value, theirs: &Value, new: &Value) -> bool {
+    match (live, theirs, new) {
+        (Value::Object(live), Value::Object(theirs), Value::Object(new)) => {
+            theirs.iter().any(|(name, theirs)| {
+                let pair = live.get(name).zip(new.get(name));
+                pair.is_some_and(|(live, new)| differs(live, theirs, new))
+            })
+        }
+        _ => live != new,
+    }
 }
 
 /// Indexing made nulls where nothing was.

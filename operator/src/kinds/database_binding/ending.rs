@@ -1,0 +1,192 @@
+//! The deletion of a binding: check whether there is a server, dump if that was asked for, remove what
+//! was provisioned, and only then release the object.
+
+use crds::{DatabaseBinding, DeletionPolicy};
+use kube_cache::Key;
+use operator_plan::database_binding::{
+    BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_job_name, backup_state,
+    owns_database, status,
+};
+use operator_plan::storefront::running_version;
+
+use super::admin_session::AdminSession;
+use super::error::Stop;
+use super::reclaim::{End, after_failure, before_asking, reclaim};
+use super::reconcile::{LATER, SOON};
+use super::server::{Endpoint, Servers};
+use super::{KIND, secret};
+use crate::context::Context;
+use crate::error::Error;
+use crate::next::Next;
+
+/// Reason of a binding whose dump is being taken.
+const BACKING_UP: &str = "BackingUp";
+
+/// Ends a binding that holds the finalizer.
+pub(super) async fn end(
+    ctx: &Context,
+    servers: &dyn Servers,
+    binding: &DatabaseBinding,
+    seen: &Observed,
+) -> Result<Next, Error> {
+    ctx.metrics.outcome(KIND, "deleting");
+    let end = match before_asking(binding, seen, ctx.now()) {
+        Err(end) => end,
+        Ok(valid) => match remove(ctx, servers, binding, seen, &valid).await {
+            Ok(end) => end,
+            Err(Stop::Api(error)) => return Err(error),
+            Err(Stop::Server(failure)) => {
+                let Some(end) = after_failure(binding, seen, ctx.now(), &failure) else {
+                    report(ctx, binding, failure.reason(), &failure.to_string()).await?;
+                    return Err(Error::other(failure));
+                };
+                end
+            }
+        },
+    };
+    match end {
+        End::Held { reason, message } => {
+            report(ctx, binding, reason, &message).await?;
+            Ok(Next::Requeue(if reason == BACKING_UP {
+                SOON
+            } else {
+                LATER
+            }))
+        }
+        End::Reclaimed(what) => {
+            secret::remove_all(ctx, binding).await?;
+            ctx.events
+                .normal(binding, "Reclaimed", "Delete", what)
+                .await;
+            release(ctx, binding).await
+        }
+        End::Abandoned(why) => {
+            secret::remove_all(ctx, binding).await?;
+            ctx.events
+                .warning(binding, "Abandoned", "Delete", why)
+                .await;
+            release(ctx, binding).await
+        }
+    }
+}
+
+/// Releases the object. The Secrets went before: a new object of this name must not find an old one.
+async fn release(ctx: &Context, binding: &DatabaseBinding) -> Result<Next, Error> {
+    ctx.finalizers.remove(binding, FINALIZER).await?;
+    Ok(Next::AwaitChange)
+}
+
+async fn remove(
+    ctx: &Context,
+    servers: &dyn Servers,
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    valid: &Valid,
+) -> Result<End, Stop> {
+    let endpoint = Endpoint::from(&valid.server);
+    let statements = &ctx.metrics.sql_statements;
+    let mut session = AdminSession::open(servers, &endpoint, statements).await?;
+    let end = remove_at(&mut session, ctx, binding, seen, valid).await;
+    session.close().await;
+    end
+}
+
+async fn remove_at(
+    session: &mut AdminSession,
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    valid: &Valid,
+) -> Result<End, Stop> {
+    let mut policy = binding.spec.reclaim_policy;
+    let dumped = binding
+        .status
+        .as_ref()
+        .is_some_and(|status| status.backup.is_some());
+    if policy == DeletionPolicy::BackupThenDelete
+        && !dumped
+        && owns_database(&valid.wanted, &session.read(&valid.wanted).await?)
+    {
+        match back_up(ctx, binding, seen, valid).await? {
+            Backup::Done => {}
+            Backup::Held(end) => return Ok(end),
+            Backup::Impossible => policy = DeletionPolicy::Retain,
+        }
+    }
+    Ok(reclaim(session, &valid.wanted, policy).await?)
+}
+
+/// How the dump stands.
+enum Backup {
+    /// It is there, and the status says where.
+    Done,
+    /// It is not there yet.
+    Held(End),
+    /// Nothing can be made in a namespace that is being deleted: the data stays on the server.
+    Impossible,
+}
+
+async fn back_up(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    valid: &Valid,
+) -> Result<Backup, Error> {
+    let wanted = &valid.wanted;
+    let name = backup_job_name(wanted);
+    let key = Key::new(wanted.mark.namespace.clone(), name.clone());
+    let job = ctx.reader.job(&key).await?;
+    match backup_state(wanted, job.as_deref()) {
+        BackupState::Done(done) => {
+            // Written before anything is dropped: the status is the proof that it may be.
+            let message = format!("the dump is in {}", done.volume_claim);
+            let progress = Progress::Deleting {
+                reason: "BackedUp",
+                message: &message,
+            };
+            let mut new = status(binding, Some(wanted), progress, ctx.now());
+            new.backup = Some(done);
+            ctx.statuses.report(binding, &new).await?;
+            Ok(Backup::Done)
+        }
+        BackupState::Running => {
+            let release = match &seen.storefront {
+                Some(shop) => running_version(shop, &ctx.platform),
+                None => ctx.platform.version.clone(),
+            };
+            let plan = backup(binding, wanted, &ctx.platform, &release);
+            match ctx.applier.apply(&plan).await {
+                Ok(_) => Ok(Backup::Held(End::Held {
+                    reason: BACKING_UP,
+                    message: format!("Job {name} dumps the database before it is dropped"),
+                })),
+                Err(error) if error.is_namespace_terminating() => {
+                    let note = "the namespace is being deleted and takes no backup Job: the database stays on its server";
+                    ctx.events
+                        .warning(binding, "BackupImpossible", "Delete", note)
+                        .await;
+                    Ok(Backup::Impossible)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        BackupState::Failed => Ok(Backup::Held(End::Held {
+            reason: "BackupFailed",
+            message: format!(
+                "Job {name} could not dump the database, so nothing is dropped: see its logs and delete it to try again, or set spec.reclaimPolicy to Retain or Delete"
+            ),
+        })),
+    }
+}
+
+async fn report(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    reason: &'static str,
+    message: &str,
+) -> Result<(), Error> {
+    let progress = Progress::Deleting { reason, message };
+    ctx.statuses
+        .report(binding, &status(binding, None, progress, ctx.now()))
+        .await
+}

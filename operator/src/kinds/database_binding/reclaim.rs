@@ -1,0 +1,176 @@
+//! The end of a binding. It always comes: when its server is gone for good there is nothing left to
+//! give back, and when the server is only silent a written rule says how long to ask.
+//!
+//! | the server | `Retain` | `Delete`, `BackupThenDelete` |
+//! |---|---|---|
+//! | its Secret or its Storefront is gone | released at once | released at once |
+//! | its Storefront is being deleted and it is silent | released after [`LEAVING`] | released after [`LEAVING`] |
+//! | silent, or refuses the administrator | released after [`PATIENCE`]: no data was to go anyway | held, and the status says why |
+//!
+//! A held binding is let go by the annotation `storefront.dev/abandon`.
+
+use std::time::Duration;
+
+use crds::{DatabaseBinding, DeletionPolicy};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use operator_plan::Verdict;
+use operator_plan::database_binding::{
+    ABANDON, Observed, Valid, Wanted, owns_database, retire, validate,
+};
+
+use super::admin_session::AdminSession;
+use super::error::ServerError;
+
+/// How long a silent server of a shop that is being deleted is asked.
+pub const LEAVING: Duration = Duration::from_secs(30);
+/// How long any other silent server is asked before a binding that retains its data lets go.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+/// Rounds of a reclaim before it is reported that changes on the server do not last.
+const ROUNDS: usize = 4;
+
+/// What is to happen with the finalizer.
+#[derive(Debug)]
+pub enum End {
+    /// Nothing of ours is left that should not be. What was done, for the event.
+    Reclaimed(String),
+    /// There is nothing to give back, or nobody to give it to. Why, for the event.
+    Abandoned(String),
+    /// Look again: something has to happen first.
+    Held {
+        /// Machine-readable reason (CamelCase).
+        reason: &'static str,
+        /// Who blocks, for the status.
+        message: String,
+    },
+}
+
+/// What decides whether a silent server is still asked.
+struct Rule {
+    shop_is_leaving: bool,
+    policy: DeletionPolicy,
+    waited: Duration,
+}
+
+impl Rule {
+    fn of(binding: &DatabaseBinding, seen: &Observed, now: Timestamp) -> Self {
+        let since = binding
+            .metadata
+            .deletion_timestamp
+            .as_ref()
+            .map_or(now, |time| time.0);
+        Self {
+            shop_is_leaving: shop_is_leaving(seen),
+            policy: binding.spec.reclaim_policy,
+            waited: Duration::try_from(now.duration_since(since)).unwrap_or_default(),
+        }
+    }
+
+    /// Held, or let go.
+    fn verdict(&self, why: &str) -> End {
+        let deadline = match (self.shop_is_leaving, self.policy) {
+            (true, _) => Some(LEAVING),
+            (false, DeletionPolicy::Retain) => Some(PATIENCE),
+            (false, DeletionPolicy::Delete | DeletionPolicy::BackupThenDelete) => None,
+        };
+        let held = |message| End::Held {
+            reason: "ServerSilent",
+            message,
+        };
+        match deadline {
+            Some(deadline) if self.waited >= deadline => End::Abandoned(format!(
+                "{why}; given up after {} s, its login role may be left",
+                deadline.as_secs()
+            )),
+            Some(deadline) => held(format!(
+                "{why}; asked again until {} s after the deletion",
+                deadline.as_secs()
+            )),
+            None => held(format!(
+                "{why}; the data was to be deleted, so this object waits: repair the server, or annotate the object with {ABANDON}=true to leave everything behind"
+            )),
+        }
+    }
+}
+
+fn shop_is_leaving(seen: &Observed) -> bool {
+    seen.storefront
+        .as_ref()
+        .is_some_and(|shop| shop.metadata.deletion_timestamp.is_some())
+}
+
+/// Decides what can be decided without the server. `Ok`: the server has to be asked.
+pub fn before_asking(
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    now: Timestamp,
+) -> Result<Valid, End> {
+    if binding.annotations().contains_key(ABANDON) {
+        return Err(End::Abandoned(format!("annotation {ABANDON} is set")));
+    }
+    if let Some(shop) = &binding.spec.server_ref.storefront {
+        let Some(found) = &seen.storefront else {
+            return Err(End::Abandoned(format!(
+                "Storefront {shop} is gone, and its server with it"
+            )));
+        };
+        if shop_is_leaving(seen)
+            && found.spec.database.external.is_none()
+            && found.spec.deletion_policy == DeletionPolicy::Delete
+        {
+            return Err(End::Abandoned(format!(
+                "Storefront {shop} is being deleted with everything in its server"
+            )));
+        }
+    }
+    match validate(binding, seen) {
+        Verdict::Ready(valid) => Ok(valid),
+        Verdict::Waiting(on) => Err(End::Abandoned(on.message)),
+        Verdict::Invalid(why) => Err(Rule::of(binding, seen, now).verdict(&why.message)),
+    }
+}
+
+/// What a failure of the server means for the rule above. `None`: nothing, it is to be tried again.
+pub fn after_failure(
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    now: Timestamp,
+    failure: &ServerError,
+) -> Option<End> {
+    match failure {
+        ServerError::Unreachable { .. } | ServerError::Denied { .. } => {
+            Some(Rule::of(binding, seen, now).verdict(&failure.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// Removes what was provisioned, as the policy says.
+pub async fn reclaim(
+    session: &mut AdminSession,
+    wanted: &Wanted,
+    policy: DeletionPolicy,
+) -> Result<End, ServerError> {
+    let mut last = "read the server";
+    for _ in 0..ROUNDS {
+        let seen = session.read(wanted).await?;
+        let missing = retire(wanted, &seen, policy);
+        let Some(statement) = missing.last() else {
+            let database = &wanted.names.database;
+            return Ok(End::Reclaimed(match &seen.database {
+                Some(_) if policy == DeletionPolicy::Retain => {
+                    format!("the login role is gone; database {database} is kept")
+                }
+                Some(_) if !owns_database(wanted, &seen) => {
+                    format!(
+                        "the login role is gone; database {database} is not this binding's to drop"
+                    )
+                }
+                Some(_) | None => "nothing of this binding is left on the server".to_owned(),
+            }));
+        };
+        last = statement.purpose;
+        session.run(&missing).await?;
+    }
+    Err(ServerError::Unsettled { purpose: last })
+}

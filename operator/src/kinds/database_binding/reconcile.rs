@@ -1,0 +1,216 @@
+//! One binding: observe, validate, make, report.
+//!
+//! Order of effects, so that a kill between any two leaves nothing unnamed or unowned:
+//! marks read, finalizer, intent in the status, Secret, SQL, rotation, status.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::DatabaseBinding;
+use kube::ResourceExt;
+use operator_plan::database_binding::{
+    FINALIZER, Progress, Valid, Wanted, awaits_server, intent, next_step, status, validate,
+};
+use operator_plan::{Invalid, Verdict, Waiting, conditions};
+
+use super::admin_session::AdminSession;
+use super::ending::end;
+use super::error::{ServerError, Stop};
+use super::provision::{Entry, enter, provision};
+use super::rotate::{Found, Settled, rotate};
+use super::server::{Endpoint, Servers};
+use super::{KIND, observe, secret};
+use crate::context::Context;
+use crate::error::Error;
+use crate::kind_loop::{next, subscriber};
+use crate::next::Next;
+
+/// Time between two audits of a binding that is as it should be; up to a fifth is added by its uid,
+/// so that bindings made together do not audit together.
+const RESYNC: Duration = Duration::from_secs(300);
+/// Time between two attempts at what is not watched, such as a server that starts.
+pub(super) const SOON: Duration = Duration::from_secs(3);
+/// The same, when somebody has to act first.
+pub(super) const LATER: Duration = Duration::from_secs(15);
+/// The shortest wait for the next step of a rotation: it may become due while this one ends.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Reconciles one binding.
+pub async fn reconcile(
+    ctx: &Context,
+    servers: &dyn Servers,
+    seen: &Arc<DatabaseBinding>,
+) -> Result<Next, Error> {
+    let Some(binding) = observe::current(ctx, seen).await? else {
+        return Ok(Next::AwaitChange);
+    };
+    let is_deleted = binding.metadata.deletion_timestamp.is_some();
+    if is_deleted && !binding.finalizers().iter().any(|held| held == FINALIZER) {
+        return Ok(Next::AwaitChange);
+    }
+    let observed = observe::observe(ctx, &binding).await?;
+    if is_deleted {
+        return end(ctx, servers, &binding, &observed).await;
+    }
+    let shop = observed.storefront.as_ref();
+    if shop.is_some_and(|shop| shop.spec.paused) {
+        return Ok(Next::AwaitChange);
+    }
+    let valid = match validate(&binding, &observed) {
+        Verdict::Ready(valid) => valid,
+        Verdict::Waiting(on) => {
+            wait(ctx, &binding, None, &on).await?;
+            return Ok(next(ctx, &subscriber(&*binding)));
+        }
+        Verdict::Invalid(why) => return refuse(ctx, &binding, None, &why).await,
+    };
+    let wanted = Some(&valid.wanted);
+    if let Some(on) = awaits_server(&binding, &observed) {
+        wait(ctx, &binding, None, &on).await?;
+        return Ok(next(ctx, &subscriber(&*binding)));
+    }
+    match make(ctx, servers, &binding, &valid).await {
+        Ok(Verdict::Ready(settled)) => settle(ctx, &binding, settled).await,
+        Ok(Verdict::Waiting(on)) => {
+            wait(ctx, &binding, wanted, &on).await?;
+            Ok(Next::Requeue(SOON))
+        }
+        Ok(Verdict::Invalid(why)) => refuse(ctx, &binding, wanted, &why).await,
+        Err(Stop::Api(error)) => Err(error),
+        Err(Stop::Server(failure)) => fail(ctx, &binding, wanted, failure).await,
+    }
+}
+
+/// Everything between the decision to make something and the audit that finds nothing missing.
+async fn make(
+    ctx: &Context,
+    servers: &dyn Servers,
+    binding: &Arc<DatabaseBinding>,
+    valid: &Valid,
+) -> Result<Verdict<Settled>, Stop> {
+    let endpoint = Endpoint::from(&valid.server);
+    let statements = &ctx.metrics.sql_statements;
+    let mut session = AdminSession::open(servers, &endpoint, statements).await?;
+    let made = make_in(&mut session, ctx, servers, binding, valid).await;
+    session.close().await;
+    made
+}
+
+async fn make_in(
+    session: &mut AdminSession,
+    ctx: &Context,
+    servers: &dyn Servers,
+    binding: &Arc<DatabaseBinding>,
+    valid: &Valid,
+) -> Result<Verdict<Settled>, Stop> {
+    match enter(session, valid).await? {
+        Entry::Granted => {}
+        Entry::Waits(on) => return Ok(Verdict::Waiting(Waiting::new("DatabaseNotFound", on))),
+        Entry::Refused(why) => return Ok(Verdict::Invalid(Invalid::new("NotOurs", why))),
+    }
+    ctx.finalizers.add(&**binding, FINALIZER).await?;
+    let intended = intent(binding, &valid.wanted, ctx.now());
+    ctx.statuses.write(&**binding, &intended).await?;
+    let password = match secret::hold(ctx, binding, valid).await? {
+        Verdict::Ready(password) => password,
+        Verdict::Waiting(on) => return Ok(Verdict::Waiting(on)),
+        Verdict::Invalid(why) => return Ok(Verdict::Invalid(why)),
+    };
+    let seen = provision(session, servers, valid, &password).await?;
+    let found = Found {
+        valid,
+        seen,
+        rotation: intended.rotation,
+    };
+    rotate(session, ctx, servers, binding, found).await
+}
+
+async fn settle(ctx: &Context, binding: &DatabaseBinding, settled: Settled) -> Result<Next, Error> {
+    let Settled {
+        valid,
+        rotation,
+        repaired,
+        news,
+    } = settled;
+    let was_ready = binding.status.as_ref().is_some_and(|status| {
+        conditions::is_ready(&status.conditions, binding.metadata.generation)
+    });
+    let progress = Progress::Done(rotation.as_ref());
+    let new = status(binding, Some(&valid.wanted), progress, ctx.now());
+    ctx.statuses.report(binding, &new).await?;
+    ctx.metrics.outcome(KIND, "applied");
+    if was_ready && !repaired.is_empty() {
+        let note = format!("repaired on the server: {}", repaired.join(", "));
+        ctx.events
+            .warning(binding, "DriftRepaired", "Reconcile", note)
+            .await;
+    }
+    if let Some((reason, note)) = news {
+        ctx.events.normal(binding, reason, "Rotate", note).await;
+    }
+    let routine = resync(binding);
+    let step = next_step(binding, rotation.as_ref(), ctx.now());
+    Ok(Next::Requeue(
+        step.map_or(routine, |step| step.max(AT_ONCE).min(routine)),
+    ))
+}
+
+async fn wait(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    wanted: Option<&Wanted>,
+    on: &Waiting,
+) -> Result<(), Error> {
+    let new = status(binding, wanted, Progress::Waiting(on), ctx.now());
+    ctx.statuses.report(binding, &new).await?;
+    ctx.metrics.outcome(KIND, "waiting");
+    Ok(())
+}
+
+async fn refuse(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    wanted: Option<&Wanted>,
+    why: &Invalid,
+) -> Result<Next, Error> {
+    let new = status(binding, wanted, Progress::Invalid(why), ctx.now());
+    ctx.statuses.report(binding, &new).await?;
+    ctx.metrics.outcome(KIND, "invalid");
+    // The remedy may lie on the server, which nobody watches.
+    Ok(Next::Requeue(RESYNC))
+}
+
+async fn fail(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    wanted: Option<&Wanted>,
+    failure: ServerError,
+) -> Result<Next, Error> {
+    // Busy says nothing about the binding, only about the moment.
+    if !matches!(failure, ServerError::Busy { .. }) {
+        let message = failure.to_string();
+        let progress = Progress::Failed {
+            reason: failure.reason(),
+            message: &message,
+        };
+        let new = status(binding, wanted, progress, ctx.now());
+        ctx.statuses.report(binding, &new).await?;
+        ctx.metrics.outcome(KIND, "failed");
+    }
+    match failure {
+        // A server that starts, or is away: a fixed interval finds it sooner than a growing backoff.
+        ServerError::Unreachable { .. } | ServerError::Busy { .. } => Ok(Next::Requeue(SOON)),
+        ServerError::Denied { .. } => Ok(Next::Requeue(LATER)),
+        other => Err(Error::other(other)),
+    }
+}
+
+fn resync(binding: &DatabaseBinding) -> Duration {
+    let spread: u32 = binding
+        .uid()
+        .unwrap_or_default()
+        .bytes()
+        .map(u32::from)
+        .sum();
+    RESYNC + RESYNC * (spread % 100) / 500
+}

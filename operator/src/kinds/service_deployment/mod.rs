@@ -1,0 +1,84 @@
+//! ServiceDeployment: one workload. What it consists of is decided by
+//! [`operator_plan::service_deployment`].
+
+mod observe;
+
+use crds::{ServiceDeployment, ServiceDeploymentStatus};
+use kube::ResourceExt;
+use kube_cache::Key;
+use operator_plan::service_deployment as plan;
+use operator_plan::trouble::PodsOf;
+use operator_plan::{Applied, ObjectKey, Objects, Outcome, Planned, Platform, Verdict};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::kind_loop::Kind;
+use crate::next::Next;
+
+/// The kind.
+pub struct ServiceDeployments;
+
+impl Kind for ServiceDeployments {
+    type Object = ServiceDeployment;
+    type Observed = plan::Observed;
+    type Valid = plan::Valid;
+
+    /// Everything it has is inside the cluster: ownership cleans up.
+    const FINALIZER: Option<&'static str> = None;
+
+    fn is_paused(ctx: &Context, service: &ServiceDeployment) -> bool {
+        let namespace = service.namespace().unwrap_or_default();
+        let shop = Key::new(namespace, service.spec.storefront_ref.name.clone());
+        let shop = ctx.caches.storefronts.store.object(&shop);
+        service.spec.paused || shop.is_some_and(|shop| shop.spec.paused)
+    }
+
+    async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<plan::Observed, Error> {
+        observe::observe(ctx, service).await
+    }
+
+    fn validate(
+        service: &ServiceDeployment,
+        seen: plan::Observed,
+        platform: &Platform,
+    ) -> Verdict<plan::Valid> {
+        plan::validate(service, &seen, platform)
+    }
+
+    fn desired(valid: &plan::Valid) -> Objects<Planned> {
+        plan::desired(valid)
+    }
+
+    /// It makes no Secret.
+    fn may_be_pruned(_service: &ServiceDeployment, _child: &ObjectKey) -> bool {
+        true
+    }
+
+    fn children(service: &ServiceDeployment) -> Objects<Planned> {
+        plan::children(service)
+    }
+
+    fn unready(
+        service: &ServiceDeployment,
+        valid: Option<&plan::Valid>,
+        seen: &Objects<Applied>,
+    ) -> Vec<PodsOf> {
+        plan::unready(service, valid, seen)
+    }
+
+    fn status(
+        ctx: &Context,
+        service: &ServiceDeployment,
+        outcome: &Outcome<'_, plan::Valid>,
+    ) -> ServiceDeploymentStatus {
+        plan::status(service, outcome, ctx.now())
+    }
+
+    fn applied_label(_valid: &plan::Valid) -> &'static str {
+        "applied"
+    }
+
+    async fn delete(_ctx: &Context, _service: &ServiceDeployment) -> Result<Next, Error> {
+        Ok(Next::AwaitChange)
+    }
+}

@@ -1,0 +1,84 @@
+//! Storefront: one shop. What it consists of is decided by [`operator_plan::storefront`].
+
+mod observe;
+mod teardown;
+
+use crds::{Storefront, StorefrontStatus};
+use operator_plan::storefront as plan;
+use operator_plan::trouble::PodsOf;
+use operator_plan::{Applied, ObjectKey, Objects, Outcome, Planned, Platform, Verdict};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::kind_loop::Kind;
+use crate::next::Next;
+
+/// Set on a shop as soon as something was made for it: its parts must be deleted in the right order.
+pub const FINALIZER: &str = "storefront.dev/shop";
+
+/// The kind.
+pub struct Storefronts;
+
+impl Kind for Storefronts {
+    type Object = Storefront;
+    type Observed = plan::Observed;
+    type Valid = plan::Valid;
+
+    const FINALIZER: Option<&'static str> = Some(FINALIZER);
+
+    fn is_paused(_ctx: &Context, shop: &Storefront) -> bool {
+        shop.spec.paused
+    }
+
+    async fn observe(ctx: &Context, shop: &Storefront) -> Result<plan::Observed, Error> {
+        observe::observe(ctx, shop).await
+    }
+
+    fn validate(
+        shop: &Storefront,
+        seen: plan::Observed,
+        platform: &Platform,
+    ) -> Verdict<plan::Valid> {
+        plan::validate(shop, seen, platform)
+    }
+
+    fn desired(valid: &plan::Valid) -> Objects<Planned> {
+        plan::desired(valid)
+    }
+
+    fn may_be_pruned(shop: &Storefront, child: &ObjectKey) -> bool {
+        plan::may_be_pruned(shop, child)
+    }
+
+    fn children(shop: &Storefront) -> Objects<Planned> {
+        plan::children(shop)
+    }
+
+    fn unready(
+        shop: &Storefront,
+        valid: Option<&plan::Valid>,
+        seen: &Objects<Applied>,
+    ) -> Vec<PodsOf> {
+        plan::unready(shop, valid, seen)
+    }
+
+    fn status(
+        ctx: &Context,
+        shop: &Storefront,
+        outcome: &Outcome<'_, plan::Valid>,
+    ) -> StorefrontStatus {
+        plan::status(shop, outcome, ctx.now())
+    }
+
+    fn applied_label(valid: &plan::Valid) -> &'static str {
+        if valid.missing().is_empty() {
+            "applied"
+        } else {
+            "waiting"
+        }
+    }
+
+    async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Error> {
+        teardown::delete(ctx, shop).await
+    }
+}

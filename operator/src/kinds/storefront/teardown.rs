@@ -1,0 +1,86 @@
+//! The deletion of a shop: services, then databases while their server still runs, then the rest.
+//! It ends also when parts are gone already, or when the namespace goes with it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crds::{DatabaseBinding, ServiceDeployment, Storefront};
+use kube::api::{Api, ListParams};
+use kube::core::{ApiResource, NamespaceResourceScope};
+use kube::{Resource, ResourceExt};
+use kube_cache::Owner;
+use operator_plan::objects::OWNER_UID_LABEL;
+use operator_plan::storefront::{Live, for_deletion, status, teardown};
+use operator_plan::{ObjectKey, Outcome};
+use serde::de::DeserializeOwned;
+
+use super::FINALIZER;
+use super::observe::observe;
+use crate::caches::CachedKind;
+use crate::context::Context;
+use crate::error::Error;
+use crate::next::Next;
+
+/// Takes the next step of a deletion. Its children are watched, so the next one follows by itself.
+pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Error> {
+    if !shop.finalizers().iter().any(|held| held == FINALIZER) {
+        return Ok(Next::AwaitChange);
+    }
+    ctx.metrics.outcome("Storefront", "deleting");
+    let valid = for_deletion(shop, observe(ctx, shop).await?, &ctx.platform);
+    let live = Live {
+        services: children(ctx, shop).await?,
+        bindings: children(ctx, shop).await?,
+    };
+    let step = teardown(&valid, &live);
+    ctx.applier.apply_existing(&step.apply).await?;
+    for key in &step.delete {
+        if let Some(resource) = resource_of(key) {
+            ctx.applier.delete(&resource, key).await?;
+        }
+    }
+    if let Some(text) = step.waiting_for {
+        let new = status(shop, &Outcome::Deleting(&text), ctx.now());
+        ctx.statuses.report(shop, &new).await?;
+        return Ok(Next::AwaitChange);
+    }
+    ctx.finalizers.remove(shop, FINALIZER).await?;
+    Ok(Next::AwaitChange)
+}
+
+/// The children of a kind: as the cache has them while there are any, else as the API server does. What
+/// is deleted next depends on there being none.
+async fn children<K>(ctx: &Context, shop: &Storefront) -> Result<Vec<K>, Error>
+where
+    K: CachedKind + Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let uid = shop.uid().unwrap_or_default();
+    let store = &K::cache(&ctx.caches).store;
+    let known: Vec<Arc<K>> = store
+        .owned_by(&uid)
+        .iter()
+        .filter_map(|key| store.object(key))
+        .collect();
+    if !known.is_empty() {
+        return Ok(known.iter().map(|child| K::clone(child)).collect());
+    }
+    let namespace = shop.namespace().unwrap_or_default();
+    let params = ListParams::default().labels(&format!("{OWNER_UID_LABEL}={uid}"));
+    let api = Api::<K>::namespaced(ctx.client.clone(), &namespace);
+    let listed = api.list(&params).await;
+    let listed = listed
+        .map_err(|source| Error::api("list", format!("{}s of the shop", K::kind(&())), source))?;
+    // Anybody can write a label; the owner reference decides.
+    let is_ours = |child: &K| Owner::of(child).is_some_and(|owner| owner.uid == uid);
+    Ok(listed.items.into_iter().filter(is_ours).collect())
+}
+
+fn resource_of(key: &ObjectKey) -> Option<ApiResource> {
+    let known = [
+        ApiResource::erase::<ServiceDeployment>(&()),
+        ApiResource::erase::<DatabaseBinding>(&()),
+    ];
+    known
+        .into_iter()
+        .find(|resource| resource.group == key.group && resource.kind == key.kind)
+}
