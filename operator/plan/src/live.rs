@@ -11,7 +11,7 @@ use kube::core::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::objects::ObjectKey;
+use crate::key::ObjectKey;
 
 /// A kind whose live objects statuses are computed from.
 pub trait Readable: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static {

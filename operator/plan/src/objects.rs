@@ -5,6 +5,7 @@ use kube::core::{ApiResource, Resource};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use crate::key::{ObjectKey, key_of};
 use crate::live::{Live, Readable};
 
 /// Label with the uid of the custom resource that an object was made for.
@@ -13,19 +14,6 @@ pub const OWNER_UID_LABEL: &str = "storefront.dev/owner-uid";
 pub const STOREFRONT_LABEL: &str = "storefront.dev/storefront";
 /// Value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "storefront-operator";
-
-/// Which object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ObjectKey {
-    /// API group; empty for the core.
-    pub group: String,
-    /// Kind.
-    pub kind: String,
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-}
 
 /// What the operator does with a planned object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,16 +148,6 @@ impl Objects<Applied> {
 
 fn typed<K: Readable>(item: &Applied) -> Option<(&str, &K)> {
     Some((item.key.name.as_str(), K::of(&item.live)?))
-}
-
-/// The key of a typed object.
-pub fn key_of<K: Resource<DynamicType = ()>>(namespace: &str, name: &str) -> ObjectKey {
-    ObjectKey {
-        group: K::group(&()).into_owned(),
-        kind: K::kind(&()).into_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    }
 }
 
 /// One object as it should be.

@@ -4,40 +4,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 
-use super::{Valid, workload};
+use super::{
+    valid::{Migration, Valid},
+    workload,
+};
 use crate::{hash, names, pods};
 
 /// Tries before the migration counts as failed; with the kubelet's backoff about half an hour.
 const TRIES: i32 = 10;
-
-/// Where the migration of a revision stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Migration {
-    /// There is nothing to migrate.
-    Unneeded,
-    /// The Job has not ended.
-    Running {
-        /// Its name.
-        job: String,
-    },
-    /// The Job has run to its end, now or earlier.
-    Done {
-        /// What tells this revision from others: the end of the Job's name.
-        revision: String,
-    },
-    /// The Job has given up.
-    Failed {
-        /// Its name.
-        job: String,
-    },
-}
-
-impl Migration {
-    /// Whether pods of this revision may start.
-    pub fn is_past(&self) -> bool {
-        matches!(self, Self::Unneeded | Self::Done { .. })
-    }
-}
 
 /// Name of the migration Job of a revision.
 pub fn job_name(service: &str, revision: &str) -> String {

@@ -1,11 +1,13 @@
 //! ServiceDeployment: one workload of a shop, built in or a team's own.
 
+mod checks;
 mod desired;
 mod migration;
 mod network;
 mod rivals;
 mod routes;
 mod status;
+mod valid;
 mod validate;
 mod workload;
 
@@ -17,11 +19,12 @@ use k8s_openapi::api::batch::v1::Job;
 use crate::backing::role::binding_secret;
 
 pub use desired::desired;
-pub use migration::{Migration, job_name};
+pub use migration::job_name;
 pub(crate) use network::GATEWAY_LABEL;
 pub use rivals::are_rivals;
 pub use status::{children, status, unready};
-pub use validate::{Valid, validate};
+pub use valid::{Migration, Valid};
+pub use validate::validate;
 
 /// What is known about the world around a ServiceDeployment.
 #[derive(Clone, Debug, Default)]

@@ -2,14 +2,12 @@
 //! the other one has no route for it until the older one goes or lets go. Only the same path counts: one
 //! below another's is a case of its own, and the longer one wins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crds::{ServiceDeployment, Storefront};
 
-use super::validate::{check_routes, check_spec, is_the_shops_own};
-
-/// Paths that somebody else has, with his name.
-pub(super) type Taken = BTreeMap<String, String>;
+use super::checks::{check_routes, check_spec, is_the_shops_own};
+pub(super) use super::valid::Taken;
 
 /// Whether two workloads want a path of the same shop.
 pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {

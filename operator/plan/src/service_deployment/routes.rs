@@ -12,7 +12,7 @@ use gateway_routes::api::{
     HTTPRouteRule, HTTPRouteSpec, ParentReference,
 };
 
-use super::{Valid, rivals::Taken};
+use super::valid::{Taken, Valid};
 use crate::{
     Objects, Planned, hash, names,
     storefront::{SERVICE_PORT, url},

@@ -1,0 +1,87 @@
+//! A ServiceDeployment that can be acted on, with what was found about it.
+
+use std::collections::BTreeMap;
+
+use crds::{ServiceDeployment, Storefront};
+
+use crate::{Platform, pods::Scope};
+
+/// Paths that an older workload serves, each with the name of that workload.
+pub(super) type Taken = BTreeMap<String, String>;
+
+/// A ServiceDeployment that can be acted on.
+#[derive(Clone, Debug)]
+pub struct Valid {
+    pub(super) service: ServiceDeployment,
+    pub(super) storefront: Storefront,
+    pub(super) scope: Scope,
+    pub(super) platform: Platform,
+    /// Folder under `/bindings` and the Secret in it, by folder.
+    pub(super) mounts: BTreeMap<String, String>,
+    /// Hash of each mounted Secret, by folder.
+    pub(super) contents: BTreeMap<String, String>,
+    /// Whether a DatabaseBinding is among the bindings.
+    pub(super) uses_database: bool,
+    pub(super) migration: Migration,
+    /// Paths of the spec that an older workload has.
+    pub(super) taken: Taken,
+}
+
+impl Valid {
+    /// Name of the object, and of nearly every object that is made for it.
+    pub fn name(&self) -> &str {
+        &self.scope.owner.name
+    }
+
+    /// Progress of the migration of this revision.
+    pub fn migration(&self) -> &Migration {
+        &self.migration
+    }
+
+    /// See [`app_of`].
+    pub(super) fn app(&self) -> &str {
+        app_of(&self.service)
+    }
+
+    pub(super) fn shop(&self) -> &str {
+        &self.service.spec.storefront_ref.name
+    }
+}
+
+/// The name without that of the shop: `auth` of `demo-auth`.
+pub(super) fn app_of(service: &ServiceDeployment) -> &str {
+    let shop = service.spec.storefront_ref.name.as_str();
+    let name = service.metadata.name.as_deref().unwrap_or_default();
+    name.strip_prefix(shop)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .unwrap_or(name)
+}
+
+/// Progress of the migration of a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Migration {
+    /// There is nothing to migrate.
+    Unneeded,
+    /// The Job has not ended.
+    Running {
+        /// Its name.
+        job: String,
+    },
+    /// The Job has completed, now or earlier.
+    Done {
+        /// What distinguishes this revision: the end of the Job's name.
+        revision: String,
+    },
+    /// The Job has given up.
+    Failed {
+        /// Its name.
+        job: String,
+    },
+}
+
+impl Migration {
+    /// Whether pods of this revision may start.
+    pub fn is_past(&self) -> bool {
+        matches!(self, Self::Unneeded | Self::Done { .. })
+    }
+}
