@@ -1,4 +1,4 @@
-//! Product cards, remembered in Redis for a while.
+//! Product cards, cached in Redis.
 //!
 //! A card is what `GET /v1/products/{id}` answers. It is dropped when its product is written, and
 //! forgotten after half a minute in any case: its `available` may be that old. Nothing is decided on

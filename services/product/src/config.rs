@@ -1,38 +1,11 @@
-//! The command line, parsed once.
+//! Configuration beyond that of every service.
 
-use chassis::{BindingConfig, ProcessConfig, TokenConfig};
-use clap::{Args, Parser, Subcommand};
+use chassis::TokenConfig;
 
-/// What can be bought: catalogue, prices, stock and reservations.
-#[derive(Parser)]
-#[command(name = "product", version)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What to do.
-#[derive(Subcommand)]
-pub enum Command {
-    /// Serve the API and hear events.
-    Serve(ServeConfig),
-    /// Bring the schema up to date, then exit.
-    Migrate(BindingConfig),
-    /// Print the OpenAPI document.
-    Openapi,
-}
-
-/// Everything `serve` needs.
-#[derive(Args)]
-pub struct ServeConfig {
-    /// Sockets, log, drain.
-    #[command(flatten)]
-    pub process: ProcessConfig,
-    /// Bindings: database, bus, cache, internal.
-    #[command(flatten)]
-    pub bindings: BindingConfig,
-    /// What bearer tokens must say.
+/// The settings of `serve`. Bindings: database, bus, cache, internal.
+#[derive(clap::Args)]
+pub struct Config {
+    /// Claims that bearer tokens must carry.
     #[command(flatten)]
     pub tokens: TokenConfig,
 }

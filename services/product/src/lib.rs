@@ -1,32 +1,54 @@
 #![doc = include_str!("../README.md")]
+#![expect(missing_docs, reason = "no other crate uses these items as an API")]
 
-// Reading order: what is decided, what is kept, what is remembered for a while, what is asked,
-// what is heard, what is tidied.
-mod cards;
-mod consume;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chassis::{http_client, verifier};
+use service::Builder;
+
+mod spec;
+
+// Reading order: decisions, storage, cache, API, events, periodic tasks.
 pub mod domain;
 pub mod store;
+
+mod cards;
+
+mod api;
+pub mod consume;
 pub mod sweep;
 
-pub mod api;
-pub mod config;
+mod config;
 mod metrics;
 mod state;
 
 pub use api::{openapi, router};
 pub use cards::Cards;
-pub use consume::Listener;
+pub use config::Config;
 pub use metrics::Metrics;
+pub use spec::{MIGRATOR, SCHEMA, SPEC};
 pub use state::AppState;
 
-/// The room's schema.
-pub const SCHEMA: outbox::Schema = outbox::Schema::new("product");
+/// The key set of the issuer must be answered within this time.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The room's migrations.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/product");
-
-/// Ready: the pool answers, and the schema is what this build expects.
-pub async fn ready(pool: sqlx::PgPool) -> Result<(), String> {
-    let ready = outbox::migrate::ready(&pool, &MIGRATOR, SCHEMA).await;
-    ready.map_err(|unhealthy| unhealthy.to_string())
+/// Assembles the service.
+pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
+    let Config { tokens } = config;
+    let cache = builder.binding("cache")?;
+    let metrics = Metrics::new(builder.registry())?;
+    let cards = Cards::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone());
+    let app = AppState {
+        core: builder.core(),
+        cards: cards.context("invalid uri in binding cache")?,
+        verifier: verifier(&tokens, http_client(CALL_TIMEOUT)?),
+        internal: builder.internal_token()?,
+        metrics,
+    };
+    Ok(builder
+        .consume(consume::subscriptions(app.clone()))
+        .periodic(sweep::ReservationSweep::new(&app))
+        .relay()
+        .api(router(app)))
 }

@@ -1,23 +1,9 @@
-//! The process: `product serve | migrate | openapi`.
-
-mod serve;
-
-use clap::Parser;
-use product::config::{Cli, Command};
-use product::{MIGRATOR, SCHEMA};
+//! The process `product serve | migrate | openapi`.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Serve(config) => serve::serve(config).await?,
-        Command::Migrate(config) => {
-            let database = chassis::binding(&config.binding_root, "database")?;
-            outbox::migrate::run(&MIGRATOR, database.require("uri")?, SCHEMA).await?;
-        }
-        Command::Openapi => print!("{}", product::openapi()),
-    }
-    Ok(())
+    service::run(&product::SPEC, product::openapi, product::assemble).await
 }

@@ -1,46 +1,41 @@
-//! Takes back promises that ran out.
+//! Expires reservations that nobody claimed in time.
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use service::{PeriodicTask, Progress, StoreError};
 
 use crate::state::AppState;
-use crate::store::{StoreError, failed, reservations};
+use crate::store::reservations;
 
-/// How often holds are looked at; a hold lives at most this much longer than it says.
-const PERIOD: Duration = Duration::from_secs(2);
-/// Holds taken back in one transaction.
-const BATCH: i64 = 100;
+/// Reservations expired in one transaction.
+const BATCH: u64 = 100;
 
-/// Sweeps until told to stop; a database that is away is waited for.
-pub async fn run(app: AppState, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(PERIOD))
-        .await
-        .is_some()
-    {
-        loop {
-            match once(&app).await {
-                // A full batch: there may be more.
-                Ok(expired) if expired == BATCH.unsigned_abs() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "holds were not swept"
-                    );
-                    break;
-                }
-            }
-        }
+/// The periodic task.
+pub struct ReservationSweep(AppState);
+
+impl ReservationSweep {
+    pub fn new(app: &AppState) -> Self {
+        Self(app.clone())
+    }
+
+    /// One batch; how many reservations expired.
+    pub async fn once(&self) -> Result<u64, StoreError> {
+        let core = &self.0.core;
+        let mut tx = core.begin().await?;
+        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        let expired = reservations::expire(&mut tx, core.now(), limit).await?;
+        core.commit(tx).await?;
+        self.0.metrics.reservations("expired", expired);
+        Ok(expired)
     }
 }
 
-/// One batch; how many holds were taken back.
-pub async fn once(app: &AppState) -> Result<u64, StoreError> {
-    let mut tx = app.pool.begin().await.map_err(failed("begin sweep"))?;
-    let expired = reservations::expire(&mut tx, app.clock.now(), BATCH).await?;
-    tx.commit().await.map_err(failed("commit sweep"))?;
-    app.metrics.reservations("expired", expired);
-    Ok(expired)
+impl PeriodicTask for ReservationSweep {
+    const NAME: &'static str = "reservation_sweep";
+    /// A reservation lives at most this much longer than it says.
+    const EVERY: Duration = Duration::from_secs(2);
+
+    async fn run(&self) -> Result<Progress, StoreError> {
+        Ok(Progress::of_batch(self.once().await?, BATCH))
+    }
 }

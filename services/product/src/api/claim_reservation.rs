@@ -17,9 +17,9 @@ pub(super) async fn handler(
     Path(id): Path<ReservationId>,
     Json(body): Json<Claim>,
 ) -> Result<StatusCode, Problem> {
-    let mut conn = app.acquire().await?;
+    let mut conn = app.core.acquire().await?;
     let command = Command::Claim(body.order_id);
-    match reservations::execute(&mut conn, id, command, app.clock.now()).await? {
+    match reservations::execute(&mut conn, id, command, app.core.now()).await? {
         Outcome::Moved(_) => {
             app.metrics.reservation("claimed");
             Ok(StatusCode::OK)

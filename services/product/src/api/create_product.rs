@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::http::header::{ETAG, LOCATION};
 use axum::response::{IntoResponse, Response};
-use chassis::{Caller, Json, Problem, precondition};
+use chassis::{Json, Problem, precondition};
 use http::StatusCode;
-use vocabulary::ProductId;
+use service::Caller;
+use vocabulary::{Permission, ProductId};
 
-use super::problems::uncommitted;
+use super::problems::not_written;
 use super::views::{ListingBody, ProductView};
 use crate::domain::listing::Product;
 use crate::state::AppState;
@@ -15,7 +16,7 @@ use crate::store::catalogue;
 
 /// Add a product
 ///
-/// It starts without stock: count it with `PUT /v1/products/{id}/stock`.
+/// It has no stock at first: set it with `PUT /v1/products/{id}/stock`.
 #[utoipa::path(
     post, path = "/v1/products", operation_id = "create_product", tag = "products",
     security(("bearer" = [])), request_body = ListingBody,
@@ -24,11 +25,11 @@ use crate::store::catalogue;
          headers(("Location" = String, description = "Where it is"))),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 403, description = "Not an administrator", body = Problem,
+        (status = 403, description = "Insufficient permissions", body = Problem,
          content_type = "application/problem+json"),
         (status = 409, description = "The SKU is taken", body = Problem,
          content_type = "application/problem+json"),
-        (status = 422, description = "Fields are not valid", body = Problem,
+        (status = 422, description = "Invalid fields", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -37,18 +38,20 @@ pub(super) async fn handler(
     caller: Caller,
     Json(body): Json<ListingBody>,
 ) -> Result<Response, Problem> {
-    caller.require_role("admin")?;
-    let now = app.clock.now();
+    caller.require(Permission::ManageCatalogue)?;
+    let now = app.core.now();
     let product = Product {
-        id: ProductId::mint(now, &*app.entropy),
+        id: ProductId::mint(now, &*app.core.entropy),
         listing: body.listing()?,
         available: 0,
         version: 1,
     };
-    let mut tx = app.begin().await?;
+    let mut tx = app.core.begin().await?;
     catalogue::ensure_categories(&mut tx, &[&product.listing.category]).await?;
-    catalogue::insert(&mut tx, &product, now).await?;
-    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    catalogue::insert(&mut tx, &product, now)
+        .await
+        .map_err(not_written)?;
+    app.core.commit(tx).await?;
     let headers = [
         (LOCATION, format!("/v1/products/{}", product.id.as_uuid())),
         (ETAG, precondition::etag(product.version)),

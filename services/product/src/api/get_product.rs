@@ -12,7 +12,7 @@ use super::views::ProductView;
 use crate::state::AppState;
 use crate::store::catalogue;
 
-/// What is remembered: the answer, ready to send.
+/// What is cached: the response, ready to send.
 #[derive(Serialize, Deserialize)]
 struct Card {
     etag: String,
@@ -45,12 +45,12 @@ pub(super) async fn handler(
     State(app): State<AppState>,
     Path(id): Path<ProductId>,
 ) -> Result<Response, Problem> {
-    let remembered = app.cards.get(id).await;
-    // A card that does not parse was put by another release: as good as none.
-    if let Some(card) = remembered.and_then(|card| serde_json::from_str::<Card>(&card).ok()) {
+    let cached = app.cards.get(id).await;
+    // A card that does not parse was written by another release: ignored.
+    if let Some(card) = cached.and_then(|card| serde_json::from_str::<Card>(&card).ok()) {
         return Ok(card.answer());
     }
-    let mut conn = app.acquire().await?;
+    let mut conn = app.core.acquire().await?;
     let product = catalogue::find(&mut conn, id).await?;
     let product = product.ok_or_else(Problem::not_found)?;
     drop(conn);

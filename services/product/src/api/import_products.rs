@@ -2,14 +2,14 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use chassis::{Caller, Json, Problem};
+use chassis::{Json, Problem};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use service::{Caller, invalid};
 use utoipa::ToSchema;
-use vocabulary::ProductId;
+use vocabulary::{Permission, ProductId};
 
-use super::problems::{refused, uncommitted};
 use crate::domain::import;
 use crate::state::AppState;
 use crate::store::catalogue;
@@ -38,11 +38,11 @@ pub(super) struct ImportView {
         (status = 200, description = "What was done", body = ImportView),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 403, description = "Not an administrator", body = Problem,
+        (status = 403, description = "Insufficient permissions", body = Problem,
          content_type = "application/problem+json"),
         (status = 415, description = "Not CSV", body = Problem,
          content_type = "application/problem+json"),
-        (status = 422, description = "Lines and fields that are not valid", body = Problem,
+        (status = 422, description = "Invalid lines and fields", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -52,7 +52,7 @@ pub(super) async fn handler(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ImportView>, Problem> {
-    caller.require_role("admin")?;
+    caller.require(Permission::ManageCatalogue)?;
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -64,15 +64,15 @@ pub(super) async fn handler(
             title,
         ));
     }
-    let rows = import::read(&body).map_err(refused)?;
-    let now = app.clock.now();
+    let rows = import::read(&body).map_err(invalid)?;
+    let now = app.core.now();
     let rows: Vec<_> = rows
         .into_iter()
-        .map(|row| (ProductId::mint(now, &*app.entropy), row))
+        .map(|row| (ProductId::mint(now, &*app.core.entropy), row))
         .collect();
-    let mut tx = app.begin().await?;
+    let mut tx = app.core.begin().await?;
     let imported = catalogue::import(&mut tx, &rows, now).await?;
-    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    app.core.commit(tx).await?;
     app.cards.drop_all(&imported.updated).await;
     let updated = imported.updated.len();
     app.metrics

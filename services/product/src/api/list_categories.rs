@@ -20,7 +20,7 @@ pub(super) struct CategoryView {
     /// The category above it.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
-    /// Products right in it.
+    /// Products directly in it.
     products: i64,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Categories {
     responses((status = 200, description = "All categories", body = Categories))
 )]
 pub(super) async fn handler(State(app): State<AppState>) -> Result<Json<Categories>, Problem> {
-    let mut conn = app.acquire().await?;
+    let mut conn = app.core.acquire().await?;
     let categories = catalogue::categories(&mut conn).await?;
     let items = categories.into_iter().map(|category| CategoryView {
         slug: category.slug,

@@ -14,15 +14,15 @@ use crate::store::search::{self, Hit, Place, Window};
 /// Longest search text, in characters.
 const MAX_WORDS: usize = 200;
 
-/// What to look for.
+/// Query parameters.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
-    /// Words to search for; a typing mistake is forgiven where nothing else is found.
+    /// Words to search for; where nothing matches, similar words are searched for.
     #[serde(default)]
     q: String,
-    /// Slug of a category; what is below it counts too.
+    /// Slug of a category; its subcategories are included.
     category: Option<String>,
     /// Items on the page, 1 to 100.
     #[serde(default)]
@@ -41,7 +41,7 @@ pub(super) struct Filter {
     params(Filter),
     responses(
         (status = 200, description = "A page of products", body = Page<ProductView>),
-        (status = 400, description = "The query is not valid", body = Problem,
+        (status = 400, description = "Invalid query", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -64,24 +64,24 @@ pub(super) async fn handler(
         after: after.map(|(_, place)| place),
         rows: page.rows(),
     };
-    let mut conn = app.acquire().await?;
-    // A page goes on in the way in which its list began.
-    let mut by_likeness = after.is_some_and(|(likeness, _)| likeness);
-    let mut hits: Vec<Hit> = match (words, by_likeness) {
+    let mut conn = app.core.acquire().await?;
+    // A list continues with the kind of search that it began with.
+    let mut by_similarity = after.is_some_and(|(by_similarity, _)| by_similarity);
+    let mut hits: Vec<Hit> = match (words, by_similarity) {
         ("", _) => search::all(&mut conn, window).await?,
-        (words, true) => search::by_likeness(&mut conn, words, window).await?,
+        (words, true) => search::by_similarity(&mut conn, words, window).await?,
         (words, false) => search::by_words(&mut conn, words, window).await?,
     };
     if hits.is_empty() && !words.is_empty() && after.is_none() {
-        by_likeness = true;
-        hits = search::by_likeness(&mut conn, words, window).await?;
+        by_similarity = true;
+        hits = search::by_similarity(&mut conn, words, window).await?;
     }
-    let page = Page::of(hits, &page, |hit| (by_likeness, hit.place()));
+    let page = Page::of(hits, &page, |hit| (by_similarity, hit.place()));
     let page = page.map_err(|error| Problem::internal(&error))?;
     Ok(Json(page.map(|hit| ProductView::from(&hit.product))))
 }
 
 fn bad_query(field: &str, message: &str) -> Problem {
-    let title = "The query is not valid";
+    let title = "Invalid query";
     Problem::new(StatusCode::BAD_REQUEST, "invalid_query", title).field(field, message)
 }

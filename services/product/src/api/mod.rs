@@ -1,4 +1,4 @@
-//! The route table.
+//! The API.
 
 mod claim_reservation;
 mod create_product;
@@ -16,68 +16,39 @@ mod views;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{post, put};
-use chassis::openapi_route;
 use contracts::reservations::{CLAIM, RELEASE, RESERVATION};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use service::Api;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::spec::SPEC;
 use crate::state::AppState;
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "product", description = "What can be bought: catalogue, prices and stock."),
-    modifiers(&Bearer)
-)]
-struct Document;
-
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    }
-}
-
-fn public() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Document::openapi())
+fn api() -> Api<AppState> {
+    Api::new(&SPEC)
         .routes(routes!(list_products::handler, create_product::handler))
         .routes(routes!(get_product::handler, update_product::handler))
         .routes(routes!(set_stock::handler))
         .routes(routes!(list_categories::handler))
         .merge(import())
+        .internal(RESERVATION, put(reserve_stock::handler))
+        .internal(CLAIM, post(claim_reservation::handler))
+        .internal(RELEASE, post(release_reservation::handler))
 }
 
-/// A catalogue is larger than what anybody else sends.
+/// A catalogue is larger than other request bodies may be.
 fn import() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(import_products::handler))
         .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
 }
 
-/// The API. Internal routes are not in the document: the gateway never serves them.
+/// The routes.
 pub fn router(app: AppState) -> Router {
-    let (public, _) = public().split_for_parts();
-    public
-        .route(RESERVATION, put(reserve_stock::handler))
-        .route(CLAIM, post(claim_reservation::handler))
-        .route(RELEASE, post(release_reservation::handler))
-        .merge(openapi_route("product", openapi()))
-        .with_state(app)
+    api().router(app)
 }
 
 /// The OpenAPI document, as it is committed and served.
 pub fn openapi() -> String {
-    let mut json = public()
-        .into_openapi()
-        .to_pretty_json()
-        .expect("the document is JSON");
-    json.push('\n');
-    json
+    api().document()
 }

@@ -14,8 +14,8 @@ pub(super) async fn handler(
     _: InternalCaller,
     Path(id): Path<ReservationId>,
 ) -> Result<StatusCode, Problem> {
-    let mut conn = app.acquire().await?;
-    let now = app.clock.now();
+    let mut conn = app.core.acquire().await?;
+    let now = app.core.now();
     let released = reservations::execute(&mut conn, id, Command::Release, now).await?;
     if matches!(released, Outcome::Moved(_)) {
         app.metrics.reservation("released");

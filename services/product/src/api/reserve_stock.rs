@@ -39,7 +39,7 @@ pub(super) async fn handler(
     let items = body.items.iter();
     let items: Vec<_> = items.map(|item| (item.product_id, item.quantity)).collect();
     let wanted = Wanted::sum(&items).map_err(|error| invalid(error.to_string()))?;
-    let now = app.clock.now();
+    let now = app.core.now();
     let terms = Terms {
         id,
         wanted,
@@ -54,7 +54,7 @@ pub(super) async fn handler(
 /// Reads without a lock, decides, and writes what was decided in one statement, which refuses if others have reserved the
 /// stock since.
 async fn hold(app: &AppState, terms: &Terms, items: &[Item]) -> Result<Reservation, Problem> {
-    let mut conn = app.acquire().await?;
+    let mut conn = app.core.acquire().await?;
     let (id, wanted, currency) = (terms.id, &terms.wanted, terms.currency);
     for _ in 0..ATTEMPTS {
         let offers = reservations::offers(&mut conn, wanted, currency).await?;
@@ -97,7 +97,7 @@ fn low_stock_events(
             sku: line.sku.clone(),
             available: 0,
         };
-        Row::of(app.meta(now), &low)
+        Row::of(app.core.event_meta(now), &low)
     });
     let rows = rows.collect::<Result<_, _>>();
     rows.map_err(|error| Problem::internal(&error))

@@ -1,14 +1,14 @@
 //! `PUT /v1/products/{id}/stock`
 
 use axum::extract::State;
-use chassis::{Caller, Json, Path, Problem};
+use chassis::{Json, Path, Problem};
 use events::StockLow;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use service::Caller;
 use utoipa::ToSchema;
-use vocabulary::ProductId;
+use vocabulary::{Permission, ProductId};
 
-use super::problems::uncommitted;
 use crate::SCHEMA;
 use crate::domain::stock::becomes_low;
 use crate::state::AppState;
@@ -37,7 +37,7 @@ pub(super) struct StockLevel {
         (status = 200, description = "The stock as it is now", body = StockLevel),
         (status = 401, description = "No valid token", body = Problem,
          content_type = "application/problem+json"),
-        (status = 403, description = "Not an administrator", body = Problem,
+        (status = 403, description = "Insufficient permissions", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "No such product", body = Problem,
          content_type = "application/problem+json"),
@@ -53,11 +53,11 @@ pub(super) async fn handler(
     Path(id): Path<ProductId>,
     Json(level): Json<StockLevel>,
 ) -> Result<Json<StockLevel>, Problem> {
-    caller.require_role("admin")?;
+    caller.require(Permission::ManageStock)?;
     if !(0..=MAX_ON_HAND).contains(&level.on_hand) {
         return Err(Problem::invalid().field("on_hand", "0 to 1000000000"));
     }
-    let mut tx = app.begin().await?;
+    let mut tx = app.core.begin().await?;
     let counted = catalogue::set_on_hand(&mut tx, id, level.on_hand).await;
     let counted = counted.map_err(|error| match error.constraint() {
         Some("stock_reserved_on_hand") => {
@@ -78,11 +78,11 @@ pub(super) async fn handler(
             sku: counted.sku,
             available: after,
         };
-        outbox::append(&mut tx, SCHEMA, app.meta(app.clock.now()), &low)
+        outbox::append(&mut tx, SCHEMA, app.core.event_meta(app.core.now()), &low)
             .await
             .map_err(|error| Problem::internal(&error))?;
     }
-    tx.commit().await.map_err(|e| uncommitted(&e))?;
+    app.core.commit(tx).await?;
     app.metrics.low_stock(u64::from(is_newly_low));
     app.cards.drop_all(&[id]).await;
     Ok(Json(level))

@@ -2,10 +2,10 @@
 
 use chassis::Problem;
 use serde::{Deserialize, Serialize};
+use service::invalid;
 use utoipa::ToSchema;
 use vocabulary::{Money, ProductId};
 
-use super::problems::refused;
 use crate::domain::listing::{Listing, Prices, Product};
 
 /// One product, as a card shows it.
@@ -26,7 +26,7 @@ pub(crate) struct ProductView {
     category: String,
     /// One price per currency.
     prices: Vec<Money>,
-    /// Pieces that could be had, up to half a minute ago.
+    /// Pieces that could be reserved, up to 30 seconds ago.
     available: i64,
 }
 
@@ -45,7 +45,7 @@ impl From<&Product> for ProductView {
     }
 }
 
-/// What a merchant writes about a product.
+/// The listing of a product.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListingBody {
@@ -58,7 +58,7 @@ pub(crate) struct ListingBody {
     /// At most 4000 characters.
     #[serde(default)]
     description: String,
-    /// Slug of the category; a new one is made.
+    /// Slug of the category; a new one is created.
     #[schema(example = "coffee")]
     category: String,
     /// One price per currency, at least one.
@@ -67,7 +67,7 @@ pub(crate) struct ListingBody {
 
 impl ListingBody {
     pub(super) fn listing(self) -> Result<Listing, Problem> {
-        let prices = Prices::new(self.prices).map_err(|fault| refused(vec![fault]))?;
+        let prices = Prices::new(self.prices).map_err(|fault| invalid([fault]))?;
         let listing = Listing {
             sku: self.sku,
             title: self.title,
@@ -75,7 +75,7 @@ impl ListingBody {
             category: self.category,
             prices,
         };
-        listing.check().map_err(refused)?;
+        listing.check().map_err(invalid)?;
         Ok(listing)
     }
 }

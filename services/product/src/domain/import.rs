@@ -1,10 +1,10 @@
-//! A catalogue as CSV: checked whole before a single row is written.
+//! A catalogue as CSV: checked as a whole before any row is written.
 
 use std::collections::HashSet;
 
-use vocabulary::{Currency, Money};
+use vocabulary::{Currency, FieldError, Money};
 
-use super::listing::{FieldError, Listing, Prices};
+use super::listing::{Listing, Prices};
 
 /// Most rows in one file.
 pub const MAX_ROWS: usize = 10_000;
@@ -28,7 +28,7 @@ struct Columns {
     prices: Vec<(usize, Currency)>,
 }
 
-/// Reads the whole file, or says what is wrong with which field of which line.
+/// Reads the whole file, or names the line and field of everything that is invalid.
 pub fn read(text: &[u8]) -> Result<Vec<Row>, Vec<FieldError>> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -77,7 +77,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Row>, Vec<FieldError>> {
 
 fn at(line: u64, fault: FieldError) -> FieldError {
     FieldError {
-        field: format!("line {line}, {}", fault.field),
+        field: format!("line {line}, {}", fault.field).into(),
         ..fault
     }
 }

@@ -3,31 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{Currency, Money, ProductId};
+use vocabulary::{Currency, FieldError, Money, ProductId};
 
 /// Most currencies that a product is priced in.
 pub const MAX_PRICES: usize = 20;
 /// The largest price, in minor units: a hundred billion cents leaves room for any sum of lines.
 pub const MAX_PRICE_MINOR: i64 = 100_000_000_000;
-
-/// A field that cannot be accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// Path of the field.
-    pub field: String,
-    /// What is expected.
-    pub message: String,
-}
-
-impl FieldError {
-    /// A fault of one field.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
-    }
-}
 
 /// Prices by currency; a product has one price per currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -139,7 +139,7 @@ impl Wanted {
     }
 }
 
-/// What the catalogue says about a wanted product, under its lock.
+/// A wanted product as the catalogue has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// The product.

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use vocabulary::ProductId;
 
-use super::{StoreError, failed};
 use crate::domain::import::Row;
 use crate::domain::listing::{Listing, Prices, Product, category_title};
 use crate::domain::stock::Stock;
@@ -26,8 +26,8 @@ pub(super) struct ProductRow {
 impl ProductRow {
     pub(super) fn decode(self) -> Result<Product, StoreError> {
         let id = self.product_id;
-        let prices: Prices =
-            serde_json::from_value(self.prices).map_err(|_| StoreError::BadProduct(id))?;
+        let prices: Prices = serde_json::from_value(self.prices)
+            .map_err(|_| StoreError::invalid_row(format!("product {id}")))?;
         Ok(Product {
             id,
             listing: Listing {
@@ -250,7 +250,7 @@ pub async fn import(
              where (p.title, p.description, p.category_slug, p.prices)
                  is distinct from (excluded.title, excluded.description, excluded.category_slug, excluded.prices)
              returning p.product_id, p.version = 1 as fresh
-         ), shelved as (
+         ), stocked as (
              insert into product.stock (product_id, on_hand)
              select line.product_id, line.on_hand from line join written using (product_id) where written.fresh
          )

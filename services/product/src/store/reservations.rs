@@ -5,11 +5,11 @@
 
 use chrono::{DateTime, Utc};
 use outbox::Row;
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use vocabulary::{Currency, Money, OrderId, ProductId, ReservationId};
 
-use super::{StoreError, failed};
 use crate::domain::listing::Prices;
 use crate::domain::reservation::{
     ClaimRefusal, Command, Line, Record, Reservation, State, Step, decide,
@@ -55,7 +55,7 @@ struct OfferRow {
 impl OfferRow {
     fn decode(self, currency: Currency) -> Result<Offer, StoreError> {
         let prices: Prices = serde_json::from_value(self.prices)
-            .map_err(|_| StoreError::BadProduct(self.product_id))?;
+            .map_err(|_| StoreError::invalid_row(format!("product {}", self.product_id)))?;
         Ok(Offer {
             product_id: self.product_id,
             sku: self.sku,
@@ -192,7 +192,7 @@ pub async fn find(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
-    let bad = || StoreError::BadReservation(id);
+    let bad = || StoreError::invalid_row(format!("reservation {id}"));
     let (Some(currency), Some(expires_at)) = (first.currency.as_deref(), first.expires_at) else {
         return Ok(Some(Record::Tombstone));
     };
@@ -265,7 +265,7 @@ pub async fn execute(
             (Step::Nothing | Step::Move(..), _) => return Ok(Outcome::Unchanged),
         }
     }
-    Err(StoreError::Contended(id))
+    Err(StoreError::stale(format!("reservation {id}")))
 }
 
 /// Moves reservations from one state to another, and the stock of their lines with them, in one statement. How many were

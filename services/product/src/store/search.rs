@@ -1,11 +1,11 @@
-//! Lists of products, a page at a time: by birth, by words, and by likeness where words find nothing.
+//! Lists of products, a page at a time: by creation, by words, and by similarity where words find nothing.
 
 use serde::{Deserialize, Serialize};
+use service::{StoreError, failed};
 use sqlx::PgConnection;
 use vocabulary::ProductId;
 
 use super::catalogue::ProductRow;
-use super::{StoreError, failed};
 use crate::domain::listing::Product;
 
 /// The last product of a page.
@@ -82,14 +82,14 @@ pub struct Window<'a> {
 pub async fn all(conn: &mut PgConnection, window: Window<'_>) -> Result<Vec<Hit>, StoreError> {
     let rows = sqlx::query_as!(
         ProductRow,
-        r#"with recursive shelf as (
+        r#"with recursive subtree as (
                select slug from product.categories where slug = $1
-               union select c.slug from product.categories as c join shelf on c.parent_slug = shelf.slug
+               union select c.slug from product.categories as c join subtree on c.parent_slug = subtree.slug
            )
            select product_id as "product_id: ProductId", sku, title, description, category_slug, prices,
                   version, s.on_hand - s.reserved as "available!"
            from product.products join product.stock as s using (product_id)
-           where ($1::text is null or category_slug in (select slug from shelf))
+           where ($1::text is null or category_slug in (select slug from subtree))
              and ($2::uuid is null or product_id > $2)
            order by product_id limit $3"#,
         window.category,
@@ -117,13 +117,13 @@ pub async fn by_words(
 ) -> Result<Vec<Hit>, StoreError> {
     let rows = sqlx::query_as!(
         RankedRow,
-        r#"with recursive shelf as (
+        r#"with recursive subtree as (
                select slug from product.categories where slug = $2
-               union select c.slug from product.categories as c join shelf on c.parent_slug = shelf.slug
+               union select c.slug from product.categories as c join subtree on c.parent_slug = subtree.slug
            ), hit as (
                select p.*, ts_rank(p.search, query) as rank
                from product.products as p, websearch_to_tsquery('english', $1) as query
-               where p.search @@ query and ($2::text is null or p.category_slug in (select slug from shelf))
+               where p.search @@ query and ($2::text is null or p.category_slug in (select slug from subtree))
            )
            select product_id as "product_id: ProductId", sku, title, description, category_slug, prices,
                   version, s.on_hand - s.reserved as "available!", rank as "rank!"
@@ -143,27 +143,27 @@ pub async fn by_words(
 }
 
 /// What looks like the words, best first: a typing mistake still finds something.
-pub async fn by_likeness(
+pub async fn by_similarity(
     conn: &mut PgConnection,
     words: &str,
     window: Window<'_>,
 ) -> Result<Vec<Hit>, StoreError> {
-    // The operator `<%`, which the index knows, has no other way to be told how alike is alike. The
+    // The operator `<%`, which the index supports, takes its threshold from this setting only. The
     // default of 0.6 misses one missing letter in a word of nine. Only this query reads the setting,
     // so it may stay on the session.
     sqlx::query_scalar!("select set_config('pg_trgm.word_similarity_threshold', '0.4', false)")
         .fetch_one(&mut *conn)
         .await
-        .map_err(failed("set likeness"))?;
+        .map_err(failed("set similarity"))?;
     let rows = sqlx::query_as!(
         RankedRow,
-        r#"with recursive shelf as (
+        r#"with recursive subtree as (
                select slug from product.categories where slug = $2
-               union select c.slug from product.categories as c join shelf on c.parent_slug = shelf.slug
+               union select c.slug from product.categories as c join subtree on c.parent_slug = subtree.slug
            ), hit as (
                select p.*, word_similarity(lower($1), p.haystack) as rank
                from product.products as p
-               where lower($1) <% p.haystack and ($2::text is null or p.category_slug in (select slug from shelf))
+               where lower($1) <% p.haystack and ($2::text is null or p.category_slug in (select slug from subtree))
            )
            select product_id as "product_id: ProductId", sku, title, description, category_slug, prices,
                   version, s.on_hand - s.reserved as "available!", rank as "rank!"
@@ -178,6 +178,6 @@ pub async fn by_likeness(
     )
     .fetch_all(conn)
     .await
-    .map_err(failed("search products by likeness"))?;
+    .map_err(failed("search products by similarity"))?;
     rows.into_iter().map(RankedRow::decode).collect()
 }

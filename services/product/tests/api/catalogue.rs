@@ -3,18 +3,18 @@ use serde_json::{Value, json};
 use testkit::{get, post, put};
 use uuid::Uuid;
 
-use crate::support::{Room, room};
+use crate::support::{TestApp, start};
 
 const SEED: &str = include_str!("../../seed/products.csv");
 
-async fn import(room: &Room, csv: &str) -> testkit::Answer {
-    let call = post("/v1/products/import").bearer(&room.admin());
-    call.body("text/csv", csv).send(&room.router).await
+async fn import(app: &TestApp, csv: &str) -> testkit::Answer {
+    let call = post("/v1/products/import").bearer(&app.admin());
+    call.body("text/csv", csv).send(&app.router).await
 }
 
-async fn titles(room: &Room, query: &str) -> Vec<String> {
+async fn titles(app: &TestApp, query: &str) -> Vec<String> {
     let page = get(&format!("/v1/products?{query}"))
-        .send(&room.router)
+        .send(&app.router)
         .await;
     let page: Value = page.expect(StatusCode::OK).json();
     let items = page["items"].as_array().unwrap().iter();
@@ -25,10 +25,10 @@ async fn titles(room: &Room, query: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_shipped_catalogue_goes_in_whole_and_twice_is_harmless() {
-    let room = room().await;
-    let first: Value = import(&room, SEED).await.expect(StatusCode::OK).json();
+    let app = start().await;
+    let first: Value = import(&app, SEED).await.expect(StatusCode::OK).json();
     assert_eq!(first["created"], SEED.lines().count() - 1);
-    let again: Value = import(&room, SEED).await.expect(StatusCode::OK).json();
+    let again: Value = import(&app, SEED).await.expect(StatusCode::OK).json();
     assert_eq!(
         (&again["created"], &again["updated"]),
         (&json!(0), &json!(0))
@@ -37,23 +37,23 @@ async fn the_shipped_catalogue_goes_in_whole_and_twice_is_harmless() {
 
 #[tokio::test]
 async fn words_find_products_and_so_do_words_with_a_mistake() {
-    let room = room().await;
-    import(&room, SEED).await.expect(StatusCode::OK);
-    assert!(titles(&room, "q=espresso").await[0].contains("Espresso"));
-    assert!(titles(&room, "q=notebok").await[0].contains("Notebook"));
-    assert!(titles(&room, "q=zzzzqqqq").await.is_empty());
-    assert!(titles(&room, "q=knife&category=tea").await.is_empty());
+    let app = start().await;
+    import(&app, SEED).await.expect(StatusCode::OK);
+    assert!(titles(&app, "q=espresso").await[0].contains("Espresso"));
+    assert!(titles(&app, "q=notebok").await[0].contains("Notebook"));
+    assert!(titles(&app, "q=zzzzqqqq").await.is_empty());
+    assert!(titles(&app, "q=knife&category=tea").await.is_empty());
 }
 
 #[tokio::test]
 async fn pages_hold_every_product_once() {
-    let room = room().await;
-    import(&room, SEED).await.expect(StatusCode::OK);
+    let app = start().await;
+    import(&app, SEED).await.expect(StatusCode::OK);
     for query in ["limit=17", "limit=3&q=dark", "limit=2&q=choclate"] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = get(&format!("/v1/products?{query}{cursor}"))
-                .send(&room.router)
+                .send(&app.router)
                 .await;
             let page: Value = page.expect(StatusCode::OK).json();
             seen.extend(
@@ -78,11 +78,11 @@ async fn pages_hold_every_product_once() {
 
 #[tokio::test]
 async fn a_bad_file_writes_nothing_and_names_lines_and_fields() {
-    let room = room().await;
+    let app = start().await;
     let csv = "sku,title,description,category,on_hand,price_EUR\n\
                GOOD,Good,,things,1,100\n\
                bad sku,,,things,-1,1.50\n";
-    let refused = import(&room, csv)
+    let refused = import(&app, csv)
         .await
         .expect(StatusCode::UNPROCESSABLE_ENTITY);
     let refused: Value = refused.json();
@@ -90,13 +90,13 @@ async fn a_bad_file_writes_nothing_and_names_lines_and_fields() {
     for field in ["line 3, on_hand", "line 3, price_EUR"] {
         assert!(fields.contains(field), "{field} is not in {fields}");
     }
-    assert!(titles(&room, "limit=100").await.is_empty());
+    assert!(titles(&app, "limit=100").await.is_empty());
 }
 
 #[tokio::test]
 async fn only_administrators_write() {
-    let room = room().await;
-    let id = room.shelve("MINE", 1).await;
+    let app = start().await;
+    let id = app.stocked_product("MINE", 1).await;
     let body = json!({ "sku": "X", "title": "X", "category": "x", "prices": [] });
     let calls = |token: Option<&str>| {
         let paths = [
@@ -111,22 +111,22 @@ async fn only_administrators_write() {
         })
     };
     for call in calls(None) {
-        call.send(&room.router)
+        call.send(&app.router)
             .await
             .expect(StatusCode::UNAUTHORIZED);
     }
-    let customer = room.customer();
+    let customer = app.customer();
     for call in calls(Some(&customer)) {
-        call.send(&room.router).await.expect(StatusCode::FORBIDDEN);
+        call.send(&app.router).await.expect(StatusCode::FORBIDDEN);
     }
 }
 
 #[tokio::test]
 async fn an_edit_wants_the_version_that_was_read() {
-    let room = room().await;
-    let id = room.shelve("EDIT", 1).await;
+    let app = start().await;
+    let id = app.stocked_product("EDIT", 1).await;
     let path = format!("/v1/products/{id}");
-    let read = get(&path).send(&room.router).await.expect(StatusCode::OK);
+    let read = get(&path).send(&app.router).await.expect(StatusCode::OK);
     let etag = read.header("etag").to_owned();
     let body = json!({
         "sku": "EDIT", "title": "New title", "category": "things",
@@ -134,18 +134,18 @@ async fn an_edit_wants_the_version_that_was_read() {
     });
     let edit = || {
         put(&path)
-            .bearer(&room.admin())
+            .bearer(&app.admin())
             .header("if-match", &etag)
             .json(&body)
     };
-    edit().send(&room.router).await.expect(StatusCode::OK);
+    edit().send(&app.router).await.expect(StatusCode::OK);
     edit()
-        .send(&room.router)
+        .send(&app.router)
         .await
         .expect(StatusCode::PRECONDITION_FAILED);
     // The card that was remembered before the edit is gone.
     let read: Value = get(&path)
-        .send(&room.router)
+        .send(&app.router)
         .await
         .expect(StatusCode::OK)
         .json();
@@ -154,34 +154,31 @@ async fn an_edit_wants_the_version_that_was_read() {
 
 #[tokio::test]
 async fn a_sku_is_taken_once_and_the_shelf_is_not_counted_below_promises() {
-    let room = room().await;
-    let id = room.shelve("ONCE", 5).await;
+    let app = start().await;
+    let id = app.stocked_product("ONCE", 5).await;
     let body = json!({
         "sku": "ONCE", "title": "Again", "category": "things",
         "prices": [{ "minor": 1, "currency": "EUR" }]
     });
-    let again = post("/v1/products").bearer(&room.admin()).json(&body);
-    let again = again.send(&room.router).await.expect(StatusCode::CONFLICT);
+    let again = post("/v1/products").bearer(&app.admin()).json(&body);
+    let again = again.send(&app.router).await.expect(StatusCode::CONFLICT);
     assert_eq!(again.code(), "sku_taken");
-    room.reserve(Uuid::from_u128(0xa1), &[(id, 3)])
+    app.reserve(Uuid::from_u128(0xa1), &[(id, 3)])
         .await
         .expect(StatusCode::OK);
-    let count = put(&format!("/v1/products/{id}/stock")).bearer(&room.admin());
-    let count = count
-        .json(&json!({ "on_hand": 2 }))
-        .send(&room.router)
-        .await;
+    let count = put(&format!("/v1/products/{id}/stock")).bearer(&app.admin());
+    let count = count.json(&json!({ "on_hand": 2 })).send(&app.router).await;
     assert_eq!(count.expect(StatusCode::CONFLICT).code(), "stock_promised");
 }
 
 #[tokio::test]
 async fn products_are_read_while_redis_is_away() {
-    let mut room = room().await;
-    let id = room.shelve("AWAY", 1).await;
+    let mut app = start().await;
+    let id = app.stocked_product("AWAY", 1).await;
     let path = format!("/v1/products/{id}");
-    get(&path).send(&room.router).await.expect(StatusCode::OK);
-    room.redis.kill();
-    get(&path).send(&room.router).await.expect(StatusCode::OK);
-    let blind = room.app.metrics.cards.with_label_values(&["blind"]).get();
+    get(&path).send(&app.router).await.expect(StatusCode::OK);
+    app.redis.kill();
+    get(&path).send(&app.router).await.expect(StatusCode::OK);
+    let blind = app.state.metrics.cards.with_label_values(&["blind"]).get();
     assert!(blind > 0, "nobody noticed that Redis is away");
 }

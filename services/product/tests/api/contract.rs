@@ -5,18 +5,19 @@ use contracts::cases::reservations::{self, Product};
 use contracts::cases::{Answer, Request};
 use vocabulary::{Clock as _, ProductId, SystemClock, SystemEntropy};
 
-use crate::support::{INTERNAL, Room, room};
+use crate::support::{INTERNAL, TestApp, start};
+use product::sweep::ReservationSweep;
 
-impl Product for Room {
+impl Product for TestApp {
     async fn product(&self, units: u32) -> ProductId {
         let unique = ProductId::mint(SystemClock.now(), &SystemEntropy).as_uuid();
         let sku = unique.simple().to_string().to_uppercase();
-        ProductId::from_uuid(self.shelve(&sku, units.into()).await)
+        ProductId::from_uuid(self.stocked_product(&sku, units.into()).await)
     }
 
     async fn expire_holds(&self) {
         self.clock.advance(chrono::TimeDelta::hours(1));
-        product::sweep::once(&self.app).await.unwrap();
+        ReservationSweep::new(&self.state).once().await.unwrap();
     }
 
     async fn call(&self, request: Request) -> Answer {
@@ -35,5 +36,5 @@ impl Product for Room {
 
 #[tokio::test]
 async fn product_keeps_the_contract() {
-    reservations::run(&room().await).await;
+    reservations::run(&start().await).await;
 }

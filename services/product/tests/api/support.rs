@@ -1,4 +1,4 @@
-//! A running product room, and what its callers send.
+//! A running service, and what its callers send.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use axum::http::StatusCode;
 use chassis::{InternalToken, Registry};
 use product::{AppState, Cards, MIGRATOR, Metrics};
 use serde_json::{Value, json};
+use service::Core;
 use testkit::{Answer, FixedClock, Redis, SeededEntropy, TestDb, TestTokens, post, put};
 use uuid::Uuid;
 
 pub const INTERNAL: &str = "a-shared-internal-token";
 
-pub struct Room {
-    pub app: AppState,
+pub struct TestApp {
+    pub state: AppState,
     pub router: Router,
     pub clock: Arc<FixedClock>,
     pub tokens: TestTokens,
@@ -21,24 +22,26 @@ pub struct Room {
     pub db: TestDb,
 }
 
-pub async fn room() -> Room {
+pub async fn start() -> TestApp {
     let db = testkit::db(&MIGRATOR).await;
     let redis = testkit::redis().await;
     let tokens = TestTokens::new("https://shop.test", "demo");
     let clock = Arc::new(FixedClock::at("2026-11-24T12:00:00Z"));
     let metrics = Metrics::new(&Registry::new().unwrap()).unwrap();
-    let app = AppState {
-        pool: db.pool.clone(),
-        clock: clock.clone(),
-        entropy: Arc::new(SeededEntropy::new(7)),
+    let state = AppState {
+        core: Core {
+            pool: db.pool.clone(),
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(7)),
+        },
         verifier: tokens.verifier(),
         internal: InternalToken::new(INTERNAL),
         cards: Cards::connect(&redis.url(), None, metrics.clone()).unwrap(),
         metrics,
     };
-    let router = product::router(app.clone());
-    Room {
-        app,
+    let router = product::router(state.clone());
+    TestApp {
+        state,
         router,
         clock,
         tokens,
@@ -47,7 +50,7 @@ pub async fn room() -> Room {
     }
 }
 
-impl Room {
+impl TestApp {
     pub fn admin(&self) -> String {
         self.tokens.admin(Uuid::from_u128(1))
     }
@@ -56,8 +59,8 @@ impl Room {
         self.tokens.customer(Uuid::from_u128(2))
     }
 
-    /// A product with some pieces of it on the shelf.
-    pub async fn shelve(&self, sku: &str, on_hand: i64) -> Uuid {
+    /// A product with so many pieces in stock.
+    pub async fn stocked_product(&self, sku: &str, on_hand: i64) -> Uuid {
         let body = json!({
             "sku": sku, "title": format!("Thing {sku}"), "category": "things",
             "prices": [{ "minor": 1_000, "currency": "EUR" }]
@@ -99,7 +102,7 @@ impl Room {
         call.send(&self.router).await
     }
 
-    /// Pieces on hand and promised, as the table says.
+    /// Pieces on hand and reserved, as stored.
     pub async fn stock(&self, product: Uuid) -> (i64, i64) {
         sqlx::query_as("select on_hand, reserved from product.stock where product_id = $1")
             .bind(product)
