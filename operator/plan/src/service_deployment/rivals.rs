@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 use crds::{ServiceDeployment, Storefront};
 
-use super::checks::{check_routes, check_spec, is_the_shops_own};
-pub(super) use super::valid::Taken;
+use super::{
+    checks::{check_routes, check_spec, is_the_shops_own},
+    valid::Taken,
+};
 
 /// Whether two workloads want a path of the same shop.
 pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {

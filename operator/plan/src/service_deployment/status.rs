@@ -3,7 +3,11 @@ use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use super::{Migration, Valid, rivals::Taken, routes, validate::PATH_TAKEN};
+use super::{
+    checks::PATH_TAKEN,
+    routes,
+    valid::{Migration, Taken, Valid},
+};
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},

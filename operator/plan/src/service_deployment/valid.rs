@@ -38,23 +38,16 @@ impl Valid {
         &self.migration
     }
 
-    /// See [`app_of`].
+    /// The name without that of the shop: `auth` of `demo-auth`.
     pub(super) fn app(&self) -> &str {
-        app_of(&self.service)
+        let rest = self.name().strip_prefix(self.shop());
+        rest.and_then(|rest| rest.strip_prefix('-'))
+            .unwrap_or(self.name())
     }
 
     pub(super) fn shop(&self) -> &str {
         &self.service.spec.storefront_ref.name
     }
-}
-
-/// The name without that of the shop: `auth` of `demo-auth`.
-pub(super) fn app_of(service: &ServiceDeployment) -> &str {
-    let shop = service.spec.storefront_ref.name.as_str();
-    let name = service.metadata.name.as_deref().unwrap_or_default();
-    name.strip_prefix(shop)
-        .and_then(|rest| rest.strip_prefix('-'))
-        .unwrap_or(name)
 }
 
 /// Progress of the migration of a revision.

@@ -8,7 +8,6 @@ use super::{
     migration, platform_secret, rivals,
     valid::{Migration, Valid},
 };
-pub(super) use super::{checks::PATH_TAKEN, valid::app_of};
 use crate::{Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope};
 
 /// Whether the workload can run now.
