@@ -1,8 +1,10 @@
 //! Notifications of the provider, over a socket.
 
 use axum::http::StatusCode;
+use payment::NotificationSweep;
 use payment::providers::Providers;
 use serde_json::{Value, json};
+use service::{PeriodicTask, Progress};
 use testkit::FixedClock;
 use testkit::provider::{Behaviour, PaymentProvider};
 
@@ -182,4 +184,25 @@ async fn a_provider_that_does_not_notify_has_no_route_beside_one_that_does() {
         let call = testkit::post(&path).json(&json!({}));
         call.send(&shop.router).await.expect(StatusCode::NOT_FOUND);
     }
+}
+
+#[tokio::test]
+async fn notifications_that_are_not_delivered_again_are_forgotten() {
+    let shop = shop().await;
+    shop.takes_notifications().await;
+    let notified = async || {
+        let id = new_id();
+        shop.authorise(id, 500, METHOD).await.expect(StatusCode::OK);
+        shop.provider.notify(&format!("{id}:authorise")).await
+    };
+    assert_eq!(notified().await, Some(StatusCode::NO_CONTENT));
+    shop.clock.advance(chrono::TimeDelta::days(31));
+    assert_eq!(notified().await, Some(StatusCode::NO_CONTENT));
+    let sweep = NotificationSweep::new(shop.app.clone());
+    assert_eq!(sweep.run().await.unwrap(), Progress::Done);
+    let left: i64 = sqlx::query_scalar("select count(*) from payment.notifications")
+        .fetch_one(&shop.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 1);
 }
