@@ -176,7 +176,7 @@ async fn handle_all<H: Handler>(
             "this build has no handler for the event",
         ));
     }
-    let mut tx = consumer.pool.begin().await?;
+    let mut tx = crate::pool::begin(&consumer.pool).await?;
     let name = consumer.handler.consumer();
     let new = inbox::insert(&mut tx, consumer.schema, name, events).await?;
     for event in events {
@@ -210,7 +210,7 @@ async fn write_dead_letter<H: Handler>(
     failure: &Failure,
 ) -> Result<(), HandlerError> {
     let name = consumer.handler.consumer();
-    let mut tx = consumer.pool.begin().await?;
+    let mut tx = crate::pool::begin(&consumer.pool).await?;
     dead_letters::insert(&mut tx, consumer.schema, name, event, failure).await?;
     tx.commit().await?;
     Ok(())
@@ -221,7 +221,7 @@ async fn write_dead_letter<H: Handler>(
 pub async fn replays<H: Handler>(consumer: &Context<H>) -> Result<(), HandlerError> {
     let name = consumer.handler.consumer();
     for _ in 0..100 {
-        let mut tx = consumer.pool.begin().await?;
+        let mut tx = crate::pool::begin(&consumer.pool).await?;
         let Some(letter) = dead_letters::lock_requested(&mut tx, consumer.schema, name).await?
         else {
             return Ok(());
