@@ -13,9 +13,7 @@ mod spans;
 mod tasks;
 mod telemetry;
 
-pub use crate::auth::{
-    Caller, Claims, InternalCaller, InternalToken, MaybeCaller, Verifier, verifier,
-};
+pub use crate::auth::{InternalCaller, InternalToken, Verifier, verifier};
 pub use crate::binding::{Binding, BindingError, Secret, binding};
 pub use crate::config::{BindingConfig, ProcessConfig, TokenConfig};
 pub use crate::http::{

@@ -1,10 +1,8 @@
-//! Who is asking: bearer tokens of people, the shared secret of our own services.
+//! Authentication: the verifier of bearer tokens, and the shared secret of the shop's services.
 
-mod caller;
 mod internal;
 mod verifier;
 
-pub use caller::{Caller, MaybeCaller};
 pub use internal::{InternalCaller, InternalToken};
-pub use tokens::{Claims, Verifier};
+pub use tokens::Verifier;
 pub use verifier::verifier;
