@@ -11,7 +11,7 @@ pub struct Metrics {
     pub reservations: IntCounterVec,
     /// Reads of a product card: hit, miss, blind (Redis did not answer). Panel "Catalogue".
     pub cards: IntCounterVec,
-    /// Times that a product became low on stock: `stock.low.v1` is published for each. Panel "Stock".
+    /// Times that a product became low on stock: `stock.low.v1` is published for each.
     pub low: IntCounter,
     /// Products written by an import. Panel "Catalogue".
     pub imported: IntCounter,

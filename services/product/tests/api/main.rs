@@ -5,5 +5,6 @@ mod catalogue;
 mod contract;
 mod document;
 mod low_stock;
+mod model;
 mod reservations;
 mod support;
