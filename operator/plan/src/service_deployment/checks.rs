@@ -18,7 +18,7 @@ pub(super) fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
     if name.is_empty() || name.len() > 53 {
         return Err(Invalid::new(
             "NameTooLong",
-            "metadata.name must have 1 to 53 characters; make a ServiceDeployment with a shorter name",
+            "metadata.name must have 1 to 53 characters; create a ServiceDeployment with a shorter name",
         ));
     }
     if spec.metrics_port == Some(spec.port) {

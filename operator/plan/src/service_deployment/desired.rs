@@ -22,7 +22,7 @@ use crate::{Mode, Objects, Planned, hash, pods, storefront::SERVICE_PORT};
 /// Annotation that rolls the pods when a mounted Secret has other content.
 const BINDINGS_ANNOTATION: &str = "storefront.dev/bindings-hash";
 
-/// Everything that a workload consists of. While its migration runs, the pods that there are stay as they are.
+/// Everything that a workload consists of. While its migration runs, existing pods stay as they are.
 pub fn desired(valid: &Valid) -> Objects<Planned> {
     let mut objects = Objects::new();
     objects.apply(&service_account(valid));

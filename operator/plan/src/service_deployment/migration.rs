@@ -1,4 +1,4 @@
-//! The migration Job: it runs to its end before the first pod of a new revision starts.
+//! The migration Job: it completes before the first pod of a new revision starts.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub(super) fn plan(valid: &Valid) -> Option<(Job, String)> {
     Some((job, revision))
 }
 
-/// Reads the Jobs that are there.
+/// Progress of the migration, from the Jobs that exist.
 pub(super) fn observe(valid: &Valid, jobs: &BTreeMap<String, Job>) -> Migration {
     let Some((_, revision)) = plan(valid) else {
         return Migration::Unneeded;

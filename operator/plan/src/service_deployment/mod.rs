@@ -1,4 +1,4 @@
-//! ServiceDeployment: one workload of a shop, built in or a team's own.
+//! ServiceDeployment: one workload of a shop, built-in or a team's own.
 
 mod checks;
 mod desired;
@@ -26,7 +26,7 @@ pub use status::{children, status, unready};
 pub use valid::{Migration, Valid};
 pub use validate::validate;
 
-/// What is known about the world around a ServiceDeployment.
+/// What is known about the cluster around a ServiceDeployment.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The shop of `spec.storefrontRef`.

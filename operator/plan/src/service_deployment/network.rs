@@ -1,4 +1,4 @@
-//! Who may call a workload, and whom it may call.
+//! NetworkPolicy of a workload: which pods may call it, and which it may call.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::{
     tracing::Collector,
 };
 
-/// Standard label of what is made for a Gateway.
+/// Standard label of the objects of a Gateway.
 pub(crate) const GATEWAY_LABEL: &str = "gateway.networking.k8s.io/gateway-name";
 
-/// Labels that open the ways to the shop's servers.
+/// Labels of pods that may connect to the shop's backing servers.
 pub(super) fn client_labels(valid: &Valid) -> BTreeMap<String, String> {
     let uses = |part| valid.service.spec.uses.contains(&part);
     [
@@ -32,8 +32,8 @@ pub(super) fn client_labels(valid: &Valid) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// In: the gateway, and the shop's own pods. Out: the workloads it says it calls, and auth for its
-/// keys. As the others' ways out are closed too, only declared calls get through.
+/// Ingress: the gateway, and the shop's own pods. Egress: the workloads in `spec.calls`, and auth for its
+/// keys. Since the egress of every pod is limited, only declared calls are possible.
 pub(super) fn policy(valid: &Valid) -> NetworkPolicy {
     let spec = &valid.service.spec;
     let mut from = vec![network::pods(one(STOREFRONT_LABEL, valid.shop()))];

@@ -1,6 +1,6 @@
-//! Two workloads of a shop that want one path. The older one has it, as among the routes of a Gateway;
-//! the other one has no route for it until the older one goes or lets go. Only the same path counts: one
-//! below another's is a case of its own, and the longer one wins.
+//! Workloads of a shop that want the same path. The older one serves it, as among the routes of a Gateway;
+//! the other one has no route for it until the older one is deleted or gives the path up. Only the same
+//! path conflicts: of two nested ones the longer one takes precedence.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {
         && !paths(one).is_disjoint(&paths(other))
 }
 
-/// The paths of a workload that an older one has.
+/// The paths of a workload that an older one serves.
 pub(super) fn taken(
     service: &ServiceDeployment,
     rivals: &[ServiceDeployment],
@@ -32,7 +32,7 @@ pub(super) fn taken(
     let mut older: Vec<&ServiceDeployment> = rivals
         .iter()
         .filter(|rival| are_rivals(service, rival) && age(rival) < age(service))
-        // One that is going, or that has no routes because it is refused, takes nothing.
+        // One that is being deleted, or that has no routes because it is invalid, serves no path.
         .filter(|rival| rival.metadata.deletion_timestamp.is_none())
         .filter(|rival| check_spec(rival).is_ok() && check_routes(rival, shop).is_ok())
         .collect();
@@ -49,7 +49,7 @@ pub(super) fn taken(
     taken
 }
 
-/// The first to be made, and of those made in one second the first by name.
+/// Order of precedence: by creation, then by name.
 fn age(service: &ServiceDeployment) -> impl Ord + use<'_> {
     let meta = &service.metadata;
     let made = meta.creation_timestamp.as_ref().map(|time| time.0);

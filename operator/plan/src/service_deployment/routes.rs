@@ -18,10 +18,10 @@ use crate::{
     storefront::{SERVICE_PORT, url},
 };
 
-/// Who may call: the paths of a workload are grouped by this.
+/// Callers that are accepted: the paths of a workload are grouped by this.
 type Callers = (AuthMode, BTreeSet<String>);
 
-/// Plans each token policy in front of its route, so that no path is ever open for a moment.
+/// Plans each token policy before its route, so that no path is open in between.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let mut groups: BTreeMap<Callers, Vec<&str>> = BTreeMap::new();
     for route in served(&valid.service, &valid.taken) {
@@ -36,7 +36,7 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     }
 }
 
-/// The routes but for those whose path somebody else has.
+/// The routes without those whose path an older workload serves.
 fn served<'a>(
     service: &'a ServiceDeployment,
     taken: &'a Taken,

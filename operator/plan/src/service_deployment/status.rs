@@ -79,7 +79,7 @@ pub fn status(
         Outcome::Paused(_) => partial(vec![Aspect::unknown(
             "Ready",
             "Paused",
-            "spec.paused is true: nothing is changed, the pods run on as they are",
+            "spec.paused is true: the operator changes nothing, the pods keep running as they are",
         )]),
     };
     status
@@ -130,7 +130,7 @@ fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
         Some(trouble) => (trouble.reason, format!(": {}", trouble.message)),
         None => ("Migrating", String::new()),
     };
-    let text = format!("waiting for Job {job} to end; the pods that there are run on{why}");
+    let text = format!("waiting for Job {job} to complete; existing pods keep running{why}");
     Aspect::no("Migrated", reason, text)
 }
 
@@ -158,7 +158,7 @@ fn parts(valid: &Valid, objects: &Objects<Applied>) -> Vec<Aspect> {
     parts
 }
 
-/// What the children say of themselves, whoever made them and when.
+/// Conditions from the children, whichever reconciliation applied them.
 fn found(service: &ServiceDeployment, taken: &Taken, objects: &Objects<Applied>) -> Vec<Aspect> {
     let mut found = vec![available(service, objects)];
     if !service.spec.routes.is_empty() {
@@ -269,12 +269,12 @@ fn refusal(objects: &Objects<Applied>, name: &str) -> Option<String> {
     let generation = route.metadata.generation;
     let parents = route.status.map(|s| s.parents).unwrap_or_default();
     let Some(parent) = parents.first() else {
-        return Some(format!("no gateway has taken up HTTPRoute {name} yet"));
+        return Some(format!("no gateway has accepted HTTPRoute {name} yet"));
     };
     ["Accepted", "ResolvedRefs"].into_iter().find_map(|type_| {
         let Some(c) = parent.conditions.iter().find(|c| c.type_ == type_) else {
             return Some(format!(
-                "the gateway says nothing about {type_} of HTTPRoute {name} yet"
+                "the gateway has not reported {type_} of HTTPRoute {name} yet"
             ));
         };
         if c.status == "True" && c.observed_generation == generation {

@@ -60,7 +60,7 @@ pub fn validate(
     valid.migration = migration::observe(&valid, &seen.jobs);
     if let Migration::Failed { job } = &valid.migration {
         let text = format!(
-            "the migration failed for good: read `kubectl logs job/{job}`, then change the image, or delete the Job to try again"
+            "the migration failed: see `kubectl logs job/{job}`, then change the image, or delete the Job to try again"
         );
         return Verdict::Invalid(Invalid::new("MigrationFailed", text));
     }
@@ -97,7 +97,7 @@ fn database_secret(name: &str, binding: Option<&DatabaseBinding>) -> Result<Stri
     let status = binding.status.clone().unwrap_or_default();
     if !conditions::is_ready(&status.conditions, binding.metadata.generation) {
         let why = conditions::find(&status.conditions, "Ready")
-            .map_or("it has not been looked at yet", |c| c.message.as_str());
+            .map_or("it has not been reconciled yet", |c| c.message.as_str());
         return waiting(format!("DatabaseBinding {name} is not ready: {why}"));
     }
     match status.binding {

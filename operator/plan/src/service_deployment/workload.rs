@@ -19,11 +19,11 @@ use crate::{
     tracing::Collector,
 };
 
-/// Seconds that a pod goes on serving after it was told to end, so that nobody still sends to it.
+/// Seconds that a pod keeps serving before SIGTERM, while endpoints are updated everywhere.
 const PRE_STOP_SECS: i64 = 5;
-/// Seconds that requests in flight get after that.
+/// Seconds after that for requests in flight.
 const DRAIN_SECS: i64 = 20;
-/// Until the kubelet kills: both of the above, and some air.
+/// Seconds until SIGKILL: both of the above, and a margin.
 const GRACE_SECS: i64 = 45;
 /// Name of the Service's and the container's HTTP port.
 pub(super) const HTTP: &str = "http";
@@ -121,7 +121,7 @@ fn port(name: &str, number: i32) -> ContainerPort {
     }
 }
 
-/// What every workload is told; the user's own variables win.
+/// The environment of every workload; the user's own variables take precedence.
 fn environment(valid: &Valid, collector: Option<&Collector>) -> Vec<EnvVar> {
     let spec = &valid.service.spec;
     let shop = valid.shop();
@@ -191,7 +191,7 @@ fn volume_name(folder: &str) -> String {
     names::child("binding", folder)
 }
 
-/// Which of the three questions.
+/// Which probe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Startup,
@@ -203,7 +203,7 @@ fn probe(valid: &Valid, kind: Kind) -> Probe {
     let spec = &valid.service.spec;
     let wanted = spec.probes.clone().unwrap_or_default();
     let number = wanted.port.or(spec.metrics_port).unwrap_or(spec.port);
-    // Only a built-in process is known to answer these paths; it is told apart by its metrics port.
+    // Only a built-in process is known to serve these paths; it is recognised by its metrics port.
     let known = spec.metrics_port.is_some() && spec.probes.is_none();
     let path = match kind {
         Kind::Startup | Kind::Liveness => wanted.liveness_path.or(known.then(|| "/healthz".into())),
