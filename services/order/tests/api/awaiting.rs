@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use contracts::payments::PaymentStatus;
-use events::{PaymentAuthorised, PaymentFailed};
+use events::{PaymentAuthorised, PaymentCaptured, PaymentFailed};
 use order::checkout::resume::{count, resume_some};
+use outbox::HandlerError;
 use serde_json::{Value, json};
 use vocabulary::{Currency, Money, OrderId, PaymentId};
 
@@ -247,4 +248,41 @@ async fn an_event_about_another_payment_makes_nothing_due() {
     };
     consume(&order.shop, &foreign).await.unwrap();
     assert_eq!(order.resume().await, 0);
+}
+
+#[tokio::test]
+async fn a_capture_that_overtakes_the_placing_is_retried_until_the_order_is_placed() {
+    let order = awaiting("card").await;
+    let captured = PaymentCaptured {
+        payment_id: order.payment_id(),
+        order_id: order.order_id(),
+        amount: order.authorised().amount,
+    };
+    let early = consume(&order.shop, &captured).await;
+    assert!(matches!(early, Err(HandlerError::Transient(_))));
+    order.decide(PaymentStatus::Authorised);
+    consume(&order.shop, &order.authorised()).await.unwrap();
+    assert_eq!(order.resume().await, 1);
+    consume(&order.shop, &captured).await.unwrap();
+    assert_eq!(order.order().await["status"], "paid");
+}
+
+#[tokio::test]
+async fn a_payment_that_fails_before_there_is_an_order_changes_nothing() {
+    let shop = shop(5).await;
+    let declined = shop.place("k1", &body(2, "bad-card")).await;
+    declined.expect(StatusCode::PAYMENT_REQUIRED);
+    let (order_id, payment_id): (OrderId, PaymentId) =
+        sqlx::query_as("select checkout_id, payment_id from orders.checkouts")
+            .fetch_one(&shop.db.pool)
+            .await
+            .unwrap();
+    let failed = PaymentFailed {
+        payment_id,
+        order_id,
+        amount: Money::new(500, Currency::new("EUR").unwrap()),
+    };
+    consume(&shop, &failed).await.unwrap();
+    assert!(shop.published().await.is_empty());
+    shop.check_books().await;
 }

@@ -165,6 +165,19 @@ pub async fn save(
     Ok(())
 }
 
+/// A statement that gives checkouts as rows: what comes before their columns, and what comes behind them.
+macro_rules! checkouts {
+    ($before:literal, $behind:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            $before + r#" c.checkout_id as "checkout_id: OrderId", c.stage, c.user_id as "user_id: UserId",
+                c.reservation_id as "reservation_id: ReservationId", c.payment_id as "payment_id: PaymentId",
+                c.idempotency_key, c.request, c.frozen, c.refusal, c.attempts, c.version, c.traceparent "# + $behind,
+            $($argument),+
+        )
+    };
+}
+
 /// Takes over the checkout that a key started, if it still goes forward and nobody drives it.
 pub async fn take_by_key(
     conn: &mut PgConnection,
@@ -173,16 +186,13 @@ pub async fn take_by_key(
     now: DateTime<Utc>,
     lease_until: DateTime<Utc>,
 ) -> Result<Option<Checkout>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"update orders.checkouts
-           set lease_until = $4, version = version + 1, updated_at = $3
-           where user_id = $1 and idempotency_key = $2 and lease_until <= $3
-             and stage in ('started', 'reserved', 'authorised')
-           returning checkout_id as "checkout_id: OrderId", stage, user_id as "user_id: UserId",
-                     reservation_id as "reservation_id: ReservationId", payment_id as "payment_id: PaymentId",
-                     idempotency_key, request, frozen,
-                     refusal, attempts, version, traceparent"#,
+    let row = checkouts!(
+        "update orders.checkouts c
+         set lease_until = $4, version = version + 1, updated_at = $3
+         where user_id = $1 and idempotency_key = $2 and lease_until <= $3
+           and stage in ('started', 'reserved', 'authorised')
+         returning",
+        "",
         user_id.as_uuid(),
         key,
         now,
@@ -201,21 +211,18 @@ pub async fn take_due(
     now: DateTime<Utc>,
     lease_until: DateTime<Utc>,
 ) -> Result<Vec<Checkout>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"update orders.checkouts c
-           set lease_until = $3, version = c.version + 1, updated_at = $2
-           from (
-               select checkout_id from orders.checkouts
-               where lease_until <= $2 and stage not in ('placed', 'failed')
-               order by lease_until limit $1
-               for update skip locked
-           ) due
-           where c.checkout_id = due.checkout_id
-           returning c.checkout_id as "checkout_id: OrderId", c.stage, c.user_id as "user_id: UserId",
-                     c.reservation_id as "reservation_id: ReservationId", c.payment_id as "payment_id: PaymentId",
-                     c.idempotency_key, c.request, c.frozen,
-                     c.refusal, c.attempts, c.version, c.traceparent"#,
+    let rows = checkouts!(
+        "update orders.checkouts c
+         set lease_until = $3, version = c.version + 1, updated_at = $2
+         from (
+             select checkout_id from orders.checkouts
+             where lease_until <= $2 and stage not in ('placed', 'failed')
+             order by lease_until limit $1
+             for update skip locked
+         ) due
+         where c.checkout_id = due.checkout_id
+         returning",
+        "",
         most,
         now,
         lease_until,
@@ -240,16 +247,12 @@ pub async fn lock_awaiting(
     id: OrderId,
     owner: Option<UserId>,
 ) -> Result<Option<Checkout>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select checkout_id as "checkout_id: OrderId", stage, user_id as "user_id: UserId",
-                  reservation_id as "reservation_id: ReservationId", payment_id as "payment_id: PaymentId",
-                  idempotency_key, request, frozen,
-                  refusal, attempts, version, traceparent
-           from orders.checkouts c
-           where checkout_id = $1 and ($2::uuid is null or user_id = $2) and stage in ('awaiting_payment', 'authorised')
-             and exists (select from orders.orders o where o.order_id = c.checkout_id)
-           for update of c"#,
+    let row = checkouts!(
+        "select",
+        "from orders.checkouts c
+         where checkout_id = $1 and ($2::uuid is null or user_id = $2) and stage in ('awaiting_payment', 'authorised')
+           and exists (select from orders.orders o where o.order_id = c.checkout_id)
+         for update of c",
         id.as_uuid(),
         owner.map(|owner| owner.as_uuid()),
     )
