@@ -55,9 +55,13 @@ fn objects(port: u16, backend: std::net::SocketAddr, routes: usize) -> anyhow::R
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let mut words = std::env::args().skip(1);
-    let mut word = || words.next().context("serve_static PORT BACKEND ROUTES");
-    let (port, backend, routes) = (word()?.parse()?, word()?.parse()?, word()?.parse()?);
+    let mut arguments = std::env::args().skip(1);
+    let mut argument = || arguments.next().context("serve_static PORT BACKEND ROUTES");
+    let (port, backend, routes) = (
+        argument()?.parse()?,
+        argument()?.parse()?,
+        argument()?.parse()?,
+    );
     let name = [
         "gateway",
         "serve",
@@ -66,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         "--gateway-name",
         "demo",
     ];
-    let flags = name.into_iter().map(str::to_owned).chain(words);
+    let flags = name.into_iter().map(str::to_owned).chain(arguments);
     let Command::Serve(Config {
         limits, drain_secs, ..
     }) = Command::parse_from(flags);

@@ -115,7 +115,7 @@ impl Compiler<'_, '_> {
         let created = route.metadata.creation_timestamp.as_ref();
         let created = created.map_or(i64::MAX, |time| time.0.as_second());
         for (position, source) in route.spec.rules.iter().flatten().enumerate() {
-            // A rule whose matches cannot be read is left out; its condition says so.
+            // A rule with an unsupported match is left out; the route's condition reports it.
             let Ok(matches) = matcher::read_all(source) else {
                 continue;
             };

@@ -32,7 +32,7 @@ pub struct Objects {
     pub scope: Scope,
     /// Gateways of our class only.
     pub gateways: Vec<Arc<Gateway>>,
-    /// HTTPRoutes, whoever their parents are.
+    /// HTTPRoutes, whatever their parents are.
     pub http_routes: Vec<Arc<HTTPRoute>>,
     /// ReferenceGrants; only read in [`Scope::Cluster`].
     pub reference_grants: Vec<Arc<ReferenceGrant>>,

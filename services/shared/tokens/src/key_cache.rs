@@ -17,7 +17,7 @@ const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Short, because an issuer that has just come up must not leave good tokens refused for long.
 const FIRST_RETRY_MAX: Duration = Duration::from_secs(1);
-/// Longer than [`FIRST_RETRY_MAX`], so that whoever asks once the issuer serves gets an answer.
+/// Longer than [`FIRST_RETRY_MAX`], so that a request that arrives once the issuer serves is answered.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 

@@ -30,7 +30,7 @@ pub struct MalformedKeySet(#[from] serde_json::Error);
 
 #[derive(Deserialize)]
 struct Document {
-    /// Read one by one: an issuer may publish keys of kinds that nobody here knows.
+    /// Read one by one: an issuer may publish keys of unknown kinds.
     keys: Vec<serde_json::Value>,
 }
 

@@ -28,7 +28,7 @@ pub enum TokenError {
     /// Signature, issuer, audience or lifetime do not hold.
     #[error("invalid token")]
     Invalid(#[source] jsonwebtoken::errors::Error),
-    /// Nobody can tell: the issuer's keys could not be fetched yet.
+    /// The issuer's keys could not be fetched yet, so nothing can be verified.
     #[error("the signing keys of the issuer are not available")]
     KeysUnavailable,
 }

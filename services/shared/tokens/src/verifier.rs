@@ -9,7 +9,7 @@ use crate::rules::{TokenError, TokenRules};
 /// A token that was accepted.
 #[derive(Debug)]
 pub struct Verified<C> {
-    /// What it says.
+    /// Its claims.
     pub claims: C,
     /// The version of the key set that its key is from: once [`KeyCache::version`] is another one, a
     /// remembered token has to be verified again.

@@ -37,8 +37,8 @@ impl Default for Ratio {
 }
 
 impl Ratio {
-    /// Whether a trace belongs to this share. Any two processes with the same share say the same, and
-    /// so does every OpenTelemetry SDK: it is decided by the low bits of the trace id.
+    /// Whether a trace belongs to this share. Any two processes with the same share decide the
+    /// same, and so does every OpenTelemetry SDK: by the low bits of the trace id.
     pub(crate) fn holds(self, trace_id: u128) -> bool {
         let low = (trace_id & u128::from(u64::MAX)) >> 1;
         low * u128::from(WHOLE) < u128::from(self.millionths) << 63
@@ -78,7 +78,7 @@ pub struct Attributes(pub Vec<(String, String)>);
 impl FromStr for Attributes {
     type Err = Infallible;
 
-    /// What is no pair is left out: a label is no reason not to start.
+    /// Malformed pairs are ignored: they are no reason not to start.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
         let pairs = pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));

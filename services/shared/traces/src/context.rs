@@ -115,7 +115,7 @@ fn low_64(wide: u128) -> u64 {
     u64::try_from(wide & u128::from(u64::MAX)).unwrap_or(1)
 }
 
-/// The header's text.
+/// The text of the header.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -126,12 +126,12 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// What a task knows about the request it works for.
+/// The context of a task.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// This process' span.
+    /// The current span.
     pub trace: TraceContext,
-    /// The request id; empty in work that no request asked for.
+    /// The request id; empty in work that no request started.
     pub request_id: Arc<str>,
 }
 
@@ -139,17 +139,17 @@ tokio::task_local! {
     static CONTEXT: Context;
 }
 
-/// Where the work in hand stands.
+/// The trace context of the current task.
 pub(crate) fn here() -> Option<TraceContext> {
     CONTEXT.try_with(|context| context.trace).ok()
 }
 
-/// The `traceparent` of the work in hand, for outbox rows and calls to peers.
+/// The `traceparent` of the current task, for outbox rows and calls to peers.
 pub fn current() -> Option<String> {
     here().map(|trace| trace.to_string())
 }
 
-/// The id of the request in hand.
+/// The id of the current request.
 pub fn request_id() -> Option<Arc<str>> {
     let id = CONTEXT
         .try_with(|context| Arc::clone(&context.request_id))
@@ -157,7 +157,7 @@ pub fn request_id() -> Option<Arc<str>> {
     (!id.is_empty()).then_some(id)
 }
 
-/// Runs a future as part of a context.
+/// Runs a future in a context.
 pub fn scope<F: Future>(context: Context, work: F) -> TaskLocalFuture<Context, F> {
     CONTEXT.scope(context, work)
 }

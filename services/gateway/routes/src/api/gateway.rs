@@ -125,7 +125,7 @@ pub struct GatewayInfrastructure {
     pub parameters_ref: Option<ParametersReference>,
 }
 
-/// What the controller says about a gateway.
+/// The status of a gateway.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayStatus {
@@ -140,7 +140,7 @@ pub struct GatewayStatus {
     pub listeners: Option<Vec<ListenerStatus>>,
 }
 
-/// What the controller says about one listener.
+/// The status of one listener.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerStatus {

@@ -27,7 +27,7 @@ pub struct GatewayClassSpec {
     pub parameters_ref: Option<ParametersReference>,
 }
 
-/// What the controller says about a class.
+/// The status of a class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayClassStatus {

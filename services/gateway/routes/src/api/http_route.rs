@@ -19,7 +19,7 @@ use super::{BackendObjectReference, ParentReference};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HTTPRouteSpec {
-    /// The gateways that shall serve this route.
+    /// The gateways that are to serve this route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_refs: Option<Vec<ParentReference>>,
     /// Hosts served; absent means all of the listener's.
@@ -231,7 +231,7 @@ pub struct HTTPRouteStatus {
     pub parents: Vec<RouteParentStatus>,
 }
 
-/// What one controller says about one parent of a route.
+/// The status that one controller reports for one parent of a route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteParentStatus {

@@ -40,7 +40,7 @@ impl SecretObjectReference {
     }
 }
 
-/// Points from a route at the gateway (or one of its listeners) that shall serve it.
+/// A reference from a route to the gateway, or one of its listeners, that is to serve it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentReference {

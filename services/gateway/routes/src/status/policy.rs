@@ -33,7 +33,7 @@ impl View<'_> {
                     "Conflicted",
                     format!("the older JwtPolicy {rival} already governs this target"),
                 ),
-                (Ok(_), None) => Verdict::yes("Accepted", "The policy is in force"),
+                (Ok(_), None) => Verdict::yes("Accepted", "The policy is applied"),
             }
         };
         settle_ancestors(
@@ -61,7 +61,7 @@ impl View<'_> {
             }
             match &checked {
                 Err(why) => Verdict::no("Invalid", why.clone()),
-                Ok(_) => Verdict::yes("Accepted", "The policy is in force"),
+                Ok(_) => Verdict::yes("Accepted", "The policy is applied"),
             }
         };
         settle_ancestors(
