@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use events::{PaymentAuthorised, PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentVoided};
-use outbox::{HandlerError, OutboxError, Row};
+use outbox::{HandlerError, OutboxError};
 use service::StoreError;
 use sqlx::PgConnection;
 
@@ -13,10 +12,10 @@ use super::domain::attempt::Attempt;
 use super::domain::operation::{Kind, Operation, State};
 use super::domain::request::Refusal;
 use super::domain::step::{Incident, Step};
+use super::publish::events_of;
 use super::store::queue::{self, Intent};
 use super::store::read::{self, Record};
 use super::store::write::{Write, write};
-use crate::ledger::domain::Movement;
 use crate::metrics::Counted;
 use crate::providers::{Key, Outcome, Provider, Request, call};
 use crate::state::AppState;
@@ -261,54 +260,5 @@ pub(crate) async fn commit_step(
         // The id of an operation of another kind.
         Err(error) if error.constraint() == Some("operations_pkey") => Err(OperateError::Mismatch),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The events of a step: one for each movement, and the failure.
-pub(crate) fn events_of(
-    app: &AppState,
-    step: &Step,
-    now: DateTime<Utc>,
-) -> Result<Vec<Row>, OutboxError> {
-    let attempt = &step.attempt;
-    let moves = step.movements.iter();
-    let moves = moves.map(|(_, movement)| event_of(app, attempt, movement, now));
-    let failure = step.failed.then(|| {
-        let payload = PaymentFailed {
-            payment_id: attempt.id,
-            order_id: attempt.terms.order_id,
-            amount: attempt.terms.amount,
-        };
-        Row::of(app.core.event_meta(now), &payload)
-    });
-    moves.chain(failure).collect()
-}
-
-fn event_of(
-    app: &AppState,
-    attempt: &Attempt,
-    movement: &Movement,
-    now: DateTime<Utc>,
-) -> Result<Row, OutboxError> {
-    let (payment_id, order_id) = (attempt.id, attempt.terms.order_id);
-    let amount = attempt.money(movement.minor);
-    let meta = app.core.event_meta(now);
-    macro_rules! row {
-        ($payload:ident) => {
-            Row::of(
-                meta,
-                &$payload {
-                    payment_id,
-                    order_id,
-                    amount,
-                },
-            )
-        };
-    }
-    match movement.kind {
-        Kind::Authorise => row!(PaymentAuthorised),
-        Kind::Capture => row!(PaymentCaptured),
-        Kind::Void => row!(PaymentVoided),
-        Kind::Refund => row!(PaymentRefunded),
     }
 }

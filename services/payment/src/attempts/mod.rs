@@ -6,4 +6,5 @@ pub mod store;
 pub(crate) mod api;
 pub(crate) mod execute;
 pub(crate) mod operate;
+mod publish;
 pub(crate) mod worker;
