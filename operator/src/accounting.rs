@@ -1,5 +1,5 @@
-//! Counts every request to the API server, and notes every sign of life of a watch, at the one place
-//! where all of them pass: no call can forget to be counted.
+//! Counts every request to the API server, and notes when each watch receives anything. A layer of the
+//! client, so that no request is missed.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -113,7 +113,7 @@ impl Accounting {
     }
 }
 
-/// What a request asks for.
+/// Verb and resource of a request.
 struct Call {
     method: Method,
     path: String,

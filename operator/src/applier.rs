@@ -4,7 +4,7 @@
 //! An object is left alone when it carries the hash of what is planned (nothing we ask for changed)
 //! and every field that is planned has its value in the live object (nobody else changed one). The
 //! hash alone would miss drift; the comparison alone would miss a field that is no longer planned.
-//! What the API server adds by itself (defaults, other managers' fields) is not looked at.
+//! What the API server adds by itself (defaults, other managers' fields) is ignored.
 //! Once compared, an object is compared again only when its revision changes: see [`Memory`].
 //!
 //! ## Why a new object is created and not applied

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use kube_cache::Key;
 
 /// First wait.
@@ -19,35 +20,42 @@ pub struct Backoff {
     jitter: RandomState,
 }
 
-#[derive(Clone, PartialEq, Eq)]
 struct Failures {
     uid: String,
     generation: i64,
-    count: u32,
+    delays: ExponentialBackoff,
+}
+
+impl Failures {
+    fn of(uid: &str, generation: i64) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            generation,
+            delays: ExponentialBuilder::default()
+                .with_min_delay(BASE)
+                .with_max_delay(CAP)
+                .without_max_times()
+                .build(),
+        }
+    }
 }
 
 impl Backoff {
-    /// Notes a failure and says how long to wait. A new object of the same name, or a new generation
-    /// of its spec, starts afresh: somebody may just have mended it.
+    /// Counts a failure and returns how long to wait. A new object of the same name, or a new generation
+    /// of its spec, starts over: the cause may just have been fixed.
     pub fn failed(&self, key: &Key, uid: &str, generation: i64) -> Duration {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = failing.entry(key.clone()).or_insert_with(|| Failures {
-            uid: uid.to_owned(),
-            generation,
-            count: 0,
-        });
+        let entry = failing
+            .entry(key.clone())
+            .or_insert_with(|| Failures::of(uid, generation));
         if entry.uid != uid || entry.generation != generation {
-            *entry = Failures {
-                uid: uid.to_owned(),
-                generation,
-                count: 0,
-            };
+            *entry = Failures::of(uid, generation);
         }
-        entry.count = entry.count.saturating_add(1);
-        delay(entry.count, self.jitter.hash_one((key, entry.count)))
+        let delay = entry.delays.next().unwrap_or(CAP);
+        jittered(delay, self.jitter.hash_one((key, delay)))
     }
 
-    /// Forgets the failures of an object that went well or is gone.
+    /// Forgets the failures of an object that succeeded or is gone.
     pub fn clear(&self, key: &Key) {
         self.failing
             .lock()
@@ -64,15 +72,11 @@ impl Backoff {
     }
 }
 
-/// Doubles from [`BASE`] to [`CAP`]; the last quarter is jitter, so that objects which failed
-/// together do not come back together.
-fn delay(count: u32, random: u64) -> Duration {
-    let full = BASE
-        .saturating_mul(1_u32 << count.saturating_sub(1).min(16))
-        .min(CAP);
-    let jitter = full / 4;
+/// Takes up to a quarter off, so that objects which failed together are not retried together. The
+/// jitter of backon adds up to as much again and would exceed [`CAP`].
+fn jittered(delay: Duration, random: u64) -> Duration {
     let permille = u32::try_from(random % 1000).unwrap_or_default();
-    full.saturating_sub(jitter * permille / 1000)
+    delay.saturating_sub(delay / 4 * permille / 1000)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl<W, V: Cached> Cache<W, V> {
         }
     }
 
-    /// Says who is told of changes, watched and recorded ones; only the first call counts.
+    /// Sets the callback for changes, watched and recorded ones; only the first call counts.
     pub fn on_change(&self, on_change: OnChange<V>) {
         drop(self.on_change.set(on_change));
     }
@@ -127,7 +127,7 @@ trait Children: Send + Sync {
     fn record(&self, answer: &Value);
 }
 
-/// What can be told of a cached object as a child.
+/// A cached object, seen as a child.
 trait AsChild: Tracked {
     fn live(&self) -> Live;
     fn whole(&self) -> Option<Value>;

@@ -1,5 +1,5 @@
-//! Certificates of our own making: minted with an authority that lives as long as the call, and read
-//! back for what they say of themselves. When one is due is decided in the plan.
+//! Self-signed certificates: issued by an authority whose key exists only during the call, and parsed
+//! again to decide about renewal, which the plan does.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -62,7 +62,7 @@ fn params(name: &str, now: Timestamp) -> Result<CertificateParams, Error> {
     Ok(params)
 }
 
-/// What the certificate in a Secret says of itself; nothing if something is missing, cannot be read,
+/// Hosts and validity of the certificate in a Secret; nothing if something is missing, does not parse,
 /// or does not belong together.
 pub fn read(secret: &Data) -> Option<Certificate> {
     secret.get("ca.crt")?;

@@ -1,4 +1,4 @@
-//! What the operator is told on its command line or in its environment.
+//! Flags, each also read from the environment.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watches and reconciles until it is told to stop.
+    /// Watches and reconciles until SIGTERM.
     Run(Config),
 }
 

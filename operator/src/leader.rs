@@ -1,7 +1,7 @@
-//! Only one operator acts. The Lease says which, and this one stops before another could begin.
+//! Leader election: only the holder of the Lease acts, and it stops before another could start.
 //!
 //! ## Why a fence of our own
-//! The lease library tells when a lease is taken over, but stays silent while it cannot reach the API
+//! The lease library reports when a lease is taken over, but nothing while it cannot reach the API
 //! server. So every renewal that succeeded is noted, with the instant *before* it was sent; when the
 //! last one is older than [`Timing::fence`], all work stops, before the lease could run out.
 
@@ -21,7 +21,7 @@ use tower::Service;
 
 /// Name of the Lease.
 pub const LEASE: &str = "storefront-operator";
-/// How often the fence is looked at.
+/// How often the fence is checked.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The times of a Lease.
@@ -46,9 +46,9 @@ impl Default for Timing {
     }
 }
 
-/// The Lease went to somebody else, or could not be renewed in time.
+/// The Lease was taken over, or could not be renewed in time.
 #[derive(Debug, thiserror::Error)]
-#[error("the Lease is lost: {0}")]
+#[error("lost the Lease: {0}")]
 pub struct Lost(&'static str);
 
 /// When the Lease was last renewed.
@@ -67,7 +67,7 @@ impl Renewals {
     }
 }
 
-/// Where the Lease is and who wants it.
+/// A candidate for the Lease.
 pub struct Candidate {
     /// Talks to the API server.
     pub client: Client,
@@ -83,8 +83,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Waits for the Lease, then runs `work` while it is held. Ends well when `stop` is cancelled
-    /// (the Lease is then given back at once), and with an error when the Lease is lost.
+    /// Waits for the Lease, then runs `work` while it is held. Returns when `stop` is cancelled (the Lease
+    /// is then released at once), and with an error when the Lease is lost.
     pub async fn lead<F>(
         self,
         stop: CancellationToken,
@@ -98,10 +98,10 @@ impl Candidate {
             return Ok(());
         };
         self.gauge.set(0);
-        // Taken anew rather than kept: a predecessor in this pod is dead, but its Lease may not be.
+        // Acquired anew rather than kept: a predecessor in this pod has exited, but may still hold the Lease.
         let given_back = tokio::time::timeout(Duration::from_secs(5), manager.release()).await;
         if !matches!(given_back, Ok(Ok(()))) {
-            tracing::warn!("the Lease of a predecessor could not be given back");
+            tracing::warn!("failed to release the Lease of a predecessor");
         }
         let (mut held, task) = manager.watch().await;
         if !holds(&mut held, &renewals, &stop).await? {
@@ -119,7 +119,7 @@ impl Candidate {
                 () = stop.cancelled() => break Ok(()),
                 changed = held.changed() => {
                     if changed.is_err() || !*held.borrow() {
-                        break Err(Lost("somebody else holds it"));
+                        break Err(Lost("another process holds it"));
                     }
                 }
                 _ = ticks.tick() => {
@@ -133,7 +133,7 @@ impl Candidate {
         self.gauge.set(0);
         working.cancel();
         if end.is_ok() {
-            // What is under way is cut off, and given a moment to notice; then the Lease is given back.
+            // Work under way is aborted, with a moment to notice; then the Lease is released.
             drop(tokio::time::timeout(Duration::from_secs(5), work).await);
             drop(held);
             drop(tokio::time::timeout(Duration::from_secs(5), task).await);
@@ -141,7 +141,7 @@ impl Candidate {
         end
     }
 
-    /// Makes the Lease if there is none. The API server may not be there yet, so this goes on trying.
+    /// Creates the Lease if there is none. The API server may not be reachable yet, so this retries.
     async fn manager(&self, renewals: &Renewals, stop: &CancellationToken) -> Option<LeaseManager> {
         let noting = Noting {
             client: self.client.clone(),
@@ -160,7 +160,7 @@ impl Candidate {
                 () = stop.cancelled() => return None,
                 made = made => match made {
                     Ok(manager) => return Some(manager),
-                    Err(error) => tracing::warn!(%error, "the Lease cannot be looked at yet"),
+                    Err(error) => tracing::warn!(%error, "failed to read the Lease; retrying"),
                 },
             }
             tokio::select! {
@@ -171,14 +171,14 @@ impl Candidate {
     }
 }
 
-/// Whether a patch of the Lease says when it is renewed: not every one does.
+/// Whether a patch of the Lease renews it: not every one does.
 fn names_an_instant(body: &[u8]) -> bool {
     let patch: Result<serde_json::Value, _> = serde_json::from_slice(body);
     patch.is_ok_and(|patch| patch["spec"]["renewTime"].is_string())
 }
 
 /// Waits until the Lease is held, by a renewal of this process: the fence counts from it. False when
-/// it was told to stop first.
+/// shutdown was requested first.
 async fn holds(
     held: &mut watch::Receiver<bool>,
     renewals: &Renewals,
@@ -188,7 +188,7 @@ async fn holds(
         tokio::select! {
             () = stop.cancelled() => return Ok(false),
             won = held.wait_for(|held| *held) => if won.is_err() {
-                return Err(Lost("its keeper ended"));
+                return Err(Lost("the lease manager exited"));
             },
         }
         if renewals.age().is_some() {

@@ -5,8 +5,9 @@ use aws_lc_rs::digest;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use operator_plan::storefront::{Fresh, MissingMaterial, SigningKey};
+use pem::{EncodeConfig, LineEnding, Pem};
 
 use crate::error::Error;
 
@@ -58,16 +59,8 @@ fn signing_key() -> Result<SigningKey, Error> {
 }
 
 fn pem(kind: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut lines = vec![format!("-----BEGIN {kind}-----")];
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_at(rest.len().min(64));
-        lines.push(line.to_owned());
-        rest = tail;
-    }
-    lines.push(format!("-----END {kind}-----\n"));
-    lines.join("\n")
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    pem::encode_config(&Pem::new(kind, der), config)
 }
 
 #[cfg(test)]
@@ -97,13 +90,8 @@ mod tests {
     #[test]
     fn the_pem_holds_the_key() {
         let key = signing_key().unwrap();
-        let body: String = key
-            .pem
-            .lines()
-            .filter(|line| !line.starts_with("-----"))
-            .collect();
-        let der = STANDARD.decode(body).unwrap();
-        assert!(Ed25519KeyPair::from_pkcs8(&der).is_ok());
+        let parsed = pem::parse(&key.pem).unwrap();
+        assert!(Ed25519KeyPair::from_pkcs8(parsed.contents()).is_ok());
         assert!(key.pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
         assert!(
             key.kid

@@ -49,7 +49,7 @@ pub struct Metrics {
     pub reads: IntCounterVec,
     /// Requests that change something: zero at rest but for the Lease (alert StorefrontWriteStorm).
     pub writes: IntCounterVec,
-    /// Age of the last sign of life of each watch (alert StorefrontWatchDead).
+    /// Time since each watch last received anything (alert StorefrontWatchDead).
     pub watch_age: GaugeVec,
     /// Kinds that the API server does not serve (alert StorefrontCrdMissing).
     pub crd_missing: IntGaugeVec,
@@ -174,7 +174,7 @@ impl Metrics {
             watch_age: gauges(
                 r,
                 "storefront_operator_watch_last_event_age_seconds",
-                "Age of the last event, bookmark or answer of a watch",
+                "Seconds since a watch last received an event, bookmark or answer",
                 &["kind"],
             )?,
             crd_missing: int_gauges(

@@ -1,5 +1,5 @@
 //! The work queue of one controller: each object at most once, never two workers on one object,
-//! user edits before routine looks.
+//! user edits before routine reconciliations.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::metrics::Metrics;
 use kube_cache::Key;
 
-/// Who goes first.
+/// Priority of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// A routine look, or an object that came with a list.
+    /// A routine reconciliation, or an object that came with a list.
     Low,
     /// Somebody changed something.
     High,
@@ -31,7 +31,7 @@ impl Priority {
     }
 }
 
-/// After this many turns of user edits a routine look gets one, so that it is never starved.
+/// After this many keys of high priority one of low priority is handed out, so that it is never starved.
 const FAIRNESS: u32 = 8;
 
 /// A queue of keys.
@@ -86,12 +86,12 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a look now.
+    /// Queues a key now.
     pub fn add(&self, key: Key, priority: Priority) {
         self.add_after(key, Duration::ZERO, priority);
     }
 
-    /// Asks for a look after a while; an earlier appointment is kept, a later one moves forward.
+    /// Queues a key after a delay; an earlier time is kept, a later one moves forward.
     pub fn add_after(&self, key: Key, delay: Duration, priority: Priority) {
         self.metrics
             .queue_adds
@@ -111,7 +111,7 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// The next object to look at; [`Queue::done`] must follow. `None` after [`Queue::close`].
+    /// The next key; [`Queue::done`] must follow. `None` after [`Queue::close`].
     pub async fn next(&self) -> Option<Key> {
         loop {
             let woken = self.wake.notified();
@@ -163,7 +163,7 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Drops appointments of an object that is gone.
+    /// Drops a key whose object is gone.
     pub fn forget(&self, key: &Key) {
         let mut state = self.lock();
         state.again.remove(key);

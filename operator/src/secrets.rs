@@ -1,6 +1,6 @@
 //! Secrets: watched by metadata, read when their version changed.
 //!
-//! Two kinds of watches say which version a Secret has: one with our label, which covers the Secrets
+//! Two kinds of watches show which version a Secret has: one with our label, which covers the Secrets
 //! that the operator makes, and one by name for each Secret of a user that a spec names. Other Secrets
 //! are never listed, watched or read.
 //!
@@ -76,7 +76,7 @@ struct Subscriptions {
     by_subscriber: HashMap<Subscriber, BTreeSet<Key>>,
 }
 
-/// What the watches say of a Secret.
+/// What the watches show of a Secret.
 enum Seen {
     /// It has this version.
     Version(String),
@@ -108,7 +108,7 @@ impl Secrets {
         }
     }
 
-    /// Says who is told of changes of the Secrets that are watched by name; only the first call counts.
+    /// Sets the callback for changes of the Secrets that are watched by name; only the first call counts.
     pub fn on_change(&self, on_change: OnChange<Slim>) {
         drop(self.on_change.set(on_change));
     }
@@ -193,7 +193,7 @@ impl Secrets {
             .unwrap_or_default()
     }
 
-    /// Whether the subscriber is told of every change of its Secrets.
+    /// Whether every change of the subscriber's Secrets is watched.
     pub fn is_notified(&self, subscriber: &Subscriber) -> bool {
         let all = self.subscriptions();
         let mut keys = all.by_subscriber.get(subscriber).into_iter().flatten();
@@ -211,8 +211,8 @@ impl Secrets {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the watch of our own Secrets says. A Secret of that name without our label counts as absent:
-    /// creating ours then fails, and the writer looks whose it is.
+    /// What the watch of our own Secrets shows. A Secret of that name without our label counts as absent:
+    /// creating ours then fails, and the writer finds out whose it is.
     fn seen_own(&self, key: &Key) -> Seen {
         let store = &self.caches.secrets.store;
         match store.get(key) {

@@ -1,4 +1,4 @@
-//! The watches that fill the caches, and whom each tells of changes.
+//! The watches that fill the caches, and where each reports changes.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -23,7 +23,7 @@ const QUANTITIES: &[&str] = &[
     "averageValue",
 ];
 
-/// What tells the entries of a list apart, by what they have in common.
+/// Keys that identify the entries of a list.
 const LIST_KEYS: &[&str] = &[
     "name",
     "uid",
