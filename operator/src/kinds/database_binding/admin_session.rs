@@ -6,8 +6,9 @@ use operator_plan::database_binding::{
 };
 use prometheus::IntCounterVec;
 
+use super::endpoint::Endpoint;
 use super::error::ServerError;
-use super::server::{Endpoint, Rows, Servers, Session};
+use super::server::{Rows, Servers, Session};
 
 /// An open session, what it is open on, and what it has changed.
 pub struct AdminSession {

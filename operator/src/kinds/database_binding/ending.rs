@@ -10,10 +10,11 @@ use operator_plan::database_binding::{
 use operator_plan::storefront::running_version;
 
 use super::admin_session::AdminSession;
+use super::endpoint::Endpoint;
 use super::error::Stop;
+use super::intervals::{LATER, SOON};
 use super::reclaim::{End, after_failure, before_asking, reclaim};
-use super::reconcile::{LATER, SOON};
-use super::server::{Endpoint, Servers};
+use super::server::Servers;
 use super::{KIND, secret};
 use crate::context::Context;
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use operator_plan::database_binding::Statement;
 
-use super::server::Endpoint;
+use super::endpoint::Endpoint;
 use crate::error::Error;
 
 /// A failure of a server or of a statement.

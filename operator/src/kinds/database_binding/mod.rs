@@ -7,7 +7,9 @@
 
 mod admin_session;
 mod ending;
+mod endpoint;
 pub mod error;
+mod intervals;
 mod observe;
 mod provision;
 pub mod reclaim;
@@ -22,9 +24,10 @@ use std::sync::Arc;
 use crds::{DatabaseBinding, DatabaseBindingStatus};
 use operator_plan::database_binding::{self as plan, Progress};
 
+pub use endpoint::Endpoint;
 pub use error::{ServerError, reason};
 pub use reconcile::reconcile;
-pub use server::{Endpoint, PgServers, Rows, Servers, Session};
+pub use server::{PgServers, Rows, Servers, Session};
 
 use crate::context::Context;
 use crate::error::Error;

@@ -5,9 +5,10 @@ use operator_plan::database_binding::{
 };
 
 use super::admin_session::AdminSession;
+use super::endpoint::Endpoint;
 use super::error::ServerError;
 use super::scram::Password;
-use super::server::{Endpoint, Servers};
+use super::server::Servers;
 
 /// Rounds of a provisioning before it is reported that changes on the server do not last.
 const ROUNDS: usize = 4;

@@ -15,10 +15,12 @@ use operator_plan::{Invalid, Verdict, Waiting, conditions};
 
 use super::admin_session::AdminSession;
 use super::ending::end;
+use super::endpoint::Endpoint;
 use super::error::{ServerError, Stop};
+use super::intervals::{LATER, SOON};
 use super::provision::{Entry, enter, provision};
 use super::rotate::{Found, Settled, rotate};
-use super::server::{Endpoint, Servers};
+use super::server::Servers;
 use super::{KIND, observe, secret};
 use crate::context::Context;
 use crate::error::Error;
@@ -28,10 +30,6 @@ use crate::next::Next;
 /// Time between two audits of a binding that is as it should be; up to a fifth is added by its uid,
 /// so that bindings made together do not audit together.
 const RESYNC: Duration = Duration::from_secs(300);
-/// Time between two attempts at what is not watched, such as a server that starts.
-pub(super) const SOON: Duration = Duration::from_secs(3);
-/// The same, when somebody has to act first.
-pub(super) const LATER: Duration = Duration::from_secs(15);
 /// The shortest wait for the next step of a rotation: it may become due while this one ends.
 const AT_ONCE: Duration = Duration::from_secs(1);
 

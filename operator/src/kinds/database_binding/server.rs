@@ -16,14 +16,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::endpoint::Endpoint;
 use super::error::ServerError;
-use super::scram::Password;
-use operator_plan::database_binding::{Place, Server, Statement};
+use operator_plan::database_binding::{Place, Statement};
 
 /// Longest wait for the turn on a server.
 const TURN: Duration = Duration::from_secs(10);
@@ -40,74 +40,8 @@ const DOWN: Duration = Duration::from_secs(5);
 /// The lock that keeps two operators (an old one that is not quite dead) from one server.
 const OPERATOR_LOCK: i64 = 0x5746_7265_6f74_5301;
 
-/// Where a server is, and who administers it. No `Debug`: it holds a password.
-#[derive(Clone)]
-pub struct Endpoint {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// A role that may create roles and databases.
-    pub username: String,
-    /// Its password.
-    pub password: Password,
-    /// How much TLS the connection must have.
-    pub tls: PgSslMode,
-}
-
-impl Endpoint {
-    /// What tells two servers apart.
-    fn key(&self) -> (String, u16) {
-        (self.host.clone(), self.port)
-    }
-
-    /// `host:port`, for messages.
-    pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    fn options(&self, database: &str) -> PgConnectOptions {
-        let millis = |limit: Duration| limit.as_millis().to_string();
-        PgConnectOptions::new_without_pgpass()
-            .host(&self.host)
-            .port(self.port)
-            .username(&self.username)
-            .password(self.password.reveal())
-            .database(database)
-            .ssl_mode(self.tls)
-            .application_name("storefront-operator")
-            .statement_cache_capacity(0)
-            // A tenant may own functions in its schemas and settings of its database; neither may
-            // change what an administrator's statement means.
-            .options([
-                ("search_path", "pg_catalog".to_owned()),
-                ("default_transaction_read_only", "off".to_owned()),
-                ("statement_timeout", millis(STATEMENT)),
-                ("lock_timeout", millis(LOCK)),
-                ("client_min_messages", "error".to_owned()),
-            ])
-            .disable_statement_logging()
-    }
-}
-
 /// Answers of a statement, as text.
 pub type Rows = Vec<Vec<Option<String>>>;
-
-impl From<&Server> for Endpoint {
-    fn from(server: &Server) -> Self {
-        Self {
-            host: server.host.clone(),
-            port: server.port,
-            username: server.username.clone(),
-            password: Password::new(&server.password),
-            // Checked by the plan's validation; an unknown mode means the strictest.
-            tls: match &server.sslmode {
-                None => PgSslMode::Prefer,
-                Some(mode) => mode.parse().unwrap_or(PgSslMode::VerifyFull),
-            },
-        }
-    }
-}
 
 /// A session on one server.
 pub trait Session: Send {
@@ -316,8 +250,31 @@ fn texts(row: &PgRow, statement: &Statement) -> Result<Vec<Option<String>>, Serv
         })
 }
 
+fn options(endpoint: &Endpoint, database: &str) -> PgConnectOptions {
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    PgConnectOptions::new_without_pgpass()
+        .host(&endpoint.host)
+        .port(endpoint.port)
+        .username(&endpoint.username)
+        .password(endpoint.password.reveal())
+        .database(database)
+        .ssl_mode(endpoint.tls)
+        .application_name("storefront-operator")
+        .statement_cache_capacity(0)
+        // A tenant may own functions in its schemas and settings of its database; neither may
+        // change what an administrator's statement means.
+        .options([
+            ("search_path", "pg_catalog".to_owned()),
+            ("default_transaction_read_only", "off".to_owned()),
+            ("statement_timeout", millis(STATEMENT)),
+            ("lock_timeout", millis(LOCK)),
+            ("client_min_messages", "error".to_owned()),
+        ])
+        .disable_statement_logging()
+}
+
 async fn connect(endpoint: &Endpoint, database: &str) -> Result<PgConnection, ServerError> {
-    let options = endpoint.options(database);
+    let options = options(endpoint, database);
     match timeout(CONNECT, PgConnection::connect_with(&options)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(source)) => Err(ServerError::from_connect(endpoint, database, &source)),

@@ -13,8 +13,7 @@ use crate::error::Error;
 use crate::kind_loop::Kind;
 use crate::next::Next;
 
-/// Set on a shop as soon as something was made for it: its parts must be deleted in the right order.
-pub const FINALIZER: &str = "storefront.dev/shop";
+pub use teardown::FINALIZER;
 
 /// The kind.
 pub struct Storefronts;

@@ -14,12 +14,14 @@ use operator_plan::storefront::{Live, for_deletion, status, teardown};
 use operator_plan::{ObjectKey, Outcome};
 use serde::de::DeserializeOwned;
 
-use super::FINALIZER;
 use super::observe::observe;
 use crate::caches::CachedKind;
 use crate::context::Context;
 use crate::error::Error;
 use crate::next::Next;
+
+/// Set on a shop as soon as something was made for it: its parts must be deleted in the right order.
+pub const FINALIZER: &str = "storefront.dev/shop";
 
 /// Takes the next step of a deletion. Its children are watched, so the next one follows by itself.
 pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Error> {
