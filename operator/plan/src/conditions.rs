@@ -5,16 +5,16 @@ use crds::Condition;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// What one aspect looks like now.
+/// One aspect of an object, such as whether its database is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aspect {
     /// `DatabaseReady` and the like.
     pub type_: &'static str,
     /// `Some(true)` is `True`, `None` is `Unknown`.
     pub holds: Option<bool>,
-    /// A word for programs.
+    /// Machine-readable reason (CamelCase).
     pub reason: String,
-    /// A sentence for people.
+    /// Human-readable message.
     pub message: String,
 }
 
@@ -87,7 +87,7 @@ pub fn conditions(
     list
 }
 
-/// As [`conditions`], for a look that did not get as far as every aspect: what was known of the
+/// As [`conditions`], for a reconciliation that did not get as far as every aspect: what was known of the
 /// others stays as it was, with the generation that it was about.
 pub fn partial(
     previous: &[Condition],

@@ -26,7 +26,7 @@ pub enum Mode {
         /// Pods to begin with, and the fewest that there may be.
         at_least: i32,
     },
-    /// Create; that it exists already means that the observation was stale: look again.
+    /// Create; that it exists already means that the observation was stale: reconcile again.
     Create,
     /// Write nothing; read it if it is there, and do not prune it.
     Keep,

@@ -7,7 +7,7 @@ use crate::{Applied, Objects};
 pub enum Verdict<T> {
     /// It can be acted on.
     Ready(T),
-    /// Something outside the object is not there yet; look again when it changes.
+    /// Something outside the object does not exist yet; reconcile again when it changes.
     Waiting(Waiting),
     /// Only a change of the object can help.
     Invalid(Invalid),

@@ -1,4 +1,4 @@
-//! What a server looks like: the statements that ask, and the reading of their answers.
+//! The state of a server: the statements that query it, and the decoding of their answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -227,7 +227,7 @@ pub fn read_database(rows: &Rows) -> Result<Option<Database>, Unreadable> {
 }
 
 /// Asks what is inside our database. Of the tenant's schemas it sees those that the administrator
-/// may grant on: what it cannot mend, it does not count as missing.
+/// may grant on: what it cannot repair, it does not count as missing.
 pub fn ask_inside(wanted: &Wanted) -> Statement {
     let names = &wanted.names;
     let (owner, writer, reader) = (text(&names.owner), text(&names.writer), text(&names.reader));

@@ -43,7 +43,7 @@ sync
 pub enum BackupState {
     /// The dump is complete and has been read back: the database may go.
     Done(BackupStatus),
-    /// The Job has not ended (or is not there yet): apply [`backup`], look again when it changes.
+    /// The Job has not ended (or does not exist yet): apply [`backup`], reconcile again when it changes.
     Running,
     /// The Job has given up: nothing may be dropped until somebody acts.
     Failed,

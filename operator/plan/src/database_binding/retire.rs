@@ -1,4 +1,4 @@
-//! What a binding takes away with it. Touches only what carries the mark of exactly this binding;
+//! What is removed with a binding. Touches only what carries the mark of exactly this binding;
 //! each list can be cut off anywhere and made again from what is then seen.
 
 use crds::{Access, DeletionPolicy};

@@ -5,7 +5,7 @@
 //! pair work for the overlap, and then shuts it. How far it is stands in `status.rotation`, always
 //! written before what it names is made, and taken away after that is gone:
 //!
-//! | `status.rotation` | stage | what the next look does |
+//! | `status.rotation` | stage | what the next reconciliation does |
 //! |---|---|---|
 //! | absent | [`Stage::Unused`] | nothing: nobody has asked for a rotation |
 //! | neither of the two | [`Stage::Rest`] | keeps the other role shut |

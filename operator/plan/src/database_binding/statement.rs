@@ -21,7 +21,7 @@ pub struct Statement {
     pub purpose: &'static str,
     /// Where it runs.
     pub place: Place,
-    /// Whether it only looks.
+    /// Whether it only reads.
     pub reads: bool,
     /// The SQL. May hold a password verifier: not for logs.
     pub text: String,
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Statement {
 }
 
 impl Statement {
-    /// A statement that only looks.
+    /// A statement that only reads.
     pub(super) fn look(purpose: &'static str, place: Place, text: String) -> Self {
         Self {
             purpose,

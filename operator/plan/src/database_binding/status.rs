@@ -19,14 +19,14 @@ pub enum Progress<'a> {
     Invalid(&'a Invalid),
     /// A call failed and will be tried again.
     Failed {
-        /// A word for programs.
+        /// Machine-readable reason (CamelCase).
         reason: &'static str,
         /// Which call, and why.
         message: &'a str,
     },
     /// The object is being deleted.
     Deleting {
-        /// A word for programs.
+        /// Machine-readable reason (CamelCase).
         reason: &'static str,
         /// What is still to be done, and who blocks.
         message: &'a str,

@@ -46,7 +46,7 @@ pub fn status(
     }
     let known = &previous.conditions;
     // What can be seen is said, whatever else stands in the way; but who has a path is only known to a
-    // look that may make its route.
+    // reconciliation that may make its route.
     let partial = |mut aspects: Vec<Aspect>| {
         let seen = outcome.seen().into_iter();
         let found = seen.flat_map(|seen| found(service, &Taken::new(), seen));
