@@ -121,20 +121,20 @@ fn all_wait(kubectl: &Kubectl, namespace: &Namespace, count: u64) -> anyhow::Res
     Ok(())
 }
 
-/// Its servers are planned and cannot be scheduled.
+/// A condition of the current generation names a pod that cannot be scheduled.
 fn waits(shop: &Value) -> bool {
-    let conditions = shop["status"]["conditions"]
+    let generation = &shop["metadata"]["generation"];
+    let mut conditions = shop["status"]["conditions"]
         .as_array()
         .into_iter()
         .flatten();
-    let generation = &shop["metadata"]["generation"];
-    conditions.into_iter().any(|condition| {
-        let current = condition["observedGeneration"] == *generation;
+    conditions.any(|condition| {
         let message = condition["message"].as_str().unwrap_or_default();
-        current
-            && condition["type"] == "Ready"
+        let unschedulable =
+            condition["reason"] == "Unschedulable" || message.contains("unschedulable");
+        condition["observedGeneration"] == *generation
             && condition["status"] == "False"
-            && message.contains("schedul")
+            && unschedulable
     })
 }
 
