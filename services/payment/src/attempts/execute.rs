@@ -211,7 +211,7 @@ pub(crate) async fn settle(
             incident: Some(Incident::UnknownOperation),
         });
     };
-    let decision = decide(attempt.clone(), &operation, outcome);
+    let decision = decide(attempt.clone(), &operation, &outcome.bounded());
     let changed = decision.step.is_some();
     let (mut state, mut after) = (operation.state, attempt);
     if let Some(step) = decision.step {

@@ -85,6 +85,27 @@ pub enum Outcome {
     Unknown,
 }
 
+/// The most that is kept of a text of a provider.
+const MAX_TEXT: usize = 2_048;
+
+impl Outcome {
+    /// The same as it can be stored and shown: texts without control characters, and of bounded length.
+    #[must_use]
+    pub fn bounded(&self) -> Self {
+        let bounded = |text: &str| {
+            let legal = text.chars().filter(|c| !c.is_control());
+            legal.take(MAX_TEXT).collect()
+        };
+        match self {
+            Self::RequiresAction { url } => Self::RequiresAction { url: bounded(url) },
+            Self::Declined { reason } => Self::Declined {
+                reason: bounded(reason),
+            },
+            Self::Done | Self::Pending | Self::Unknown => self.clone(),
+        }
+    }
+}
+
 /// A call to a provider.
 pub type Call<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

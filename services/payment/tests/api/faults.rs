@@ -203,6 +203,25 @@ async fn a_refused_refund_moves_nothing_and_stays_refused() {
     );
 }
 
+/// PostgreSQL stores no NUL, and nobody reads a reason of ten thousand letters: the answer is taken all the same.
+#[tokio::test]
+async fn texts_of_the_provider_are_cut_to_what_can_be_stored() {
+    let shop = shop().await;
+    let id = new_id();
+    let reason: &'static str = format!("\0gone\n{}", "x".repeat(10_000)).leak();
+    shop.provider
+        .script("authorise", [Behaviour::Declines(reason)]);
+    let answer = shop.authorise(id, 500, METHOD).await.expect(StatusCode::OK);
+    assert_eq!(answer.json::<Value>()["status"], "declined");
+    let stored: String =
+        sqlx::query_scalar("select decline_reason from payment.payments where payment_id = $1")
+            .bind(id)
+            .fetch_one(&shop.db.pool)
+            .await
+            .unwrap();
+    assert_eq!((stored.len(), &stored[..5]), (2_048, "gonex"));
+}
+
 #[tokio::test]
 async fn refunds_over_the_network_never_exceed_the_capture() {
     let shop = shop().await;

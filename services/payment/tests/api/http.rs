@@ -104,6 +104,18 @@ async fn bad_requests_name_the_field() {
 }
 
 #[tokio::test]
+async fn operation_ids_are_printable_and_no_follow_up_of_ours() {
+    let shop = shop().await;
+    for id in ["", "c/refund", "nul\0", "tab\t", "ö"] {
+        let void = shop
+            .operate(new_id(), "void", json!({"operation_id": id}))
+            .await;
+        let void = void.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(void.json::<Value>()["errors"][0]["field"], "operation_id");
+    }
+}
+
+#[tokio::test]
 async fn a_void_that_overtakes_the_authorisation_is_remembered() {
     let shop = shop().await;
     let id = new_id();

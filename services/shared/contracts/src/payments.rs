@@ -159,7 +159,7 @@ impl Problem for AuthoriseProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {
-    /// Id of the operation: 1 to 128 ASCII characters without `/`. A repeated operation changes nothing.
+    /// Id of the operation: 1 to 128 printable ASCII characters without `/`. A repeated operation changes nothing.
     pub operation_id: String,
     /// Minor units; everything that is left if absent. A void is always whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]

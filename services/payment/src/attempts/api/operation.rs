@@ -11,10 +11,14 @@ use crate::attempts::operate::Done;
 /// Operations that follow from others have a `/` in their ids; nobody else's has.
 pub(super) fn check(operation: &Operation) -> Result<(), Problem> {
     let id = &operation.operation_id;
-    if (1..=128).contains(&id.len()) && id.is_ascii() && !id.contains('/') {
+    let legal = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'/';
+    if (1..=128).contains(&id.len()) && id.bytes().all(legal) {
         Ok(())
     } else {
-        Err(Problem::invalid().field("operation_id", "1 to 128 ASCII characters without /"))
+        Err(Problem::invalid().field(
+            "operation_id",
+            "1 to 128 printable ASCII characters without /",
+        ))
     }
 }
 
