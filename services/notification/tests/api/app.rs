@@ -79,7 +79,7 @@ pub struct Row {
 impl TestApp {
     /// Applies an event, as the consumer would.
     pub async fn consume(&self, event: &Event) {
-        let mut tx = self.pool.begin().await.unwrap();
+        let mut tx = outbox::pool::begin(&self.pool).await.unwrap();
         subscriptions(self.state.clone())
             .handle(&mut tx, event)
             .await

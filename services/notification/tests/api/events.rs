@@ -42,7 +42,7 @@ async fn one_event_consumed_concurrently_is_one_message() {
     for _ in 0..8 {
         let (state, pool) = (app.state.clone(), app.pool.clone());
         consumers.spawn(async move {
-            let mut tx = pool.begin().await.unwrap();
+            let mut tx = outbox::pool::begin(&pool).await.unwrap();
             let event = placed(1, euros(1_200));
             subscriptions(state.clone())
                 .handle(&mut tx, &event)

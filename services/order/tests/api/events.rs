@@ -11,7 +11,7 @@ pub async fn consume<P: Payload>(shop: &Shop, payload: &P) -> Result<(), Handler
     let now = SystemClock.now();
     let meta = EventMeta::new(EventId::mint(now, &SystemEntropy), now);
     let event = Event::of(meta, payload).unwrap();
-    let mut tx = shop.db.pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(&shop.db.pool).await.unwrap();
     shop.subscriptions().handle(&mut tx, &event).await?;
     tx.commit().await.unwrap();
     Ok(())

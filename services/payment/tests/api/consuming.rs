@@ -45,7 +45,7 @@ pub async fn consume<P: Payload>(shop: &Shop, payload: &P) {
     let now = SystemClock.now();
     let meta = EventMeta::new(EventId::mint(now, &SystemEntropy), now);
     let event = Event::of(meta, payload).unwrap();
-    let mut tx = shop.db.pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(&shop.db.pool).await.unwrap();
     payment::consume::subscriptions(shop.app.clone())
         .handle(&mut tx, &event)
         .await

@@ -145,7 +145,7 @@ async fn the_table_allows_the_transitions_of_the_machine_only() {
     let shop = shop().await;
     for from in STATES {
         for to in STATES.into_iter().filter(|to| *to != from) {
-            let mut tx = shop.db.pool.begin().await.unwrap();
+            let mut tx = outbox::pool::begin(&shop.db.pool).await.unwrap();
             let facts = |state: &str| {
                 let captured = i64::from(matches!(state, "captured" | "refunded")) * 5;
                 let refunded = i64::from(state == "refunded") * 5;

@@ -40,7 +40,7 @@ async fn an_event_has_its_effect_once_at_every_consumer_and_its_row_is_done(brok
 
 async fn an_event_that_rolled_back_never_happened(broker: Broker) {
     let world = World::running(broker).await;
-    let mut tx = world.db.pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(&world.db.pool).await.unwrap();
     let meta = EventMeta::new(new_id(), SystemClock.now());
     append(&mut tx, SCHEMA, meta, &placed(new_order(), "never"))
         .await
@@ -55,7 +55,7 @@ async fn a_row_that_commits_late_is_not_skipped(broker: Broker) {
     let world = World::running(broker).await;
     let (early, late) = (new_id(), new_id());
     // Takes its position first ...
-    let mut tx = world.db.pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(&world.db.pool).await.unwrap();
     let meta = EventMeta::new(late, SystemClock.now());
     append(&mut tx, SCHEMA, meta, &placed(new_order(), "late"))
         .await
@@ -275,7 +275,7 @@ async fn a_backlog_of_thousands_is_worked_off(broker: Broker) {
     let mut world = World::new(broker).await;
     world.add_consumer("payment").await;
     world.add_consumer("notification").await;
-    let mut tx = world.db.pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(&world.db.pool).await.unwrap();
     let mut ids = Vec::new();
     for number in 0..3_000 {
         let id = new_id();

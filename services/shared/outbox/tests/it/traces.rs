@@ -34,7 +34,7 @@ struct Shop {
 async fn place(State(shop): State<Shop>) -> &'static str {
     let reserve = format!("{}/internal/v1/reservations/7?secret=1", shop.product);
     shop.client.get(reserve).send().await.unwrap();
-    let mut tx = shop.pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(&shop.pool).await.unwrap();
     let meta = EventMeta::new(new_id(), SystemClock.now()).traced(current());
     append(&mut tx, SCHEMA, meta, &placed(new_order(), "1"))
         .await

@@ -271,7 +271,7 @@ pub fn placed(order: OrderId, number: &str) -> OrderPlaced {
 
 /// Places orders, each another one, in one commit.
 pub async fn place_together(pool: &PgPool, ids: &[EventId]) {
-    let mut tx = pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(pool).await.unwrap();
     for id in ids {
         let meta = EventMeta::new(*id, SystemClock.now());
         append(&mut tx, SCHEMA, meta, &placed(new_order(), "x"))
@@ -282,7 +282,7 @@ pub async fn place_together(pool: &PgPool, ids: &[EventId]) {
 }
 
 pub async fn place_with(pool: &PgPool, order: OrderId, number: &str, id: EventId) {
-    let mut tx = pool.begin().await.unwrap();
+    let mut tx = outbox::pool::begin(pool).await.unwrap();
     let meta = EventMeta::new(id, SystemClock.now());
     append(&mut tx, SCHEMA, meta, &placed(order, number))
         .await
