@@ -105,14 +105,11 @@ impl Applier {
     /// The same for what exists; nothing is created.
     pub async fn apply_existing(&self, plan: &Objects<Planned>) -> Result<(), Error> {
         for planned in &plan.items {
-            let found = self
-                .reader
-                .read_one(&planned.resource, &planned.key)
-                .await?;
-            if found.is_none() {
+            let (resource, key) = (&planned.resource, &planned.key);
+            let Some(found) = self.reader.fetch_object(resource, key).await? else {
                 continue;
-            }
-            match self.apply_one(planned).await {
+            };
+            match self.settle_found(&Write::of(planned), found).await {
                 // It went between the read and the write, or never was ours.
                 Err(Error::Api { source, .. }) if code(&source) == Some(404) => {}
                 Err(Error::Foreign { .. } | Error::Stale { .. }) => {}
@@ -212,12 +209,16 @@ impl Applier {
     /// Reads an object from the API server and writes it if it is not as planned.
     async fn settle(&self, write: &Write<'_>) -> Result<Live, Error> {
         let (resource, key) = (&write.planned.resource, &write.planned.key);
-        let Some(found) = self.reader.fetch_object(resource, key).await? else {
-            return match self.create(write).await? {
-                Some(live) => Ok(live),
-                None => Err(Error::Stale { what: text(key) }),
-            };
-        };
+        if let Some(found) = self.reader.fetch_object(resource, key).await? {
+            return self.settle_found(write, found).await;
+        }
+        let created = self.create(write).await?;
+        created.ok_or_else(|| Error::Stale { what: text(key) })
+    }
+
+    /// Writes an object that exists, if it is not as planned.
+    async fn settle_found(&self, write: &Write<'_>, found: DynamicObject) -> Result<Live, Error> {
+        let key = &write.planned.key;
         let (revision, managed) = (
             revision_of(&found.metadata),
             found.metadata.managed_fields.clone(),
@@ -232,10 +233,17 @@ impl Applier {
         if let Some(managed) = handed_over(managed.as_deref().unwrap_or_default()) {
             self.hand_over(write.planned, &live, &managed).await?;
         }
+        // With its uid the write is refused, and creates nothing, where the object is gone meanwhile.
+        let mut body = write.body.clone();
+        body["metadata"]["uid"] = live["metadata"]["uid"].clone();
         let answer = match write.planned.mode {
-            Mode::ApplyScaled { at_least } => self.apply_scaled(write, &live, at_least).await?,
+            Mode::ApplyScaled { at_least } => {
+                let body = with_annotation(&body, AUTOSCALED, "true");
+                self.apply_scaled(write.planned, &body, &live, at_least)
+                    .await?
+            }
             Mode::Apply | Mode::Create | Mode::Keep => {
-                self.patch(write.planned, MANAGER, &write.body).await?
+                self.patch(write.planned, MANAGER, &body).await?
             }
         };
         tracing::info!(object = %text(key), "applied");
@@ -302,17 +310,18 @@ impl Applier {
     /// workload gets its first number from that one. The autoscaler writes over it.
     async fn apply_scaled(
         &self,
-        write: &Write<'_>,
+        planned: &Planned,
+        body: &Value,
         live: &Value,
         at_least: i32,
     ) -> Result<DynamicObject, Error> {
-        let body = with_annotation(&write.body, AUTOSCALED, "true");
         if annotation(live, AUTOSCALED).is_none() {
             let pods = live["spec"]["replicas"].as_i64().unwrap_or(1);
-            let scale = scale(write.planned, pods, at_least);
-            self.patch(write.planned, SCALE_MANAGER, &scale).await?;
+            let mut scale = scale(planned, pods, at_least);
+            scale["metadata"] = json!({ "uid": body["metadata"]["uid"] });
+            self.patch(planned, SCALE_MANAGER, &scale).await?;
         }
-        self.patch(write.planned, MANAGER, &body).await
+        self.patch(planned, MANAGER, body).await
     }
 
     async fn patch(

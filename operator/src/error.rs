@@ -74,7 +74,7 @@ impl Error {
     pub fn is_stale(&self) -> bool {
         match self {
             Self::Stale { .. } => true,
-            Self::Api { source, .. } => code(source) == Some(409),
+            Self::Api { source, .. } => code(source) == Some(409) || is_replaced(source),
             _ => false,
         }
     }
@@ -90,17 +90,23 @@ impl Error {
         }
     }
 
-    /// The whole chain in one line, for a condition or a log.
+    /// The error and its causes in one line, for a condition or a log. Of what the API server answered
+    /// only its message is taken.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();
         while let Some(cause) = source {
-            let cause_text = cause.to_string();
+            let answer = match cause.downcast_ref() {
+                Some(kube::Error::Api(status)) => Some(status.message.clone()),
+                _ => None,
+            };
+            let is_last = answer.is_some();
+            let cause_text = answer.unwrap_or_else(|| cause.to_string());
             if !text.ends_with(&cause_text) {
                 text.push_str(": ");
                 text.push_str(&cause_text);
             }
-            source = cause.source();
+            source = if is_last { None } else { cause.source() };
         }
         text
     }
@@ -111,6 +117,15 @@ pub fn code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
         _ => None,
+    }
+}
+
+/// Whether a write was refused because another object of the same name has taken the place of the one
+/// that was read: the API server calls its other uid a change of an immutable field.
+fn is_replaced(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 422 && status.message.contains("metadata.uid"),
+        _ => false,
     }
 }
 
@@ -126,6 +141,30 @@ pub fn optional<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Er
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_that_was_replaced_is_stale_and_an_invalid_one_is_not() {
+        let refused = |message: &str| {
+            let status = kube::core::Status::failure(message, "Invalid").with_code(422);
+            Error::api(
+                "patch",
+                "Storefront shops/a",
+                kube::Error::Api(Box::new(status)),
+            )
+        };
+        let text = "Storefront \"a\" is invalid: metadata.uid: Invalid value: field is immutable";
+        assert!(refused(text).is_stale());
+        assert!(!refused("spec.hostnames: Invalid value").is_stale());
+    }
+
+    #[test]
+    fn of_an_answer_of_the_api_server_the_chain_has_the_message() {
+        let status = kube::core::Status::failure("port 1: Duplicate value", "Invalid");
+        let source = kube::Error::Api(Box::new(status.with_code(422)));
+        let error = Error::api("apply", "Service shops/a", source);
+        let text = "failed to apply Service shops/a: port 1: Duplicate value";
+        assert_eq!(error.chain(), text);
+    }
 
     #[test]
     fn the_chain_names_every_cause_once() {

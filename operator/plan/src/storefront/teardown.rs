@@ -118,7 +118,7 @@ fn policies(valid: &Valid, live: &Live) -> Objects<Planned> {
             let service = service.unwrap_or(Service::Auth);
             let mut binding = catalogue::database_binding(valid, service);
             binding.metadata.name.clone_from(&live.metadata.name);
-            // An apply with a resourceVersion cannot create: it fails where the object has gone meanwhile.
+            // Fails where the object has changed since; that it is not created again is the operator's duty.
             binding
                 .metadata
                 .resource_version

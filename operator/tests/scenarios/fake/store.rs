@@ -164,8 +164,12 @@ impl Store {
         };
         let mut new = old.clone();
         change(&mut new);
-        if !meta_matches(&old, &new, "uid") || !meta_matches(&old, &new, "resourceVersion") {
+        if !meta_matches(&old, &new, "resourceVersion") {
             return Err((409, "Conflict"));
+        }
+        if !meta_matches(&old, &new, "uid") {
+            // A change of an immutable field.
+            return Err((422, "Invalid"));
         }
         if status {
             let now = new["status"].clone();
@@ -243,7 +247,7 @@ impl Store {
             })?
         } else if status {
             return Err((404, "NotFound"));
-        } else if body["metadata"]["resourceVersion"].is_string() {
+        } else if body["metadata"]["uid"].is_string() {
             return Err((409, "Conflict"));
         } else {
             self.create(id, body.clone())?
