@@ -130,6 +130,8 @@ struct Inner<V> {
     synced: HashSet<Scope>,
     /// Version that this process wrote last, of objects whose watch has not brought it back yet.
     written: HashMap<Key, u64>,
+    /// Version of the newest deletion that a watch has brought.
+    newest_deletion: u64,
 }
 
 impl<V> Default for Store<V> {
@@ -142,6 +144,7 @@ impl<V> Default for Store<V> {
                 listing: HashMap::new(),
                 synced: HashSet::new(),
                 written: HashMap::new(),
+                newest_deletion: 0,
             }),
             keeps_last_good: false,
         }
@@ -267,6 +270,10 @@ impl<V: Cached> Store<V> {
     /// Takes the answer to a write of this process. Until the watch has brought this version (or a newer
     /// one), events with older versions are ignored, so no later decision rests on an older state.
     ///
+    /// An answer may come after the watch has brought the deletion of the object. Versions of a kind grow over
+    /// all its objects, so an answer to an object that is not held, older than the newest deletion, is left
+    /// to the watch: it has brought the object's own deletion, or will bring the object.
+    ///
     /// Versions are compared as numbers, which they are in every API server since Kubernetes 1.35 defined
     /// them so; an answer with another kind of version is left to the watch.
     pub fn record(&self, object: V) -> Option<Change<V>> {
@@ -279,6 +286,9 @@ impl<V: Cached> Store<V> {
             .is_some_and(|known| known >= version)
         {
             // The watch was faster.
+            return None;
+        }
+        if known.is_none() && version <= inner.newest_deletion {
             return None;
         }
         inner.written.insert(key, version);
@@ -353,6 +363,9 @@ impl<V: Cached> Inner<V> {
 
     fn delete(&mut self, object: &Decoded<V>) -> Option<Change<V>> {
         let key = key_of(object);
+        if let Some(version) = version_of(object) {
+            self.newest_deletion = self.newest_deletion.max(version);
+        }
         // The end of a predecessor of the same name.
         if self.is_outdated(&key, version_of(object)) {
             return None;

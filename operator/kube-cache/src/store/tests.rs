@@ -141,6 +141,20 @@ fn an_answer_that_the_watch_has_overtaken_is_dropped() {
 }
 
 #[test]
+fn an_answer_that_comes_after_the_deletion_does_not_bring_the_object_back() {
+    let store = Store::default();
+    store.take(&Scope::All, Event::Apply(Ok(object("a", "5", Some("u")))));
+    store.take(&Scope::All, Event::Delete(Ok(object("a", "9", Some("u")))));
+    // Written as version 7, while the watch was already bringing the deletion.
+    assert!(store.record(object("a", "7", Some("u"))).is_none());
+    assert!(store.get(&Key::new("shops", "a")).is_none());
+    assert!(store.owned_by("u").is_empty());
+    // One of the same name that is made after that is held.
+    assert!(store.record(object("a", "11", Some("u"))).is_some());
+    assert!(store.get(&Key::new("shops", "a")).is_some());
+}
+
+#[test]
 fn a_list_without_an_object_that_we_wrote_removes_it_and_the_watch_brings_it_back() {
     let store = Store::default();
     store.record(object("a", "8", None));
