@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::watcher::Event;
+use tokio::time::Instant;
 
 use crate::key::Key;
 use crate::scope::Scope;
+
+/// How long after a repeated list an answer may still be about a state from before it.
+const LATE: Duration = Duration::from_secs(60);
 
 /// The controller of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +137,8 @@ struct Inner<V> {
     written: HashMap<Key, u64>,
     /// Version of the newest deletion that a watch has brought.
     newest_deletion: u64,
+    /// When a scope was last listed again. Such a list shows deletions by what it lacks, without versions.
+    listed_again: Option<Instant>,
 }
 
 impl<V> Default for Store<V> {
@@ -145,6 +152,7 @@ impl<V> Default for Store<V> {
                 synced: HashSet::new(),
                 written: HashMap::new(),
                 newest_deletion: 0,
+                listed_again: None,
             }),
             keeps_last_good: false,
         }
@@ -258,7 +266,9 @@ impl<V: Cached> Store<V> {
             Event::Delete(object) => inner.delete(&object).into_iter().collect(),
             Event::InitDone => {
                 let seen = inner.listing.remove(scope).unwrap_or_default();
-                inner.synced.insert(scope.clone());
+                if !inner.synced.insert(scope.clone()) {
+                    inner.listed_again = Some(Instant::now());
+                }
                 let known = inner.objects.keys().chain(inner.undecodable.keys());
                 let is_gone = |key: &&Key| scope.contains(key) && !seen.contains(key);
                 let gone: BTreeSet<Key> = known.filter(is_gone).cloned().collect();
@@ -272,7 +282,8 @@ impl<V: Cached> Store<V> {
     ///
     /// An answer may come after the watch has brought the deletion of the object. Versions of a kind grow over
     /// all its objects, so an answer to an object that is not held, older than the newest deletion, is left
-    /// to the watch: it has brought the object's own deletion, or will bring the object.
+    /// to the watch: it has brought the object's own deletion, or will bring the object. The same holds for
+    /// [`LATE`] after a repeated list, which may have left the object out because it was deleted.
     ///
     /// Versions are compared as numbers, which they are in every API server since Kubernetes 1.35 defined
     /// them so; an answer with another kind of version is left to the watch.
@@ -288,7 +299,7 @@ impl<V: Cached> Store<V> {
             // The watch was faster.
             return None;
         }
-        if known.is_none() && version <= inner.newest_deletion {
+        if known.is_none() && inner.may_be_deleted(version) {
             return None;
         }
         inner.written.insert(key, version);
@@ -347,6 +358,12 @@ impl<V: Cached> Inner<V> {
             self.by_owner.entry(owner.uid).or_default().insert(key);
         }
         Some(Change::Set { old, new, source })
+    }
+
+    /// Whether an object that is not held may have been deleted after it had this version.
+    fn may_be_deleted(&self, version: u64) -> bool {
+        let is_late = |listed: Instant| listed.elapsed() < LATE;
+        version <= self.newest_deletion || self.listed_again.is_some_and(is_late)
     }
 
     /// Whether this process has written a newer version of the object than this event is about.

@@ -154,6 +154,19 @@ fn an_answer_that_comes_after_the_deletion_does_not_bring_the_object_back() {
     assert!(store.get(&Key::new("shops", "a")).is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_a_repeated_list_without_the_object_is_left_to_the_watch() {
+    let store = Store::default();
+    assert_eq!(list(&store, &[object("a", "5", None)]), ["+a"]);
+    assert_eq!(list(&store, &[]), ["-a"]);
+    // Written as version 7 and deleted as version 8, both before the list.
+    assert!(store.record(object("a", "7", None)).is_none());
+    assert!(store.get(&Key::new("shops", "a")).is_none());
+    // No answer takes that long.
+    tokio::time::advance(LATE).await;
+    assert!(store.record(object("a", "11", None)).is_some());
+}
+
 #[test]
 fn a_list_without_an_object_that_we_wrote_removes_it_and_the_watch_brings_it_back() {
     let store = Store::default();
