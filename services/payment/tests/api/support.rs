@@ -54,7 +54,7 @@ pub async fn shop_with(clock: FixedClock, provider: PaymentProvider, providers: 
         metrics: Metrics::new(&registry).unwrap(),
     };
     Shop {
-        router: payment::router(app.clone()),
+        router: testkit::conforming(payment::router(app.clone()), &payment::openapi()),
         db,
         tokens,
         app,

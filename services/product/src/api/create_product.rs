@@ -19,7 +19,7 @@ use crate::store::catalogue;
 /// It has no stock at first: set it with `PUT /v1/products/{id}/stock`.
 #[utoipa::path(
     post, path = "/v1/products", operation_id = "create_product", tag = "products",
-    security(("bearer" = [])), request_body = ListingBody,
+    security(("bearer" = ["catalogue.manage"])), request_body = ListingBody,
     responses(
         (status = 201, description = "The product", body = ProductView,
          headers(("Location" = String, description = "Where it is"))),

@@ -32,7 +32,7 @@ pub(super) struct ImportView {
 /// none. Known SKUs get the new listing and keep their stock, so the same file twice is harmless.
 #[utoipa::path(
     post, path = "/v1/products/import", operation_id = "import_products", tag = "products",
-    security(("bearer" = [])),
+    security(("bearer" = ["catalogue.manage"])),
     request_body(content = String, content_type = "text/csv"),
     responses(
         (status = 200, description = "What was done", body = ImportView),

@@ -31,7 +31,7 @@ pub(super) struct StockLevel {
 /// It cannot be set below what is reserved for checkouts in progress.
 #[utoipa::path(
     put, path = "/v1/products/{id}/stock", operation_id = "set_stock", tag = "products",
-    security(("bearer" = [])), request_body = StockLevel,
+    security(("bearer" = ["stock.manage"])), request_body = StockLevel,
     params(("id" = ProductId, Path, description = "Id of the product")),
     responses(
         (status = 200, description = "The stock as it is now", body = StockLevel),

@@ -18,7 +18,7 @@ use crate::store::catalogue;
 /// With `If-Match`, only if it has not changed since it was read. Stock stays as it is.
 #[utoipa::path(
     put, path = "/v1/products/{id}", operation_id = "update_product", tag = "products",
-    security(("bearer" = [])), request_body = ListingBody,
+    security(("bearer" = ["catalogue.manage"])), request_body = ListingBody,
     params(
         ("id" = ProductId, Path, description = "Id of the product"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the version that was read"),

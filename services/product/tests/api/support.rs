@@ -39,7 +39,7 @@ pub async fn start() -> TestApp {
         cards: Cards::connect(&redis.url(), None, metrics.clone()).unwrap(),
         metrics,
     };
-    let router = product::router(state.clone());
+    let router = testkit::conforming(product::router(state.clone()), &product::openapi());
     TestApp {
         state,
         router,
