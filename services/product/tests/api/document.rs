@@ -7,7 +7,10 @@ use crate::support::start;
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {
     let committed = include_str!("../../openapi.json");
-    assert_eq!(committed, product::openapi(), "run `make gen`");
+    assert!(
+        committed == product::openapi(),
+        "run: product openapi > services/product/openapi.json"
+    );
 }
 
 #[tokio::test]
