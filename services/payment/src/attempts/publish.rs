@@ -10,14 +10,20 @@ use super::domain::step::Step;
 use crate::ledger::domain::Movement;
 use crate::state::AppState;
 
-/// One for each movement of money, and the failure.
+/// One for each movement of money that the requester does not learn from the response, and the failure.
+///
+/// An authorisation that is requested and decided in one commit has no event: the response tells it, and so
+/// does the same request again. Its only consumer would handle one event an order for nothing.
 pub(crate) fn events_of(
     app: &AppState,
     step: &Step,
     now: DateTime<Utc>,
 ) -> Result<Vec<Row>, OutboxError> {
     let attempt = &step.attempt;
-    let moves = step.movements.iter();
+    let moves = step.movements.iter().filter(|(operation, movement)| {
+        let opened_here = step.opened.iter().any(|opened| opened.id == *operation);
+        movement.kind != Kind::Authorise || !opened_here
+    });
     let moves = moves.map(|(_, movement)| event_of(app, attempt, movement, now));
     let failure = step.failed.then(|| {
         let payload = PaymentFailed {

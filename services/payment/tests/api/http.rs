@@ -20,7 +20,8 @@ async fn the_same_authorisation_twice_is_one() {
         .expect(StatusCode::OK);
     assert_eq!(first.text(), again.text());
     assert_eq!(first.json::<Value>()["status"], "authorised");
-    assert_eq!(shop.published().await, ["payment.authorised.v1"]);
+    // The response has told it.
+    assert!(shop.published().await.is_empty());
     assert_eq!(shop.balance("authorised").await, 500);
 }
 
@@ -240,10 +241,7 @@ async fn captures_at_once_take_the_money_once() {
         answer.expect(StatusCode::OK);
     }
     assert_eq!(shop.balance("captured").await, 700);
-    assert_eq!(
-        shop.published().await,
-        ["payment.authorised.v1", "payment.captured.v1"]
-    );
+    assert_eq!(shop.published().await, ["payment.captured.v1"]);
 }
 
 #[tokio::test]

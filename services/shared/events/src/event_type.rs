@@ -60,7 +60,7 @@ event_types! {
     OrderPaid = "order.paid.v1", published by Order, consumed by [Notification];
     /// The order will not be fulfilled: money and stock go back.
     OrderCancelled = "order.cancelled.v1", published by Order, consumed by [Payment, Product, Notification];
-    /// Money is promised.
+    /// Money is promised. Not published where the response to the request told it: by a method that decides at once.
     PaymentAuthorised = "payment.authorised.v1", published by Payment, consumed by [Order];
     /// Money is taken.
     PaymentCaptured = "payment.captured.v1", published by Payment, consumed by [Order];
