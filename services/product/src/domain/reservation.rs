@@ -192,6 +192,44 @@ pub enum Record {
     Reservation(Reservation),
 }
 
+/// What a decision needs to know about a reservation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is stored about it.
+    Unknown,
+    /// It must never hold anything.
+    Barred,
+    /// It was made.
+    Made {
+        /// Where it stands.
+        state: State,
+        /// When it expires, unless it is claimed.
+        expires_at: DateTime<Utc>,
+    },
+}
+
+impl Standing {
+    /// What is stored.
+    pub fn of(record: Option<&Record>) -> Self {
+        match record {
+            None => Self::Unknown,
+            Some(Record::Tombstone) => Self::Barred,
+            Some(Record::Reservation(made)) => Self::Made {
+                state: made.state,
+                expires_at: made.expires_at,
+            },
+        }
+    }
+
+    /// A hold that never expires.
+    pub const fn live_hold() -> Self {
+        Self::Made {
+            state: State::Held,
+            expires_at: DateTime::<Utc>::MAX_UTC,
+        }
+    }
+}
+
 /// What is asked of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
@@ -229,30 +267,26 @@ pub enum ClaimRefusal {
 
 /// Decides what a command does to what is stored. Every command may be repeated, and may arrive in any order.
 pub fn decide(
-    record: Option<&Record>,
+    standing: Standing,
     command: Command,
     now: DateTime<Utc>,
 ) -> Result<Step, ClaimRefusal> {
     match command {
-        Command::Claim(order) => claim(record, order, now),
-        Command::Release => Ok(release(record)),
-        Command::Restock(order) => Ok(restock(record, order)),
-        Command::Expire => Ok(expire(record, now)),
+        Command::Claim(order) => claim(standing, order, now),
+        Command::Release => Ok(release(standing)),
+        Command::Restock(order) => Ok(restock(standing, order)),
+        Command::Expire => Ok(expire(standing, now)),
     }
 }
 
-fn claim(
-    record: Option<&Record>,
-    order: OrderId,
-    now: DateTime<Utc>,
-) -> Result<Step, ClaimRefusal> {
-    let reservation = match record {
-        None => return Err(ClaimRefusal::Unknown),
-        Some(Record::Tombstone) => return Err(ClaimRefusal::Expired),
-        Some(Record::Reservation(reservation)) => reservation,
+fn claim(standing: Standing, order: OrderId, now: DateTime<Utc>) -> Result<Step, ClaimRefusal> {
+    let (state, expires_at) = match standing {
+        Standing::Unknown => return Err(ClaimRefusal::Unknown),
+        Standing::Barred => return Err(ClaimRefusal::Expired),
+        Standing::Made { state, expires_at } => (state, expires_at),
     };
-    match reservation.state {
-        State::Held if now < reservation.expires_at => Ok(Step::Move(
+    match state {
+        State::Held if now < expires_at => Ok(Step::Move(
             State::Claimed { order_id: order },
             StockChange::Sell,
         )),
@@ -265,13 +299,13 @@ fn claim(
     }
 }
 
-fn release(record: Option<&Record>) -> Step {
-    let reservation = match record {
-        None => return Step::Bar,
-        Some(Record::Tombstone) => return Step::Nothing,
-        Some(Record::Reservation(reservation)) => reservation,
+fn release(standing: Standing) -> Step {
+    let state = match standing {
+        Standing::Unknown => return Step::Bar,
+        Standing::Barred => return Step::Nothing,
+        Standing::Made { state, .. } => state,
     };
-    match reservation.state {
+    match state {
         State::Held => Step::Move(State::Released, StockChange::Release),
         State::Claimed { order_id } => {
             Step::Move(State::Restocked { order_id }, StockChange::Restock)
@@ -280,25 +314,24 @@ fn release(record: Option<&Record>) -> Step {
     }
 }
 
-fn restock(record: Option<&Record>, order: OrderId) -> Step {
-    match record {
-        Some(Record::Reservation(Reservation {
+fn restock(standing: Standing, order: OrderId) -> Step {
+    match standing {
+        Standing::Made {
             state: State::Claimed { order_id },
             ..
-        })) if *order_id == order => {
+        } if order_id == order => {
             Step::Move(State::Restocked { order_id: order }, StockChange::Restock)
         }
-        _ => Step::Nothing,
+        Standing::Made { .. } | Standing::Unknown | Standing::Barred => Step::Nothing,
     }
 }
 
-fn expire(record: Option<&Record>, now: DateTime<Utc>) -> Step {
-    match record {
-        Some(Record::Reservation(Reservation {
+fn expire(standing: Standing, now: DateTime<Utc>) -> Step {
+    match standing {
+        Standing::Made {
             state: State::Held,
             expires_at,
-            ..
-        })) if *expires_at <= now => Step::Move(State::Expired, StockChange::Release),
-        _ => Step::Nothing,
+        } if expires_at <= now => Step::Move(State::Expired, StockChange::Release),
+        Standing::Made { .. } | Standing::Unknown | Standing::Barred => Step::Nothing,
     }
 }

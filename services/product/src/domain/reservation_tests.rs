@@ -8,7 +8,7 @@ use uuid::Uuid;
 use vocabulary::{Currency, Money, OrderId, ProductId, ReservationId};
 
 use super::reservation::{
-    ClaimRefusal, Command, Record, Refusal, Reservation, State, Step, decide,
+    ClaimRefusal, Command, Record, Refusal, Reservation, Standing, State, Step, decide,
 };
 use super::stock::{LOW_STOCK, Offer, Stock, StockChange, Wanted, becomes_low};
 
@@ -101,7 +101,7 @@ impl Store {
 
     fn command(&mut self, id: u8, command: Command) {
         let record = self.records.get(&id).cloned();
-        let Ok(step) = decide(record.as_ref(), command, self.now) else {
+        let Ok(step) = decide(Standing::of(record.as_ref()), command, self.now) else {
             return;
         };
         match step {
@@ -117,7 +117,10 @@ impl Store {
                 reservation.state = to;
                 let again = Record::Reservation(reservation);
                 // Repeated at once, it does nothing.
-                assert_eq!(decide(Some(&again), command, self.now), Ok(Step::Nothing));
+                assert_eq!(
+                    decide(Standing::of(Some(&again)), command, self.now),
+                    Ok(Step::Nothing)
+                );
                 self.records.insert(id, again);
             }
         }
@@ -230,12 +233,18 @@ fn in_state(state: State) -> Record {
 #[test]
 fn a_claim_sells_what_is_held_until_the_hold_expires() {
     let record = in_state(State::Held);
-    let claim = |time| decide(Some(&record), Command::Claim(order(1)), at(time));
+    let claim = |time| {
+        decide(
+            Standing::of(Some(&record)),
+            Command::Claim(order(1)),
+            at(time),
+        )
+    };
     let sold = State::Claimed { order_id: order(1) };
     assert_eq!(claim("12:09:59"), Ok(Step::Move(sold, StockChange::Sell)));
     // The expiry is the first instant at which it is too late, whether the sweeper has been there or not.
     assert_eq!(claim("12:10:00"), Err(ClaimRefusal::Expired));
-    let expired = decide(Some(&record), Command::Expire, at("12:10:00"));
+    let expired = decide(Standing::of(Some(&record)), Command::Expire, at("12:10:00"));
     assert_eq!(
         expired,
         Ok(Step::Move(State::Expired, StockChange::Release))
@@ -245,7 +254,13 @@ fn a_claim_sells_what_is_held_until_the_hold_expires() {
 #[test]
 fn a_claim_is_for_one_order() {
     let sold = in_state(State::Claimed { order_id: order(1) });
-    let claim = |n| decide(Some(&sold), Command::Claim(order(n)), at("12:00:00"));
+    let claim = |n| {
+        decide(
+            Standing::of(Some(&sold)),
+            Command::Claim(order(n)),
+            at("12:00:00"),
+        )
+    };
     assert_eq!(claim(1), Ok(Step::Nothing));
     assert_eq!(claim(2), Err(ClaimRefusal::AnotherOrder));
     let back = in_state(State::Restocked { order_id: order(1) });
@@ -256,7 +271,11 @@ fn a_claim_is_for_one_order() {
         (Some(in_state(State::Expired)), ClaimRefusal::Expired),
         (Some(back), ClaimRefusal::Expired),
     ] {
-        let claim = decide(record.as_ref(), Command::Claim(order(1)), at("12:00:00"));
+        let claim = decide(
+            Standing::of(record.as_ref()),
+            Command::Claim(order(1)),
+            at("12:00:00"),
+        );
         assert_eq!(claim, Err(refusal));
     }
 }
@@ -267,11 +286,15 @@ fn a_release_after_a_claim_restocks_and_so_does_a_cancelled_order_once() {
     let back = State::Restocked { order_id: order(1) };
     let restocked = Ok(Step::Move(back, StockChange::Restock));
     assert_eq!(
-        decide(Some(&sold), Command::Release, at("12:00:00")),
+        decide(Standing::of(Some(&sold)), Command::Release, at("12:00:00")),
         restocked
     );
     assert_eq!(
-        decide(Some(&sold), Command::Restock(order(1)), at("12:00:00")),
+        decide(
+            Standing::of(Some(&sold)),
+            Command::Restock(order(1)),
+            at("12:00:00")
+        ),
         restocked
     );
     // Another order's cancellation changes nothing, and none does twice.
@@ -281,7 +304,7 @@ fn a_release_after_a_claim_restocks_and_so_does_a_cancelled_order_once() {
         (&in_state(back), Command::Release),
     ] {
         assert_eq!(
-            decide(Some(record), command, at("12:00:00")),
+            decide(Standing::of(Some(record)), command, at("12:00:00")),
             Ok(Step::Nothing)
         );
     }
@@ -290,7 +313,7 @@ fn a_release_after_a_claim_restocks_and_so_does_a_cancelled_order_once() {
 #[test]
 fn a_release_that_arrives_first_bars_the_id() {
     assert_eq!(
-        decide(None, Command::Release, at("12:00:00")),
+        decide(Standing::of(None), Command::Release, at("12:00:00")),
         Ok(Step::Bar)
     );
     let barred = Some(&Record::Tombstone);
@@ -299,6 +322,9 @@ fn a_release_that_arrives_first_bars_the_id() {
         Command::Expire,
         Command::Restock(order(1)),
     ] {
-        assert_eq!(decide(barred, command, at("12:00:00")), Ok(Step::Nothing));
+        assert_eq!(
+            decide(Standing::of(barred), command, at("12:00:00")),
+            Ok(Step::Nothing)
+        );
     }
 }

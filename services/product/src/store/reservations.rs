@@ -12,7 +12,7 @@ use vocabulary::{Currency, Money, OrderId, ProductId, ReservationId};
 
 use crate::domain::listing::Prices;
 use crate::domain::reservation::{
-    ClaimRefusal, Command, Line, Record, Reservation, State, Step, decide,
+    ClaimRefusal, Command, Line, Record, Reservation, Standing, State, Step, decide,
 };
 use crate::domain::stock::{LOW_STOCK, Offer, Stock, StockChange, Wanted};
 
@@ -239,21 +239,31 @@ pub enum Outcome {
 const ATTEMPTS: u32 = 5;
 
 /// Reads a reservation, decides, and writes the decision if the reservation is still as it was read.
+///
+/// What a claim nearly always meets, a hold that has not expired, is assumed before anything is read: then
+/// the claim is one statement.
 pub async fn execute(
     conn: &mut PgConnection,
     id: ReservationId,
     command: Command,
     now: DateTime<Utc>,
 ) -> Result<Outcome, StoreError> {
+    if let Command::Claim(_) = command
+        && let Ok(Step::Move(to, change)) = decide(Standing::live_hold(), command, now)
+        && transition(conn, &[id.as_uuid()], Origin::LiveHold, (to, change), now).await? == 1
+    {
+        return Ok(Outcome::Moved(change));
+    }
     for _ in 0..ATTEMPTS {
         let record = find(conn, id).await?;
-        let step = match decide(record.as_ref(), command, now) {
+        let step = match decide(Standing::of(record.as_ref()), command, now) {
             Ok(step) => step,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         match (step, record) {
             (Step::Move(to, change), Some(Record::Reservation(found))) => {
-                if transition(conn, &[id.as_uuid()], found.state, (to, change), now).await? == 1 {
+                let from = Origin::State(found.state);
+                if transition(conn, &[id.as_uuid()], from, (to, change), now).await? == 1 {
                     return Ok(Outcome::Moved(change));
                 }
             }
@@ -268,19 +278,31 @@ pub async fn execute(
     Err(StoreError::stale(format!("reservation {id}")))
 }
 
-/// Moves reservations from one state to another, and the stock of their lines with them, in one statement. How many were
-/// in that state.
+/// What reservations are moved from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// A state.
+    State(State),
+    /// A hold that has not expired.
+    LiveHold,
+}
+
+/// Moves reservations, and the stock of their lines with them, in one statement. How many were as `from` says.
 async fn transition(
     conn: &mut PgConnection,
     ids: &[Uuid],
-    from: State,
+    from: Origin,
     (to, change): (State, StockChange),
     now: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
+    let (state, expires_after) = match from {
+        Origin::State(state) => (state, None),
+        Origin::LiveHold => (State::Held, Some(now)),
+    };
     sqlx::query_scalar!(
         r#"with moved as (
              update product.reservations set state = $3, order_id = $4, updated_at = $5
-             where reservation_id = any($1) and state = $2
+             where reservation_id = any($1) and state = $2 and ($8::timestamptz is null or expires_at > $8)
              returning reservation_id
          ), line as (
              select product_id, sum(quantity)::bigint as quantity
@@ -295,12 +317,13 @@ async fn transition(
          )
          select count(*) as "moved!" from moved"#,
         ids,
-        from.as_str(),
+        state.as_str(),
         to.as_str(),
         to.order_id().map(|order| order.as_uuid()),
         now,
         change.on_hand(),
         change.reserved(),
+        expires_after,
     )
     .fetch_one(conn)
     .await
@@ -343,6 +366,6 @@ pub async fn expire(
     .await
     .map_err(failed("find expired reservations"))?;
     let expiry = (State::Expired, StockChange::Release);
-    let moved = transition(conn, &ids, State::Held, expiry, now).await?;
+    let moved = transition(conn, &ids, Origin::State(State::Held), expiry, now).await?;
     Ok(moved.unsigned_abs())
 }

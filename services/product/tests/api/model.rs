@@ -1,7 +1,7 @@
 //! The store does what the domain decides: a random course of commands on the database, compared step by step.
 
 use chrono::TimeDelta;
-use product::domain::reservation::{Command, Record, Reservation, State, Step, decide};
+use product::domain::reservation::{Command, Record, Reservation, Standing, State, Step, decide};
 use product::domain::stock::{LOW_STOCK, Stock, StockChange};
 use product::store::reservations::{execute, find};
 use product::sweep::ReservationSweep;
@@ -90,7 +90,7 @@ async fn the_store_does_what_the_domain_decides() {
             _ => Command::Restock(order),
         };
         let (before, now) = (record(&app, id).await, app.state.core.now());
-        let step = decide(before.as_ref(), command, now).unwrap_or(Step::Nothing);
+        let step = decide(Standing::of(before.as_ref()), command, now).unwrap_or(Step::Nothing);
         let mut expected = Vec::new();
         for product in products {
             let is = stock(&app, product).await;
