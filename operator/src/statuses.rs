@@ -1,4 +1,4 @@
-//! Writes statuses: only when they changed, with an event only when readiness changed.
+//! Writes statuses: only when they changed, with an event only for what somebody would look for afterwards.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::core::object::HasStatus;
 use kube::core::{ApiResource, NamespaceResourceScope, ObjectMeta};
+use kube::runtime::events::EventType;
 use kube::{Client, Resource, ResourceExt};
 use kube_cache::{Full, Key};
 use operator_plan::conditions::{conditions, find, stalled};
@@ -100,9 +101,18 @@ impl Readiness {
     }
 }
 
-/// Readiness is another one than before.
-struct Turned {
-    was_ready: bool,
+/// The type of the event that a change of readiness deserves. What is in progress has none: conditions show
+/// it, and a shop that comes up passes through some fifteen such states.
+fn event_for(before: Option<&Readiness>, now: &Readiness) -> Option<EventType> {
+    if before == Some(now) {
+        return None;
+    }
+    let was_ready = before.is_some_and(Readiness::is_ready);
+    if now.is_ready() || now.reason == "Deleting" {
+        return Some(EventType::Normal);
+    }
+    let fell = was_ready && now.status == "False";
+    (now.stalled || fell).then_some(EventType::Warning)
 }
 
 impl Statuses {
@@ -138,20 +148,20 @@ impl Statuses {
         self.patch(object, status).await.map(drop)
     }
 
-    /// Writes a status if it changed, and publishes an event if readiness changed.
+    /// Writes a status if it changed, and publishes an event if its readiness deserves one.
     pub async fn report<K: Reported>(&self, object: &K, status: &K::Status) -> Result<(), Error> {
-        if let Some(turned) = self.patch(object, status).await? {
-            self.announce(object, status, &turned).await;
+        if let Some(kind) = self.patch(object, status).await? {
+            self.announce(object, status, kind).await;
         }
         Ok(())
     }
 
-    /// Returns how readiness changed, if the status was written and it did.
+    /// Returns the type of the event to publish, if the status was written and deserves one.
     async fn patch<K: Reported>(
         &self,
         object: &K,
         status: &K::Status,
-    ) -> Result<Option<Turned>, Error> {
+    ) -> Result<Option<EventType>, Error> {
         let (kind, key) = (K::kind(&()), Key::of(object));
         let text = format!("{kind} {key}");
         let encode = |status: &K::Status| {
@@ -200,8 +210,7 @@ impl Statuses {
             readiness: now.clone(),
         };
         self.written().insert((kind.into_owned(), key), written);
-        let was_ready = before.readiness.as_ref().is_some_and(Readiness::is_ready);
-        Ok((before.readiness != now).then_some(Turned { was_ready }))
+        Ok(now.and_then(|now| event_for(before.readiness.as_ref(), &now)))
     }
 
     /// Says on an object that it cannot be decoded: only its owner can mend it.
@@ -256,20 +265,14 @@ impl Statuses {
         Ok(())
     }
 
-    /// What only a person can mend, and the end of being ready, is a warning.
-    async fn announce<K: Reported>(&self, object: &K, status: &K::Status, turned: &Turned) {
-        let conditions = status.conditions();
-        let Some(ready) = find(conditions, "Ready") else {
+    async fn announce<K: Reported>(&self, object: &K, status: &K::Status, kind: EventType) {
+        let Some(ready) = find(status.conditions(), "Ready") else {
             return;
         };
-        let stalled = find(conditions, "Stalled").is_some_and(Condition::is_true);
-        let is_asked_for = ready.reason == "Deleting";
-        let fell = turned.was_ready && ready.status == "False" && !is_asked_for;
         let (reason, note) = (ready.reason.as_str(), ready.message.as_str());
-        if stalled || fell {
-            self.events.warning(object, reason, "Reconcile", note).await;
-        } else {
-            self.events.normal(object, reason, "Reconcile", note).await;
+        match kind {
+            EventType::Normal => self.events.normal(object, reason, "Reconcile", note).await,
+            EventType::Warning => self.events.warning(object, reason, "Reconcile", note).await,
         }
     }
 }
@@ -324,4 +327,44 @@ fn hash(value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.to_string().hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readiness(status: &str, reason: &str, stalled: bool) -> Readiness {
+        Readiness {
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            stalled,
+        }
+    }
+
+    #[test]
+    fn an_event_tells_that_an_object_became_ready_fell_stalled_or_is_being_deleted() {
+        let progress = readiness("False", "RollingOut", false);
+        let ready = readiness("True", "Ready", false);
+        let stalled = readiness("False", "ServerDenied", true);
+        let deleting = readiness("False", "Deleting", false);
+        let is = |before: Option<&Readiness>, now: &Readiness, expected: Option<EventType>| {
+            let found = event_for(before, now);
+            assert!(
+                matches!(
+                    (&found, &expected),
+                    (None, None)
+                        | (Some(EventType::Normal), Some(EventType::Normal))
+                        | (Some(EventType::Warning), Some(EventType::Warning))
+                ),
+                "{now:?}: {found:?}, expected {expected:?}"
+            );
+        };
+        is(None, &progress, None);
+        is(Some(&readiness("False", "Waiting", false)), &progress, None);
+        is(Some(&progress), &ready, Some(EventType::Normal));
+        is(Some(&ready), &ready.clone(), None);
+        is(Some(&ready), &progress, Some(EventType::Warning));
+        is(Some(&progress), &stalled, Some(EventType::Warning));
+        is(Some(&ready), &deleting, Some(EventType::Normal));
+    }
 }
