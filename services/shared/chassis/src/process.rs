@@ -134,7 +134,14 @@ impl Process {
     }
 
     /// Serves until SIGTERM or SIGINT, drains, and returns.
-    pub async fn run(self) -> anyhow::Result<()> {
+    ///
+    /// The future is boxed: an async function is compiled where it is awaited, which would be the program of
+    /// each service, and the HTTP server is most of what such a program has to compile.
+    pub fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(self.serve_until_stopped())
+    }
+
+    async fn serve_until_stopped(self) -> anyhow::Result<()> {
         let api_socket = bind(self.config.listen).await?;
         let admin_socket = bind(self.config.admin_listen).await?;
         let draining = Arc::new(AtomicBool::new(false));

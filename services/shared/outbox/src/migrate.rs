@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, SqlSafeStr};
 
@@ -72,7 +73,17 @@ fn recorded_in(migrations: Vec<Migration>, table: String) -> Migrator {
 ///
 /// The lock is tried for, not waited for: a session that waits in `pg_advisory_lock` holds a
 /// snapshot, and `create index concurrently` of the one inside would wait for it for ever.
-pub async fn run(migrator: &Migrator, url: &str, schema: Schema) -> Result<(), MigrationError> {
+///
+/// The future is boxed, so that it is compiled here and not in the program of each service.
+pub fn run<'a>(
+    migrator: &'a Migrator,
+    url: &'a str,
+    schema: Schema,
+) -> BoxFuture<'a, Result<(), MigrationError>> {
+    Box::pin(migrate(migrator, url, schema))
+}
+
+async fn migrate(migrator: &Migrator, url: &str, schema: Schema) -> Result<(), MigrationError> {
     let database = |error| MigrationError::Database(schema.name(), error);
     let mut conn = open(url).await.map_err(database)?;
     let key = format!("migrate {}", schema.name());

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use axum::Router;
 use bus::Bus;
 use chassis::{Binding, BindingError, InternalToken, Process, Registry, Tasks, binding};
+use futures::future::BoxFuture;
 use outbox::{Consumer, Relay};
 use tokio_util::sync::CancellationToken;
 use vocabulary::{SystemClock, SystemEntropy};
@@ -28,11 +29,19 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(crate) async fn new(
+    /// Connects the database and the bus.
+    ///
+    /// The future is boxed, as that of [`Self::run`]: an async function is compiled where it is awaited, and
+    /// that is the program of each service.
+    pub(crate) fn new(
         spec: Spec,
         process: Process,
         binding_root: PathBuf,
-    ) -> anyhow::Result<Self> {
+    ) -> BoxFuture<'static, anyhow::Result<Self>> {
+        Box::pin(Self::connect(spec, process, binding_root))
+    }
+
+    async fn connect(spec: Spec, process: Process, binding_root: PathBuf) -> anyhow::Result<Self> {
         let database = binding(&binding_root, "database")?;
         let pool = outbox::pool::connect(database.require("uri")?, spec.connections, spec.name())
             .context("invalid uri in binding database")?;
@@ -156,7 +165,7 @@ impl Builder {
         }
     }
 
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
-        self.process.run().await
+    pub(crate) fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        self.process.run()
     }
 }
