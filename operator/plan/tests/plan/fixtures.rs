@@ -26,13 +26,12 @@ pub fn platform() -> Platform {
     }
 }
 
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/examples/good");
+
 /// Every object of kind `K` in an example, as stored: with a uid and a generation.
 pub fn example<K: Resource<DynamicType = ()> + DeserializeOwned>(file: &str) -> Vec<K> {
-    let path = format!(
-        "{}/../../crds/examples/good/{file}",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let text = std::fs::read_to_string(&path).expect("the example is there");
+    let text = std::fs::read_to_string(format!("{EXAMPLES}/{file}"));
+    let text = text.expect("the example is there");
     serde_yaml::Deserializer::from_str(&text)
         .map(|document| Value::deserialize(document).expect("YAML"))
         .filter(|value| value["kind"] == K::kind(&()).as_ref())
@@ -56,6 +55,19 @@ pub fn stored<K: Resource<DynamicType = ()>>(object: &mut K) {
 
 pub fn shop(file: &str) -> Storefront {
     example(file).pop().expect("one Storefront")
+}
+
+/// The files of all example shops: `storefront.yaml` and those whose names begin like it.
+pub fn shops() -> Vec<String> {
+    let folder = std::fs::read_dir(EXAMPLES).expect("the folder is there");
+    let names = folder.map(|entry| entry.expect("a file").file_name().into_string());
+    let names = names.map(|name| name.expect("text"));
+    let mut shops: Vec<_> = names
+        .filter(|name| name.starts_with("storefront"))
+        .collect();
+    shops.sort();
+    assert!(shops.contains(&"storefront.yaml".into()), "{shops:?}");
+    shops
 }
 
 /// What a shop with these Secrets lacks, each password named after its Secret: `demo-nats-auth` gets

@@ -9,7 +9,7 @@ use operator_plan::{
     storefront::{self, Data, Fresh, MissingMaterial, missing_material, needs},
 };
 
-use crate::fixtures::{fresh, platform, seen, shop};
+use crate::fixtures::{fresh, platform, seen, shop, shops};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -56,12 +56,8 @@ fn a_new_shop_lacks_one_value_for_each_secret_and_a_signing_key() {
 
 #[test]
 fn a_shop_that_has_its_secrets_lacks_nothing() {
-    for file in [
-        "storefront.yaml",
-        "storefront-full.yaml",
-        "storefront-external-cache.yaml",
-    ] {
-        let shop = shop(file);
+    for file in shops() {
+        let shop = shop(&file);
         let own = own(&shop);
         let missing = missing_material(&shop, &own, NOW);
         assert_eq!(missing, MissingMaterial::default(), "{file}");

@@ -9,7 +9,9 @@ use operator_plan::{
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::fixtures::{children, example, platform, seen, shop, stored, valid_service, valid_shop};
+use crate::fixtures::{
+    children, example, platform, seen, shop, shops, stored, valid_service, valid_shop,
+};
 
 fn is_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -138,12 +140,8 @@ fn bodies(objects: &Objects<Planned>) -> Vec<&Value> {
 
 #[test]
 fn no_example_names_a_secret_that_its_shop_makes() {
-    for file in [
-        "storefront.yaml",
-        "storefront-full.yaml",
-        "storefront-foreign-gateway.yaml",
-    ] {
-        let shop = shop(file);
+    for file in shops() {
+        let shop = shop(&file);
         let theirs = storefront::needs(&shop).referenced;
         let planned = storefront::desired(&valid_shop(&shop));
         let ours = planned
@@ -186,8 +184,8 @@ fn an_invalid_shop_is_refused_with_field_and_remedy() {
 
 #[test]
 fn a_missing_secret_is_waited_for_by_name() {
-    for file in ["storefront-full.yaml", "storefront-external-cache.yaml"] {
-        let shop = shop(file);
+    for file in shops() {
+        let shop = shop(&file);
         for name in storefront::needs(&shop).referenced {
             let mut world = seen(&shop);
             world.referenced.remove(&name);

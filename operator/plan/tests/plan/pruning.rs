@@ -6,7 +6,7 @@ use operator_plan::{
     storefront::{desired, may_be_pruned},
 };
 
-use crate::fixtures::{shop, valid_shop};
+use crate::fixtures::{shop, shops, valid_shop};
 
 /// Every Secret that a shop may have, and whether it can be made again.
 const SECRETS: [(&str, bool); 11] = [
@@ -80,15 +80,8 @@ fn whatever_else_is_no_longer_planned_may_be_pruned() {
 
 #[test]
 fn every_secret_that_is_planned_has_been_decided_about() {
-    for file in [
-        "storefront.yaml",
-        "storefront-full.yaml",
-        "storefront-foreign-gateway.yaml",
-        "storefront-external-cache.yaml",
-        "storefront-self-signed.yaml",
-        "storefront-issuer.yaml",
-    ] {
-        let shop = shop(file);
+    for file in shops() {
+        let shop = shop(&file);
         let prefix = format!("{}-", shop.metadata.name.as_deref().unwrap_or_default());
         for item in desired(&valid_shop(&shop)).items {
             if item.key.kind == "Secret" {

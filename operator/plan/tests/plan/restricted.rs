@@ -7,18 +7,15 @@ use operator_plan::{
 };
 use serde_json::Value;
 
-use crate::fixtures::{children, example, platform, shop, stored, valid_service, valid_shop};
+use crate::fixtures::{
+    children, example, platform, shop, shops, stored, valid_service, valid_shop,
+};
 use crate::proof::upgrade;
 
 fn every_plan() -> Vec<Objects<Planned>> {
     let mut plans = Vec::new();
-    for file in [
-        "storefront.yaml",
-        "storefront-full.yaml",
-        "storefront-foreign-gateway.yaml",
-        "storefront-external-cache.yaml",
-    ] {
-        let shop = shop(file);
+    for file in shops() {
+        let shop = shop(&file);
         let planned = storefront::desired(&valid_shop(&shop));
         for item in planned
             .items
