@@ -6,10 +6,7 @@ use crate::app;
 #[test]
 fn the_committed_document_is_the_generated_one() {
     let committed = include_str!("../../openapi.json");
-    assert!(
-        committed == auth::openapi(),
-        "run: auth openapi > services/auth/openapi.json"
-    );
+    assert!(committed == auth::openapi(), "run `make gen`");
 }
 
 #[tokio::test]

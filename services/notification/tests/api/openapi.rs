@@ -6,10 +6,7 @@ use crate::app;
 #[test]
 fn the_committed_document_is_the_generated_one() {
     let committed = include_str!("../../openapi.json");
-    assert!(
-        committed == notification::openapi(),
-        "run: notification openapi > services/notification/openapi.json"
-    );
+    assert!(committed == notification::openapi(), "run `make gen`");
 }
 
 #[tokio::test]

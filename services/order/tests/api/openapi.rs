@@ -7,10 +7,7 @@ use super::support::{body, shop};
 #[test]
 fn the_committed_document_is_the_generated_one() {
     let committed = include_str!("../../openapi.json");
-    assert!(
-        committed == order::openapi(),
-        "run: order openapi > services/order/openapi.json"
-    );
+    assert!(committed == order::openapi(), "run `make gen`");
 }
 
 #[tokio::test]

@@ -6,10 +6,7 @@ use super::support::shop;
 #[test]
 fn the_committed_document_is_the_generated_one() {
     let committed = include_str!("../../openapi.json");
-    assert!(
-        committed == payment::openapi(),
-        "run: payment openapi > services/payment/openapi.json"
-    );
+    assert!(committed == payment::openapi(), "run `make gen`");
 }
 
 #[tokio::test]

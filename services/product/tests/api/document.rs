@@ -7,10 +7,7 @@ use crate::support::start;
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {
     let committed = include_str!("../../openapi.json");
-    assert!(
-        committed == product::openapi(),
-        "run: product openapi > services/product/openapi.json"
-    );
+    assert!(committed == product::openapi(), "run `make gen`");
 }
 
 #[tokio::test]

@@ -7,10 +7,7 @@ use crate::app;
 #[test]
 fn the_committed_document_is_the_generated_one() {
     let committed = include_str!("../../openapi.json");
-    assert!(
-        committed == user::openapi(),
-        "run: user openapi > services/user/openapi.json"
-    );
+    assert!(committed == user::openapi(), "run `make gen`");
 }
 
 #[tokio::test]
