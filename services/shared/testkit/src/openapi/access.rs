@@ -91,13 +91,22 @@ impl AccessTable {
             refused(call, router, StatusCode::UNAUTHORIZED, &what).await;
             if !permissions.is_empty() {
                 let call = self.call(&operation).bearer(&customer);
+                let needs_body = operation.value.get("requestBody").is_some();
+                let what = if needs_body && !self.bodies.contains_key(operation.id()) {
+                    format!("{what}, for which no `.body(..)` is named")
+                } else {
+                    what
+                };
                 refused(call, router, StatusCode::FORBIDDEN, &what).await;
             }
         }
         let mut open = self.open.clone();
         open.sort_unstable();
         seen_open.sort_unstable();
-        assert_eq!(seen_open, open, "operations that need no token");
+        assert_eq!(
+            seen_open, open,
+            "the operations without `security(..)` in the document are not those named by `.open(..)`"
+        );
         for (method, path) in self.internal {
             let admin = tokens.admin(Uuid::from_u128(0xa));
             let call = || request(method.clone(), path).json(&json!({}));
