@@ -22,6 +22,14 @@ for api in services/*/src/api services/*/src/*/api; do
   fi
 done
 
+# Who may call an internal endpoint is tested where it is named: in its service, and in a story through the gateway.
+story=e2e/tests/stories/a_shop_from_apply_to_mail.rs
+while read -r route; do
+  grep -qF "\"${route//\{id\}/ID}\"" "$story" || complain "$route is not in INTERNAL of $story."
+  grep -rqE "\"${route//\{id\}/[0-9a-f-]{36\}}\"" services/*/tests/api ||
+    complain "$route is not in the AccessTable of its service: .internal(..) in tests/api/."
+done < <(grep -rhoE '"/internal/[^"]+"' services/shared/contracts/src | tr -d '"')
+
 e2e/module-cycles.sh || complain "Files depend on each other in a cycle: see e2e/module-cycles/README.md."
 
 # Sizes (see ARCHITECTURE.md).

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::{CATALOGUE, ShopFixture};
 
 /// Every internal API: service, method and path, in which `ID` stands for an id.
-const INTERNAL: [(&str, Method, &str); 9] = [
+const INTERNAL: &[(&str, Method, &str)] = &[
     ("auth", Method::GET, "/internal/v1/accounts/ID"),
     ("user", Method::GET, "/internal/v1/users/ID"),
     ("product", Method::PUT, "/internal/v1/reservations/ID"),
