@@ -44,7 +44,7 @@ gen: ## write what is generated: CRDs, OpenAPI documents, list of services, crat
 	@e2e/gen.sh
 
 sqlx: ## check every SQL statement on a real PostgreSQL and describe it for builds without one
-	@e2e/sqlx.sh
+	@e2e/packages.sh --tests && e2e/sqlx.sh
 
 observability: ## Prometheus and a collector of traces on the running cluster
 	@e2e/observability.sh
