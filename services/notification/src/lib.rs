@@ -39,7 +39,7 @@ use shop::Shop;
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Assembles the service. The mail server is no condition of readiness: messages wait in the table while it
-/// is away.
+/// is away, and `/readyz` reports it as degraded.
 pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let Config {
         tokens,
@@ -60,7 +60,9 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     };
     let smtp = SmtpSender::new(&builder.binding("smtp")?, &shop).context("invalid binding smtp")?;
     let sender = Sender::new(app.clone(), smtp);
+    let health = sender.health();
     Ok(builder
+        .dependency("mail", move || health.check())
         .consume(triggers::consume::subscriptions(app.clone()))
         .task("sender", |stop| sender.run(stop))
         .periodic(BacklogCount::new(&app))

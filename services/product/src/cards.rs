@@ -37,6 +37,11 @@ impl Cards {
         Ok(Self { cache, metrics })
     }
 
+    /// Whether the cache is in use; else why not.
+    pub fn health(&self) -> Result<(), String> {
+        self.cache.health()
+    }
+
     /// The card, as it was put.
     pub async fn get(&self, id: ProductId) -> Option<String> {
         let card = self

@@ -39,14 +39,17 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let cache = builder.binding("cache")?;
     let metrics = Metrics::new(builder.registry())?;
     let cards = Cards::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone());
+    let cards = cards.context("invalid uri in binding cache")?;
+    let known = cards.clone();
     let app = AppState {
         core: builder.core(),
-        cards: cards.context("invalid uri in binding cache")?,
+        cards,
         verifier: verifier(&tokens, http_client(CALL_TIMEOUT)?),
         internal: builder.internal_token()?,
         metrics,
     };
     Ok(builder
+        .dependency("cache", move || known.health())
         .consume(consume::subscriptions(app.clone()))
         .periodic(sweep::ReservationSweep::new(&app))
         .relay()

@@ -1,5 +1,6 @@
 //! E-mail, through the shop's SMTP server.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use chassis::{Binding, BindingError};
@@ -101,6 +102,29 @@ pub struct SmtpSender {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     host: String,
+    health: SmtpHealth,
+}
+
+/// How the last delivery went. Clones share it.
+#[derive(Clone, Default)]
+pub struct SmtpHealth(Arc<Mutex<Option<String>>>);
+
+impl SmtpHealth {
+    /// Why the mail server took no mail at the last attempt. Before the first one nothing is known against it.
+    pub fn check(&self) -> Result<(), String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone().map_or(Ok(()), Err)
+    }
+
+    /// An address that cannot be used is no fault of the server.
+    fn record(&self, delivered: &Result<(), DeliveryError>) {
+        let why = match delivered {
+            Err(error) if matches!(error.failure(), Failure::Address) => return,
+            Err(error) => Some(chassis::trace::chain(error)),
+            Ok(()) => None,
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
 }
 
 impl SmtpSender {
@@ -139,12 +163,25 @@ impl SmtpSender {
             transport,
             from,
             host: host_of(&shop.url).to_owned(),
+            health: SmtpHealth::default(),
         })
     }
 
-    /// Delivers a message. `Message-ID` and `Date` are the same at every attempt, so that mail systems that
-    /// compare them drop a second copy.
+    /// How deliveries go.
+    pub fn health(&self) -> SmtpHealth {
+        self.health.clone()
+    }
+
+    /// Delivers a message, and remembers how that went.
     pub async fn deliver(&self, claimed: &Claimed) -> Result<(), DeliveryError> {
+        let delivered = self.attempt(claimed).await;
+        self.health.record(&delivered);
+        delivered
+    }
+
+    /// `Message-ID` and `Date` are the same at every attempt, so that mail systems that
+    /// compare them drop a second copy.
+    async fn attempt(&self, claimed: &Claimed) -> Result<(), DeliveryError> {
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, claimed.recipient.parse()?))

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::retry::{CLAIM_SECS, Next, after_failure};
 use super::store::{self, Claimed, Sent};
-use crate::channels::email::{DeliveryError, SmtpSender};
+use crate::channels::email::{DeliveryError, SmtpHealth, SmtpSender};
 use crate::state::AppState;
 
 /// Looks for due messages this often: for retries, and if a notification was missed.
@@ -54,6 +54,11 @@ impl Sender {
     /// A sender.
     pub fn new(app: AppState, smtp: SmtpSender) -> Self {
         Self { app, smtp }
+    }
+
+    /// How deliveries go.
+    pub fn health(&self) -> SmtpHealth {
+        self.smtp.health()
     }
 
     /// Sends until shutdown: at once when a message is queued, and by polling. Deliveries in progress are

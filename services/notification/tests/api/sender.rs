@@ -136,12 +136,15 @@ async fn without_a_mail_server_messages_wait_longer_after_each_attempt() {
             "attempt {attempt}: {pause}"
         );
         assert!(row.last_error.unwrap().contains("mail server"));
+        let told = sender.health().check().unwrap_err();
+        assert!(told.contains("mail server"), "{told}");
         assert_eq!(sender.send_due().await.unwrap(), 0, "not before it is due");
         app.clock.set(row.due_at);
     }
     let mail = mailpit::on_port(smtp).await;
     sender.send_due().await.unwrap();
     assert_eq!(app.row().await.status, "sent");
+    assert_eq!(sender.health().check(), Ok(()));
     assert_eq!(mail.messages().await.len(), 1);
 }
 

@@ -104,6 +104,20 @@ impl Cache {
         self.record(result)
     }
 
+    /// Whether Redis is in use; else why not. Asks nobody.
+    pub fn health(&self) -> Result<(), String> {
+        if !self.client.is_connected() {
+            return Err("Redis takes no connection with this service's credentials".to_owned());
+        }
+        let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        match outage.as_ref() {
+            Some(outage) if outage.failures >= self.policy.max_failures => {
+                Err("Redis fails or does not answer in time".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Counts failures in a row, and logs the begin and the end of an outage.
     fn record<T>(&self, result: Result<T, Error>) -> Option<T> {
         let (limit, degraded) = (self.policy.max_failures, self.policy.degraded);

@@ -45,6 +45,7 @@ pub struct Process {
     metrics: HttpMetrics,
     api: Router,
     checks: Vec<(&'static str, Check)>,
+    dependencies: Vec<(&'static str, Check)>,
     tasks: Tasks,
     failed: CancellationToken,
     spans: Spans,
@@ -65,6 +66,7 @@ impl Process {
             metrics,
             api: Router::new(),
             checks: Vec::new(),
+            dependencies: Vec::new(),
             tasks: Tasks::new(),
             failed: CancellationToken::new(),
             spans,
@@ -112,6 +114,21 @@ impl Process {
         self
     }
 
+    /// Adds a server that this process does without for a while. `/readyz` reports it as degraded and stays ready.
+    /// The check is made at each probe, so it tells what is known and asks nobody.
+    #[must_use]
+    pub fn dependency<F>(mut self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+    {
+        let check = move || {
+            let result = check();
+            async move { result }.boxed()
+        };
+        self.dependencies.push((name, Arc::new(check)));
+        self
+    }
+
     /// Spawns a task that runs until the token is cancelled. If it ends or panics before, the process exits with
     /// a failure, to be restarted from outside.
     #[must_use]
@@ -151,6 +168,7 @@ impl Process {
         let admin = Admin {
             registry: self.registry.clone(),
             checks: self.checks.into(),
+            dependencies: self.dependencies.into(),
             draining: Arc::clone(&draining),
         };
         let stop_admin = CancellationToken::new();
@@ -223,6 +241,7 @@ async fn terminated() {
 struct Admin {
     registry: Registry,
     checks: Arc<[(&'static str, Check)]>,
+    dependencies: Arc<[(&'static str, Check)]>,
     draining: Arc<AtomicBool>,
 }
 
@@ -237,22 +256,22 @@ impl Admin {
     }
 }
 
+/// The checks that fail, each with its reason.
+async fn failures(checks: &[(&'static str, Check)]) -> BTreeMap<&'static str, String> {
+    let checks = checks.iter().map(|(name, check)| async {
+        let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
+        let result = result.unwrap_or_else(|_| Err("timed out".to_owned()));
+        Some((*name, result.err()?))
+    });
+    let all = futures::future::join_all(checks).await;
+    all.into_iter().flatten().collect()
+}
+
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    let mut failing = BTreeMap::new();
+    let mut failing = failures(&admin.checks).await;
+    let degraded = failures(&admin.dependencies).await;
     if admin.draining.load(Ordering::Relaxed) {
         failing.insert("draining", "the process is shutting down".to_owned());
-    }
-    let checks = admin.checks.iter().map(|(name, check)| async {
-        let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
-        (
-            *name,
-            result.unwrap_or_else(|_| Err("timed out".to_owned())),
-        )
-    });
-    for (name, result) in futures::future::join_all(checks).await {
-        if let Err(why) = result {
-            failing.insert(name, why);
-        }
     }
     let status = if failing.is_empty() {
         StatusCode::OK
@@ -261,7 +280,9 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     };
     (
         status,
-        axum::Json(serde_json::json!({ "ready": failing.is_empty(), "failing": failing })),
+        axum::Json(serde_json::json!({
+            "ready": failing.is_empty(), "failing": failing, "degraded": degraded,
+        })),
     )
 }
 

@@ -37,6 +37,9 @@ pub enum Unhealthy {
     /// It is a replica, or was demoted to one.
     #[error("the database is in recovery")]
     InRecovery,
+    /// It takes no writes.
+    #[error("the database is read-only")]
+    ReadOnly,
     /// Migrations are missing.
     #[error("the schema is at version {found:?}, expected {expected}")]
     Behind {

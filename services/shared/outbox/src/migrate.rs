@@ -173,18 +173,22 @@ fn is_lock_timeout(error: &MigrateError) -> bool {
         == Some("55P03")
 }
 
-/// Ready to serve: the pool answers, from a primary, with at least the migrations of this build.
+/// Ready to serve: the pool answers, from a primary that takes writes, with at least the migrations of this build.
 pub async fn ready(pool: &PgPool, migrator: &Migrator, schema: Schema) -> Result<(), Unhealthy> {
     let sql = format!(
-        "select pg_is_in_recovery(), (select max(version) from {} where success),
+        "select pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
+                (select max(version) from {} where success),
                 (select max(version) from {} where success)",
         schema.table(OWN_HISTORY),
         schema.table(HISTORY)
     );
-    let (in_recovery, own, service): (bool, Option<i64>, Option<i64>) =
+    let (in_recovery, read_only, own, service): (bool, bool, Option<i64>, Option<i64>) =
         sqlx::query_as(AssertSqlSafe(sql)).fetch_one(pool).await?;
     if in_recovery {
         return Err(Unhealthy::InRecovery);
+    }
+    if read_only {
+        return Err(Unhealthy::ReadOnly);
     }
     reached(own, &OWN)?;
     reached(service, migrator)

@@ -60,6 +60,14 @@ impl Builder {
                 ready.map_err(|error| error.to_string())
             }
         });
+        let connection = bus.clone();
+        let process = process.dependency("bus", move || match connection.connection() {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "{} takes no connection with this service's credentials",
+                connection.system()
+            )),
+        });
         Ok(Self {
             spec,
             process,
@@ -161,6 +169,18 @@ impl Builder {
     {
         Self {
             process: self.process.readiness(name, check),
+            ..self
+        }
+    }
+
+    /// Adds a server that the service does without for a while: reported, without a change of readiness.
+    #[must_use]
+    pub fn dependency<F>(self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+    {
+        Self {
+            process: self.process.dependency(name, check),
             ..self
         }
     }

@@ -35,6 +35,7 @@ async fn a_process_reports_what_is_not_ready_and_exits_when_a_task_ends() {
             let healthy = seen.load(Ordering::SeqCst);
             std::future::ready(healthy.then_some(()).ok_or_else(|| "no answer".to_owned()))
         })
+        .dependency("cache", || Err("no connection".to_owned()))
         .spawn("relay", |_| async move { ended.notified().await });
     let tasks = Tasks::new();
     let running = tasks.spawn("process", process.run());
@@ -56,7 +57,13 @@ async fn a_process_reports_what_is_not_ready_and_exits_when_a_task_ends() {
         "no answer"
     );
     healthy.store(true, Ordering::SeqCst);
-    assert_eq!(admin("/readyz").await.unwrap().status(), StatusCode::OK);
+    let answer = admin("/readyz").await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    // What it does without is told, and costs no readiness.
+    assert_eq!(
+        answer.json::<Value>().await.unwrap()["degraded"]["cache"],
+        "no connection"
+    );
 
     let hello = || client.get(format!("http://{}/hello", config.listen)).send();
     assert_eq!(hello().await.unwrap().text().await.unwrap(), "hello");

@@ -130,6 +130,19 @@ async fn ten_processes_migrate_at_once_and_again() {
 }
 
 #[tokio::test]
+async fn a_database_that_takes_no_writes_is_not_ready() {
+    let db = testkit::db(&MIGRATOR).await;
+    migrate::ready(&db.pool, &MIGRATOR, SCHEMA).await.unwrap();
+    let options = db.url.parse::<sqlx::postgres::PgConnectOptions>().unwrap();
+    let options = options.options([("default_transaction_read_only", "on")]);
+    let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    assert!(matches!(
+        migrate::ready(&pool, &MIGRATOR, SCHEMA).await,
+        Err(Unhealthy::ReadOnly)
+    ));
+}
+
+#[tokio::test]
 async fn an_older_build_is_ready_on_a_newer_schema_and_a_newer_one_is_not_on_an_older() {
     let db = testkit::db(&MIGRATOR).await;
     let newer = "insert into orders._migrations
