@@ -28,8 +28,8 @@ pub use gateway_policy::{
 };
 pub use observability::{Observability, Tracing};
 pub use service_deployment::{
-    AuthMode, Migrate, Probes, PullPolicy, Route, ServiceBinding, ServiceDeployment,
-    ServiceDeploymentSpec, ServiceDeploymentStatus, Uses,
+    AuthMode, FailingDependency, Migrate, Probes, PullPolicy, Route, ServiceBinding,
+    ServiceDeployment, ServiceDeploymentSpec, ServiceDeploymentStatus, Uses,
 };
 pub use storefront::{
     Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres, GatewaySpec,

@@ -230,6 +230,11 @@ pub struct Migrate {
     #[serde(default = "migrate_args")]
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
     pub args: Vec<String>,
+    /// Longest time of all tries together in seconds (`600s`), minutes (`90m`) or hours (`12h`); a migration
+    /// that takes longer has failed. Default: `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
+    pub deadline: Option<String>,
 }
 
 fn migrate_args() -> Vec<String> {
@@ -240,6 +245,7 @@ impl Default for Migrate {
     fn default() -> Self {
         Self {
             args: migrate_args(),
+            deadline: None,
         }
     }
 }
@@ -286,4 +292,26 @@ pub struct ServiceDeploymentStatus {
     /// The migration that has completed, as the suffix of its Job's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrated: Option<String>,
+    /// Hash of what the pods were last made from: the spec, the settings of the shop, and the content of Secrets.
+    /// The shop compares it with what they should be made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<String>,
+    /// Dependencies that the newest pod which was asked cannot use, as its readiness endpoint names them: without
+    /// `database` it does not serve, without `bus`, `cache` or `mail` it serves less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub failing: Vec<FailingDependency>,
+}
+
+/// A server that a process cannot use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailingDependency {
+    /// `database`, `bus`, `cache` or `mail`.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// What the process reports.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }

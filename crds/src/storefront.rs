@@ -318,7 +318,8 @@ pub struct StorefrontStatus {
     /// The newest generation that was reconciled, also when that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, DatabaseReady, QueueReady, CacheReady, ServicesReady, GatewayProgrammed; Reconciling and Stalled only while true.
+    /// Ready, DatabaseReady, QueueReady, CacheReady, MailReady, ServicesReady, GatewayProgrammed; Reconciling and Stalled only
+    /// while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -338,6 +339,10 @@ pub struct StorefrontStatus {
     /// First child that is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Blocker>,
+    /// The operator that reconciles the shop, by the namespace of its Lease. Another operator leaves the namespace
+    /// of the shop alone while that one holds its Lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
 }
 
 /// Number of services that are ready.
