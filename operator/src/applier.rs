@@ -1,11 +1,16 @@
 //! Makes the cluster as planned: server-side apply with one field manager, in the plan's order.
 //!
 //! ## Why a hash *and* a comparison
-//! An object is left alone when it carries the hash of what is planned (nothing we ask for changed)
-//! and every field that is planned has its value in the live object (nobody else changed one). The
+//! An object is left alone when it carries the hash of what is planned (nothing we ask for changed),
+//! every field that is planned has its value in the live object (nobody else changed one), and it has
+//! nothing besides that changes what it does ([`excess`]: one more key in a selector, a foreign container). The
 //! hash alone would miss drift; the comparison alone would miss a field that is no longer planned.
-//! What the API server adds by itself (defaults, other managers' fields) is ignored.
-//! Once compared, an object is compared again only when its revision changes: see [`Memory`].
+//! Once compared, an object is compared again only when its revision changes: see [`Memory`]. So what an
+//! admission webhook adds to each write is removed once and then left.
+//!
+//! ## What one refused object stops
+//! Nothing that exists: the rest of the plan is still made as planned, and the refusal is reported. Where
+//! the object itself is the obstacle (a field that cannot be changed), it is made anew: see [`replace`].
 //!
 //! ## Why a new object is created and not applied
 //! The caches show only objects with our label, so an object that they do not show may still exist and
@@ -29,15 +34,20 @@ use crate::secrets::Secrets;
 use crate::slim::revision_of;
 
 mod compare;
+mod excess;
 mod memory;
 mod owner;
 mod ownership;
+mod refused;
+mod replace;
 
 pub use compare::contains;
 pub use ownership::handed_over;
 
+use excess::excess;
 use memory::{Memory, digest};
 use owner::check_owner;
+use refused::Refused;
 
 /// Annotation with the hash of what was applied.
 pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
@@ -81,25 +91,38 @@ impl Applier {
         }
     }
 
-    /// Makes every object of the plan as planned, in its order; the first failure stops. Running it
-    /// again is safe at any point, and writes nothing when nothing is to be changed.
+    /// Makes every object of the plan as planned, in its order. Running it again is safe at any point, and
+    /// writes nothing when nothing is to be changed. A call that fails stops it; an object that is
+    /// refused does not, but is the answer in the end.
     pub async fn apply(&self, plan: &Objects<Planned>) -> Result<Objects<Applied>, Error> {
         let mut applied = Objects::new();
+        let mut refused = Refused::default();
         for planned in &plan.items {
-            let live = match planned.mode {
-                Mode::Apply | Mode::ApplyScaled { .. } => Some(self.apply_one(planned).await?),
-                Mode::Create => Some(self.create_only(planned).await?),
-                Mode::Keep => {
-                    let (resource, key) = (&planned.resource, &planned.key);
-                    self.reader.read_one(resource, key).await?
+            if refused.forbids(planned) && self.caches.child(&planned.key).is_none() {
+                continue;
+            }
+            match self.make(planned).await {
+                Ok(Some(live)) => {
+                    let key = planned.key.clone();
+                    applied.items.push(Applied { key, live });
                 }
-            };
-            if let Some(live) = live {
-                let key = planned.key.clone();
-                applied.items.push(Applied { key, live });
+                Ok(None) => {}
+                Err(error) if error.refusal().is_some() => refused.add(planned, error),
+                Err(error) => return Err(error),
             }
         }
-        Ok(applied)
+        refused.first.map_or(Ok(applied), Err)
+    }
+
+    async fn make(&self, planned: &Planned) -> Result<Option<Live>, Error> {
+        match planned.mode {
+            Mode::Apply | Mode::ApplyScaled { .. } => self.apply_one(planned).await.map(Some),
+            Mode::Create => self.create_only(planned).await.map(Some),
+            Mode::Keep => {
+                let (resource, key) = (&planned.resource, &planned.key);
+                self.reader.read_one(resource, key).await
+            }
+        }
     }
 
     /// The same for what exists; nothing is created.
@@ -219,7 +242,7 @@ impl Applier {
     /// Writes an object that exists, if it is not as planned.
     async fn settle_found(&self, write: &Write<'_>, found: DynamicObject) -> Result<Live, Error> {
         let key = &write.planned.key;
-        let (revision, managed) = (
+        let (revision, mut managed) = (
             revision_of(&found.metadata),
             found.metadata.managed_fields.clone(),
         );
@@ -230,24 +253,70 @@ impl Applier {
             self.caches.record(key, &live);
             return Ok(Live::decode(key, &live));
         }
+        let live = match self.remove_excess(write.planned, &live).await? {
+            Some(answer) => {
+                let now = to_value(key, answer.clone())?;
+                if write.is_done(&now) {
+                    tracing::info!(object = %text(key), "removed what was not planned");
+                    return self.written(write, answer);
+                }
+                managed = answer.metadata.managed_fields;
+                now
+            }
+            None => live,
+        };
         if let Some(managed) = handed_over(managed.as_deref().unwrap_or_default()) {
             self.hand_over(write.planned, &live, &managed).await?;
         }
+        match self.patch_found(write, &live).await {
+            Ok(answer) => {
+                tracing::info!(object = %text(key), "applied");
+                self.written(write, answer)
+            }
+            Err(error) if error.is_invalid() => self.replace(write, &live, error).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies the plan to an object that exists.
+    async fn patch_found(&self, write: &Write<'_>, live: &Value) -> Result<DynamicObject, Error> {
         // With its uid the write is refused, and creates nothing, where the object is gone meanwhile.
         let mut body = write.body.clone();
         body["metadata"]["uid"] = live["metadata"]["uid"].clone();
-        let answer = match write.planned.mode {
+        match write.planned.mode {
             Mode::ApplyScaled { at_least } => {
                 let body = with_annotation(&body, AUTOSCALED, "true");
-                self.apply_scaled(write.planned, &body, &live, at_least)
-                    .await?
+                self.apply_scaled(write.planned, &body, live, at_least)
+                    .await
             }
             Mode::Apply | Mode::Create | Mode::Keep => {
-                self.patch(write.planned, MANAGER, &body).await?
+                self.patch(write.planned, MANAGER, &body).await
             }
+        }
+    }
+
+    /// Removes what an object has beyond its plan; `None` when there is nothing.
+    async fn remove_excess(
+        &self,
+        planned: &Planned,
+        live: &Value,
+    ) -> Result<Option<DynamicObject>, Error> {
+        let Some(mut patch) = excess(live, &planned.body) else {
+            return Ok(None);
         };
-        tracing::info!(object = %text(key), "applied");
-        self.written(write, answer)
+        let key = &planned.key;
+        patch["metadata"] = json!({ "uid": live["metadata"]["uid"] });
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..Default::default()
+        };
+        let api = dynamic(&self.client, &planned.resource, key);
+        match api.patch(&key.name, &params, &Patch::Merge(&patch)).await {
+            Ok(answer) => Ok(Some(answer)),
+            // What cannot be removed is reported by the apply, or replaced.
+            Err(error) if code(&error) == Some(422) => Ok(None),
+            Err(source) => Err(Error::api("patch", text(key), source)),
+        }
     }
 
     /// Creates an object; `None` when one of its name exists.
@@ -368,6 +437,7 @@ impl<'a> Write<'a> {
     fn is_done(&self, live: &Value) -> bool {
         annotation(live, APPLIED_HASH) == annotation(&self.body, APPLIED_HASH)
             && contains(live, &self.planned.body)
+            && excess(live, &self.planned.body).is_none()
     }
 }
 

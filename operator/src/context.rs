@@ -8,9 +8,11 @@ use operator_plan::Platform;
 
 use crate::applier::Applier;
 use crate::caches::Caches;
+use crate::claims::Claims;
 use crate::events::Events;
 use crate::finalizers::Finalizers;
 use crate::metrics::Metrics;
+use crate::prober::Prober;
 use crate::reader::Reader;
 use crate::secrets::Secrets;
 use crate::statuses::Statuses;
@@ -39,6 +41,10 @@ pub struct Context {
     pub finalizers: Finalizers,
     /// Publishes events.
     pub events: Arc<Events>,
+    /// Asks workloads themselves.
+    pub prober: Arc<dyn Prober>,
+    /// Which namespaces belong to other operators.
+    pub claims: Claims,
 }
 
 /// What a context is made of.
@@ -47,8 +53,12 @@ pub struct Parts {
     pub platform: Platform,
     /// Names this process in events.
     pub instance: String,
+    /// Names this operator among others: the namespace of its Lease.
+    pub installation: String,
     /// See [`Context::sees_classes`].
     pub sees_classes: bool,
+    /// See [`Context::prober`].
+    pub prober: Arc<dyn Prober>,
 }
 
 impl Context {
@@ -57,7 +67,9 @@ impl Context {
         let Parts {
             platform,
             instance,
+            installation,
             sees_classes,
+            prober,
         } = parts;
         let caches: Arc<Caches> = Arc::default();
         let reader = Arc::new(Reader::new(client.clone(), Arc::clone(&caches)));
@@ -72,6 +84,7 @@ impl Context {
             ),
             statuses: Statuses::new(client.clone(), Arc::clone(&caches), Arc::clone(&events)),
             finalizers: Finalizers::new(client.clone(), Arc::clone(&caches)),
+            claims: Claims::new(client.clone(), Arc::clone(&caches), installation),
             client,
             platform,
             metrics,
@@ -80,6 +93,7 @@ impl Context {
             reader,
             secrets,
             events,
+            prober,
         })
     }
 

@@ -23,6 +23,9 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// against missed events. Up to a quarter is added by name, so that objects listed together do not come
 /// back together.
 const RESYNC: Duration = Duration::from_secs(600);
+/// Longest wait after a refusal: whoever mends the cause (a quota, a right, an object in the way) changes
+/// nothing that is watched.
+pub const REFUSED: Duration = Duration::from_secs(45);
 /// Wait after a write conflict: the watch brings the newer version within moments.
 const STALE: Duration = Duration::from_millis(300);
 /// Changes of children are collected for this long.
@@ -169,7 +172,10 @@ impl<R: Reconciler> Controller<R> {
                 metrics.reconciled(name, "error", took);
                 metrics.reconcile_errors.with_label_values(&[name]).inc();
                 metrics.queue_retries.with_label_values(&[name, name]).inc();
-                let wait = self.backoff.failed(key, &identity.uid, identity.generation);
+                let mut wait = self.backoff.failed(key, &identity.uid, identity.generation);
+                if error.refusal().is_some() {
+                    wait = wait.min(REFUSED);
+                }
                 tracing::warn!(
                     controller = name,
                     %key,

@@ -108,6 +108,8 @@ impl Queues {
             }
         }
         self.bindings_of(caches, &key, urgency);
+        // Its Gateway has its name, and is left alone while the shop is paused.
+        self.gateways.add_after(key, DEBOUNCE, urgency);
     }
 
     fn bindings_of(&self, caches: &Caches, shop: &Key, urgency: Priority) {

@@ -4,6 +4,10 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use operator_plan::Invalid;
+
+use crate::refusal;
+
 /// A failed reconciliation. It is tried again with the object's own backoff.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -90,6 +94,29 @@ impl Error {
         }
     }
 
+    /// Whether the API server refused the content of a write.
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            Self::Api { source, .. } => code(source) == Some(422) && !is_replaced(source),
+            _ => false,
+        }
+    }
+
+    /// What only a person can mend: a refusal, or an object of somebody else in the way.
+    pub fn refusal(&self) -> Option<Invalid> {
+        match self {
+            Self::Foreign { .. } => Some(Invalid::new("NameTaken", self.to_string())),
+            Self::Api {
+                verb,
+                what,
+                source: kube::Error::Api(status),
+            } if refusal::is_final(status) && !self.is_stale() => {
+                Some(refusal::of(verb, what, status))
+            }
+            _ => None,
+        }
+    }
+
     /// The error and its causes in one line, for a condition or a log. Of what the API server answered
     /// only its message is taken.
     pub fn chain(&self) -> String {
@@ -97,7 +124,7 @@ impl Error {
         let mut source = self.source();
         while let Some(cause) = source {
             let answer = match cause.downcast_ref() {
-                Some(kube::Error::Api(status)) => Some(status.message.clone()),
+                Some(kube::Error::Api(status)) => Some(refusal::why(status)),
                 _ => None,
             };
             let is_last = answer.is_some();

@@ -4,19 +4,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::Resource;
 use kube::core::object::HasStatus;
 use kube_cache::Key;
+use operator_plan::conditions::time_left;
 use operator_plan::trouble::PodsOf;
 use operator_plan::{Applied, ObjectKey, Objects, Outcome, Planned, Platform, Verdict};
 
 use crate::caches::CachedKind;
 use crate::context::Context;
-use crate::controller::{Identity, Reconciler};
+use crate::controller::{Identity, REFUSED, Reconciler};
 use crate::error::Error;
 use crate::next::Next;
 use crate::secrets::Subscriber;
-use crate::statuses::Reported;
+use crate::statuses::{Conditioned, Reported};
 
 /// Time between two reconciliations of an object that depends on a Secret whose watch is not running.
 const UNWATCHED: Duration = Duration::from_secs(15);
@@ -73,6 +75,14 @@ pub trait Kind: Send + Sync + 'static {
         seen: &Objects<Applied>,
     ) -> Vec<PodsOf>;
 
+    /// Adds what is known of the children by other means than their objects: what a workload answers, what a
+    /// child should have been made from. Writes nothing; returns when to look again.
+    fn look_closer(
+        ctx: &Context,
+        object: &Self::Object,
+        seen: &mut Objects<Applied>,
+    ) -> impl Future<Output = Result<Next, Error>> + Send;
+
     /// The status after a reconciliation.
     fn status(
         ctx: &Context,
@@ -115,22 +125,38 @@ pub async fn reconcile<K: Kind>(ctx: &Context, object: &K::Object) -> Result<Nex
         ctx.finalizers.add(object, finalizer).await?;
     }
     let plan = K::desired(&valid);
-    let mut objects = ctx.applier.apply(&plan).await?;
+    let mut objects = match ctx.applier.apply(&plan).await {
+        Ok(objects) => objects,
+        Err(error) => return refused::<K>(ctx, object, error).await,
+    };
     let uid = object.meta().uid.clone().unwrap_or_default();
     let may_be_pruned = |child: &ObjectKey| K::may_be_pruned(object, child);
     ctx.applier.prune(&uid, &plan, may_be_pruned).await?;
     add_pods::<K>(ctx, object, Some(&valid), &mut objects);
+    let again = K::look_closer(ctx, object, &mut objects).await?;
     let outcome = Outcome::Applied {
         valid: &valid,
         objects: &objects,
     };
-    report::<K>(ctx, object, &outcome, K::applied_label(&valid)).await
+    let next = report::<K>(ctx, object, &outcome, K::applied_label(&valid)).await?;
+    Ok(next.sooner(again))
+}
+
+/// Reports what only a person can mend; any other error is one.
+async fn refused<K: Kind>(ctx: &Context, object: &K::Object, error: Error) -> Result<Next, Error> {
+    let Some(why) = error.refusal() else {
+        return Err(error);
+    };
+    let seen = look::<K>(ctx, object).await?;
+    report::<K>(ctx, object, &Outcome::Invalid(&why, &seen), "refused").await?;
+    Ok(Next::Requeue(REFUSED))
 }
 
 /// Reads the children that exist, and applies none.
 async fn look<K: Kind>(ctx: &Context, object: &K::Object) -> Result<Objects<Applied>, Error> {
     let mut seen = ctx.reader.read(&K::children(object)).await?;
     add_pods::<K>(ctx, object, None, &mut seen);
+    K::look_closer(ctx, object, &mut seen).await?;
     Ok(seen)
 }
 
@@ -154,7 +180,12 @@ async fn report<K: Kind>(
     let status = K::status(ctx, object, outcome);
     ctx.statuses.report(object, &status).await?;
     ctx.metrics.outcome(&K::Object::kind(&()), label);
-    Ok(next(ctx, &subscriber(object)))
+    let left = time_left(status.conditions(), ctx.now());
+    // By a moment later than the deadline, which has whole seconds.
+    let deadline =
+        left.and_then(|left| Duration::try_from(left + SignedDuration::from_secs(1)).ok());
+    let at_deadline = deadline.map_or(Next::AwaitChange, Next::Requeue);
+    Ok(next(ctx, &subscriber(object)).sooner(at_deadline))
 }
 
 /// An object whose Secrets are watched waits for a change.
@@ -203,7 +234,10 @@ impl<K: Kind> Managed for K {
     }
 
     fn failure(&self, ctx: &Context, object: &K::Object, error: &Error) -> StatusOf<K> {
-        K::status(ctx, object, &Outcome::Failed(&error.chain()))
+        match error.refusal() {
+            Some(why) => K::status(ctx, object, &Outcome::Invalid(&why, &Objects::new())),
+            None => K::status(ctx, object, &Outcome::Failed(&error.chain())),
+        }
     }
 }
 

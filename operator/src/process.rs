@@ -21,6 +21,7 @@ use crate::kinds::database_binding::PgServers;
 use crate::leader::{Candidate, LEASE, Timing};
 use crate::material;
 use crate::metrics::Metrics;
+use crate::prober::HttpProber;
 use crate::run::{ControllerKind, Engine};
 
 /// Runs until SIGTERM, or until the Lease is lost (which is an error, so that a fresh process starts).
@@ -39,7 +40,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let parts = Parts {
         platform: config.platform(),
         instance: instance.clone(),
+        installation: config.lease_namespace().to_owned(),
         sees_classes: scopes == [Scope::All],
+        prober: Arc::new(HttpProber::new().context("making the client of probes")?),
     };
     let context = Context::new(client.clone(), metrics.clone(), parts);
     let health = Arc::new(Health::new(Arc::clone(&context), activity.clone()));

@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::controller::{Controller, Reconciler};
 use crate::dispatch::Queues;
+use crate::guarded::Guarded;
 use crate::health::Health;
 use crate::kind_loop::{KindLoop, Managed};
 use crate::kinds::database_binding::{DatabaseBindings, Servers};
@@ -165,7 +166,10 @@ impl Engine {
         stop: &CancellationToken,
     ) -> BoxFuture<'static, ()> {
         let controller = Arc::new(Controller {
-            reconciler,
+            reconciler: Guarded {
+                context: Arc::clone(&self.context),
+                inner: reconciler,
+            },
             queue: Arc::clone(queue),
             workers: self.workers,
             backoff: Backoff::default(),

@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource;
 use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
 use kube_cache::{Cached, Decoded, Full, Key, Owner};
+use operator_plan::probe::running_since;
 use operator_plan::trouble::{Trouble, why, workload};
 
 /// Prefixes of annotations that controllers of the cluster write on objects of ours.
@@ -93,7 +94,7 @@ impl Tracked for SlimPod {
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.trouble() == other.trouble()
+        self.trouble() == other.trouble() && self.unwell.is_some() == other.unwell.is_some()
     }
 }
 
@@ -306,7 +307,8 @@ impl SlimPod {
         let key = Key::of_metadata(meta);
         let version = meta.resource_version.clone();
         let workload = Owner::of_metadata(meta).map(|owner| workload_of(&key.namespace, &owner));
-        let is_unwell = why([&pod]).is_some();
+        // One that runs and is not ready is asked why.
+        let is_unwell = why([&pod]).is_some() || running_since(&pod).is_some();
         if let Some(spec) = &mut pod.spec {
             trim_pod(spec);
         }

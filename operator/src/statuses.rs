@@ -103,12 +103,13 @@ impl Readiness {
 
 /// The type of the event that a change of readiness deserves. What is in progress has none: conditions show
 /// it, and a shop that comes up passes through some fifteen such states.
-fn event_for(before: Option<&Readiness>, now: &Readiness) -> Option<EventType> {
+fn event_for(before: Option<&Readiness>, now: &Readiness, is_ending: bool) -> Option<EventType> {
     if before == Some(now) {
         return None;
     }
     let was_ready = before.is_some_and(Readiness::is_ready);
-    if now.is_ready() || now.reason == "Deleting" {
+    // A deletion ends being ready because somebody asked for it.
+    if now.is_ready() || (is_ending && !now.stalled) {
         return Some(EventType::Normal);
     }
     let fell = was_ready && now.status == "False";
@@ -210,7 +211,8 @@ impl Statuses {
             readiness: now.clone(),
         };
         self.written().insert((kind.into_owned(), key), written);
-        Ok(now.and_then(|now| event_for(before.readiness.as_ref(), &now)))
+        let is_ending = object.meta().deletion_timestamp.is_some();
+        Ok(now.and_then(|now| event_for(before.readiness.as_ref(), &now, is_ending)))
     }
 
     /// Says on an object that it cannot be decoded: only its owner can mend it.
@@ -348,7 +350,8 @@ mod tests {
         let stalled = readiness("False", "ServerDenied", true);
         let deleting = readiness("False", "Deleting", false);
         let is = |before: Option<&Readiness>, now: &Readiness, expected: Option<EventType>| {
-            let found = event_for(before, now);
+            let is_ending = ["Deleting", "BackingUp", "BackupFailed"].contains(&&*now.reason);
+            let found = event_for(before, now, is_ending);
             assert!(
                 matches!(
                     (&found, &expected),
@@ -366,5 +369,9 @@ mod tests {
         is(Some(&ready), &progress, Some(EventType::Warning));
         is(Some(&progress), &stalled, Some(EventType::Warning));
         is(Some(&ready), &deleting, Some(EventType::Normal));
+        let backing_up = readiness("False", "BackingUp", false);
+        is(Some(&ready), &backing_up, Some(EventType::Normal));
+        let failed = readiness("False", "BackupFailed", true);
+        is(Some(&backing_up), &failed, Some(EventType::Warning));
     }
 }

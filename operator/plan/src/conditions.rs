@@ -1,9 +1,21 @@
 //! Conditions as kstatus reads them: `Ready` from the first second, `Reconciling` and `Stalled` only
 //! while they hold, and no change of a timestamp without a change of a status.
+//!
+//! ## When an object is stalled
+//! At once, where only a person can help: an [`Aspect`] says so. After [`DEADLINE`], where something was in
+//! progress for that long. Its time counts from the newest generation on, so `Reconciling` is the one condition whose
+//! time moves with the generation.
 
 use crds::Condition;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Longest time in which an object may be on its way.
+pub const DEADLINE: SignedDuration = SignedDuration::from_mins(10);
+/// Reason of `Stalled` after that time.
+pub const OVERDUE: &str = "DeadlineExceeded";
+/// Reasons of work that has a deadline of its own.
+const LIMITED: [&str; 2] = ["Migrating", "BackingUp"];
 
 /// One aspect of an object, such as whether its database is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +28,8 @@ pub struct Aspect {
     pub reason: String,
     /// Human-readable message.
     pub message: String,
+    /// Whether only a person can help.
+    pub stalls: bool,
 }
 
 impl Aspect {
@@ -26,6 +40,7 @@ impl Aspect {
             holds: Some(true),
             reason: reason.into(),
             message: message.into(),
+            stalls: false,
         }
     }
 
@@ -36,6 +51,7 @@ impl Aspect {
             holds: Some(false),
             reason: reason.into(),
             message: message.into(),
+            stalls: false,
         }
     }
 
@@ -46,7 +62,14 @@ impl Aspect {
             holds: None,
             reason: reason.into(),
             message: message.into(),
+            stalls: false,
         }
+    }
+
+    /// The same; whether only a person can help.
+    #[must_use]
+    pub fn stalling(self, stalls: bool) -> Self {
+        Self { stalls, ..self }
     }
 
     fn status(&self) -> &'static str {
@@ -68,10 +91,15 @@ pub fn conditions(
 ) -> Vec<Condition> {
     let mut list: Vec<Condition> = aspects
         .iter()
+        .map(|aspect| in_time(previous, aspect, generation, now))
         .map(|aspect| {
             let before = previous.iter().find(|c| c.type_ == aspect.type_);
+            let is_counted = |c: &&Condition| {
+                aspect.type_ != "Reconciling" || c.observed_generation == generation
+            };
             let since = before
                 .filter(|c| c.status == aspect.status())
+                .filter(is_counted)
                 .map_or_else(|| whole_second(now), |c| c.last_transition_time.clone());
             Condition {
                 type_: aspect.type_.to_owned(),
@@ -85,6 +113,39 @@ pub fn conditions(
         .collect();
     list.sort_by(|a, b| a.type_.cmp(&b.type_));
     list
+}
+
+/// `Stalled` in place of `Reconciling` where that has lasted too long.
+fn in_time(
+    previous: &[Condition],
+    aspect: &Aspect,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Aspect {
+    let was = |type_: &str| {
+        let found = find(previous, type_).filter(|c| c.is_true());
+        found.filter(|c| c.observed_generation == generation)
+    };
+    let is_limited = LIMITED.contains(&aspect.reason.as_str());
+    if aspect.type_ != "Reconciling" || is_limited {
+        return aspect.clone();
+    }
+    let is_late = was("Stalled").is_some_and(|c| c.reason == OVERDUE)
+        || was("Reconciling")
+            .is_some_and(|c| now.duration_since(c.last_transition_time.0) >= DEADLINE);
+    if !is_late {
+        return aspect.clone();
+    }
+    let minutes = DEADLINE.as_mins();
+    let text = format!("not done within {minutes} minutes: {}", aspect.message);
+    Aspect::yes("Stalled", OVERDUE, text)
+}
+
+/// How long an object may still be on its way; `None` when it is not.
+pub fn time_left(list: &[Condition], now: Timestamp) -> Option<SignedDuration> {
+    let since = find(list, "Reconciling").filter(|c| c.is_true())?;
+    let left = DEADLINE - now.duration_since(since.last_transition_time.0);
+    left.is_positive().then_some(left)
 }
 
 /// As [`conditions`], for a reconciliation that did not get as far as every aspect: what was known of the
@@ -105,18 +166,22 @@ pub fn partial(
     list
 }
 
-/// `Ready`, `Reconciling` and `Stalled` out of the aspects below them: the first that does not hold decides.
+/// `Ready`, `Reconciling` and `Stalled` out of the aspects below them: the first that does not hold decides,
+/// and any that waits for a person stalls the whole.
 pub fn summary(parts: &[Aspect]) -> Vec<Aspect> {
-    match parts.iter().find(|a| a.holds != Some(true)) {
-        None => vec![Aspect::yes("Ready", "Ready", "everything is in place")],
-        Some(first) => vec![
-            Aspect {
-                type_: "Ready",
-                ..first.clone()
-            },
-            Aspect::yes("Reconciling", &first.reason, first.message.clone()),
-        ],
-    }
+    let mut open = parts.iter().filter(|a| a.holds != Some(true));
+    let Some(first) = open.clone().next() else {
+        return vec![Aspect::yes("Ready", "Ready", "everything is in place")];
+    };
+    let then = match open.find(|a| a.stalls) {
+        Some(stuck) => Aspect::yes("Stalled", &stuck.reason, stuck.message.clone()),
+        None => Aspect::yes("Reconciling", &first.reason, first.message.clone()),
+    };
+    let ready = Aspect {
+        type_: "Ready",
+        ..first.clone()
+    };
+    vec![ready, then]
 }
 
 /// An object that only a change of itself can help.

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod backing;
 pub mod conditions;
 pub mod database_binding;
 pub mod gateway;
 pub mod hash;
+mod job;
 pub mod key;
 mod live;
 pub mod names;
@@ -12,6 +14,7 @@ mod network;
 pub mod objects;
 mod own_secret;
 mod pods;
+pub mod probe;
 mod readiness;
 pub mod service_deployment;
 mod size;

@@ -11,6 +11,7 @@ use kube::core::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::answer::Answer;
 use crate::key::ObjectKey;
 
 /// A kind whose live objects statuses are computed from.
@@ -30,6 +31,11 @@ macro_rules! readable {
                 #[doc = concat!("A ", stringify!($kind), ".")]
                 $kind(Arc<$type>),
             )+
+            /// What a workload answered when it was asked itself: see [`crate::probe`].
+            Answer(Arc<Answer>),
+            /// What a ServiceDeployment should have been made from: see
+            /// [`crate::service_deployment::inputs`].
+            Inputs(String),
             /// An object that exists, and of which nothing else is read.
             Other,
         }

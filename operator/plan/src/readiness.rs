@@ -21,6 +21,8 @@ pub(crate) struct Part {
     pub(crate) message: String,
     /// Pods that may say why it is not ready.
     pub(crate) pods: Option<PodsOf>,
+    /// Whether only a person can help.
+    pub(crate) stalls: bool,
 }
 
 /// A child that is not there.
@@ -32,6 +34,7 @@ pub(crate) fn absent(kind: &'static str, name: &str) -> Part {
         since: None,
         message: "it has not been created yet".into(),
         pods: None,
+        stalls: false,
     }
 }
 
@@ -55,7 +58,9 @@ pub(crate) fn stateful_set(
         "{count} of {wanted} pods are ready{}",
         meaning(count, wanted)
     );
-    let message = match trouble(objects, &pods) {
+    let trouble = trouble(objects, &pods);
+    let stalls = trouble.as_ref().is_some_and(|trouble| trouble.stalls);
+    let message = match trouble {
         Some(trouble) if wanted > 1 => format!("{counted}. {}", trouble.message),
         Some(trouble) => trouble.message,
         None if wanted > 1 => {
@@ -71,6 +76,7 @@ pub(crate) fn stateful_set(
         since: None,
         message,
         pods: (!ready).then_some(pods),
+        stalls: !ready && stalls,
     }
 }
 
@@ -85,7 +91,9 @@ pub(crate) fn deployment(objects: &Objects<Applied>, (shop, part): (&str, &str))
     let mut conditions = status.conditions.unwrap_or_default().into_iter();
     let available = conditions.find(|c| c.type_ == "Available");
     let pods = PodsOf::deployment(&name);
-    let message = trouble(objects, &pods).map_or_else(
+    let trouble = trouble(objects, &pods);
+    let stalls = trouble.as_ref().is_some_and(|trouble| trouble.stalls);
+    let message = trouble.map_or_else(
         || format!("{count} of 1 pods are ready"),
         |trouble| trouble.message,
     );
@@ -99,5 +107,6 @@ pub(crate) fn deployment(objects: &Objects<Applied>, (shop, part): (&str, &str))
             .and_then(|c| c.last_transition_time),
         message,
         pods: (!ready).then_some(pods),
+        stalls: !ready && stalls,
     }
 }

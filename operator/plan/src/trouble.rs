@@ -56,7 +56,7 @@ impl PodsOf {
     }
 
     /// Anybody can write a label; the controller reference decides.
-    fn has(&self, pod: &Pod) -> bool {
+    pub(crate) fn has(&self, pod: &Pod) -> bool {
         let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
         let controller = owners.iter().find(|owner| owner.controller == Some(true));
         controller
@@ -80,7 +80,22 @@ pub struct Trouble {
     pub reason: &'static str,
     /// Human-readable message: the pod and the remedy.
     pub message: String,
+    /// Whether only a person can help: waiting makes no image, key or right.
+    pub stalls: bool,
 }
+
+/// Reasons that pass by nothing that the cluster does.
+const FINAL: [&str; 5] = [
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "SignatureValidationFailed",
+    "CreateContainerConfigError",
+    "StartError",
+];
+/// Ends of the messages about images that are not there.
+const NOT_THERE: [&str; 2] = [REFUSED, UNKNOWN];
+const REFUSED: &str = "its registry refuses it, so it is not there or asks for an imagePullSecret";
+const UNKNOWN: &str = "its registry does not have it";
 
 /// Why the pods of a workload are not ready, of those that were read.
 pub(crate) fn trouble(seen: &Objects<Applied>, of: &PodsOf) -> Option<Trouble> {
@@ -108,11 +123,16 @@ fn of_pod(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let (reason, text) = match status.phase.as_deref() {
         Some("Succeeded") => None,
-        Some("Failed") => failed(status),
+        Some("Failed") => failed(status).or_else(|| tried(pod, status)),
         _ => unschedulable(status).or_else(|| of_containers(pod, status)),
     }?;
+    let stalls = FINAL.contains(&reason) || NOT_THERE.iter().any(|end| text.ends_with(end));
     let message = format!("Pod {name}: {text}");
-    Some(Trouble { reason, message })
+    Some(Trouble {
+        reason,
+        message,
+        stalls,
+    })
 }
 
 /// A pod that was ended from outside: evicted, or its node shut down.
@@ -120,6 +140,13 @@ fn failed(status: &PodStatus) -> Option<(&'static str, String)> {
     status.reason.as_deref().filter(|word| *word == "Evicted")?;
     let said = status.message.as_deref().unwrap_or_default();
     Some(("Evicted", format!("it was evicted: {}", quote(said))))
+}
+
+/// A pod of a Job that failed: another one follows.
+fn tried(pod: &Pod, status: &PodStatus) -> Option<(&'static str, String)> {
+    let policy = pod.spec.as_ref()?.restart_policy.as_deref();
+    policy.filter(|policy| *policy == "Never")?;
+    of_containers(pod, status)
 }
 
 fn unschedulable(status: &PodStatus) -> Option<(&'static str, String)> {
@@ -164,7 +191,8 @@ fn of_container(
     let state = container.state.as_ref()?;
     let last = container.last_state.as_ref();
     let last = last.and_then(|state| state.terminated.as_ref());
-    let ended = |how: &ContainerStateTerminated| ended(how, name, pod);
+    let is_once = policy == Some("Never");
+    let ended = |how: &ContainerStateTerminated| ended(how, name, pod, is_once);
     let Some(waiting) = &state.waiting else {
         // One that has ended waits to be started again, and one that runs has been.
         return match &state.terminated {
@@ -206,7 +234,12 @@ fn of_container(
     }
 }
 
-fn ended(how: &ContainerStateTerminated, container: &str, pod: &str) -> (&'static str, String) {
+fn ended(
+    how: &ContainerStateTerminated,
+    container: &str,
+    pod: &str,
+    is_once: bool,
+) -> (&'static str, String) {
     let code = how.exit_code;
     match how.reason.as_deref().unwrap_or_default() {
         "OOMKilled" => {
@@ -218,6 +251,12 @@ fn ended(how: &ContainerStateTerminated, container: &str, pod: &str) -> (&'stati
         "StartError" | "ContainerCannotRun" => {
             let said = how.message.as_deref().unwrap_or_default();
             ("StartError", unstarted(container, said))
+        }
+        _ if is_once => {
+            let text = format!(
+                "container {container} ended with exit code {code}; `kubectl logs {pod}` says why"
+            );
+            ("PodFailed", text)
         }
         _ => {
             let text = format!(
@@ -244,15 +283,15 @@ fn unpulled(image: &str, said: &str) -> String {
     let said = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let why = if says(&["dial tcp", "no such host", "timeout", "connection re"]) {
-        ": its registry cannot be reached"
+        "its registry cannot be reached"
     } else if says(&["denied", "authoriz", "authentication", "forbidden"]) {
-        ": its registry refuses it, so it is not there or asks for an imagePullSecret"
+        REFUSED
     } else if says(&["not found", "notfound", "manifest unknown"]) {
-        ": its registry does not have it"
+        UNKNOWN
     } else {
-        ""
+        return format!("image {image} cannot be pulled");
     };
-    format!("image {image} cannot be pulled{why}")
+    format!("image {image} cannot be pulled: {why}")
 }
 
 /// The first line, without the pod's uid and the full stop.

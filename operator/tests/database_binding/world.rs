@@ -375,6 +375,8 @@ fn operator(api: &Api, chaos: &Arc<Chaos>) -> (Arc<Context>, Arc<dyn Servers>) {
     let parts = Parts {
         platform,
         instance: "test-0".into(),
+        installation: "storefront-system".into(),
+        prober: Arc::new(operator::prober::HttpProber::new().expect("a client")),
         sees_classes: true,
     };
     (Context::new(client, metrics, parts), Arc::new(servers))

@@ -177,7 +177,7 @@ async fn a_certificate_of_somebody_elses_is_not_written_over() {
         .until("the shop says why", |fake| {
             let ready =
                 fake.with(|store| condition(store.get(&ours("storefronts", "demo")), "Ready"));
-            ready.is_some_and(|(_, reason)| reason == "ReconcileFailed")
+            ready.is_some_and(|(_, reason)| reason == "NameTaken")
         })
         .await;
     assert_eq!(content(&world.fake), before);

@@ -227,12 +227,20 @@ async fn a_paused_shop_is_left_alone() {
         .expect("paused");
     world.rest().await;
     let service = Id::new("", "services", "shops", "demo-nats");
+    let gateway = Id::new("apps", "deployments", "shops", "demo-gateway");
     world
         .fake
         .with(|store| store.delete(&service, &json!({})))
         .expect("deleted");
+    let scale = |object: &mut serde_json::Value| object["spec"]["replicas"] = 2.into();
+    world
+        .fake
+        .with(|store| store.update(&gateway, false, scale))
+        .expect("scaled");
     world.look_again().await;
     assert!(world.fake.with(|store| store.get(&service).is_none()));
+    let pods = |fake: &Fake| fake.with(|store| store.get(&gateway).cloned());
+    assert_eq!(pods(&world.fake).expect("there")["spec"]["replicas"], 2);
     let ready = world
         .fake
         .with(|store| condition(store.get(&ours("storefronts", "demo")), "Ready"));
@@ -272,9 +280,13 @@ async fn a_name_that_is_taken_is_reported_and_not_taken_over() {
         .until("the shop says why", |fake| {
             let ready =
                 fake.with(|store| condition(store.get(&ours("storefronts", "demo")), "Ready"));
-            ready.is_some_and(|(_, reason)| reason == "ReconcileFailed")
+            ready.is_some_and(|(_, reason)| reason == "NameTaken")
         })
         .await;
+    let stalled = world
+        .fake
+        .with(|store| condition(store.get(&ours("storefronts", "demo")), "Stalled"));
+    assert_eq!(stalled, Some(("True".into(), "NameTaken".into())));
     let found = world
         .fake
         .with(|store| store.get(&taken).cloned())

@@ -7,12 +7,15 @@
 
 mod caches;
 mod certificates;
+mod claims;
 mod contract;
+mod drift;
 mod events;
 mod fake;
 mod faults;
 mod leading;
 mod life;
+mod measured;
 mod requests;
 mod trouble;
 mod watches;

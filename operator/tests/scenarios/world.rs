@@ -1,6 +1,7 @@
 //! A cluster in memory with a running operator, and the words that the stories are told in.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -12,9 +13,11 @@ use operator::dispatch::Queues;
 use operator::health::Health;
 use operator::kinds::database_binding::{Endpoint, ServerError, Servers, Session};
 use operator::metrics::Metrics;
+use operator::prober::Prober;
 use operator::queue::Priority;
 use operator::run::{ControllerKind, Engine};
 use operator_plan::Platform;
+use operator_plan::probe::{Question, Said};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,7 @@ pub struct World {
     pub queues: Queues,
     pub health: Arc<Health>,
     pub metrics: Metrics,
+    pub answers: Answers,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }
@@ -50,7 +54,16 @@ impl World {
         Self::start_with(fake, release, &[])
     }
 
+    /// A second operator, whose Lease is in this namespace.
+    pub fn start_other(fake: Fake, installation: &str) -> Self {
+        Self::start_as(fake, installation, "1.0.0", &[])
+    }
+
     fn start_with(fake: Fake, release: &str, namespaces: &[&str]) -> Self {
+        Self::start_as(fake, "storefront-system", release, namespaces)
+    }
+
+    fn start_as(fake: Fake, installation: &str, release: &str, namespaces: &[&str]) -> Self {
         let mut scopes: Vec<Scope> = namespaces
             .iter()
             .map(|name| Scope::of_namespace(name))
@@ -71,10 +84,13 @@ impl World {
             pull_policy: "IfNotPresent".into(),
             operator_namespace: "storefront-system".into(),
         };
+        let answers = Answers::default();
         let parts = Parts {
             platform,
             instance: "test".into(),
+            installation: installation.into(),
             sees_classes: namespaces.is_empty(),
+            prober: Arc::new(answers.clone()),
         };
         let context = Context::new(client, metrics.clone(), parts);
         let health = Arc::new(Health::new(Arc::clone(&context), activity.clone()));
@@ -101,6 +117,7 @@ impl World {
             queues,
             health,
             metrics,
+            answers,
             stop,
             running,
         }
@@ -170,6 +187,37 @@ impl World {
             queue.add(Key::new(id.namespace.clone(), name), Priority::High);
         }
         self.rest().await;
+    }
+}
+
+/// What workloads answer when they are asked, by the host; nothing where nothing is set.
+#[derive(Clone, Default)]
+pub struct Answers(Arc<Mutex<HashMap<String, Said>>>);
+
+impl Answers {
+    /// From now on a workload answers this, with dependencies that it fails over and does without.
+    pub fn set(&self, host: &str, code: u16, failing: &[(&str, &str)], degraded: &[(&str, &str)]) {
+        let map = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
+                .collect()
+        };
+        let said = Said::Response {
+            code,
+            failing: map(failing),
+            degraded: map(degraded),
+        };
+        let mut all = self.0.lock().expect("the answers");
+        all.insert(host.to_owned(), said);
+    }
+}
+
+impl Prober for Answers {
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Said> {
+        let all = self.0.lock().expect("the answers");
+        let said = all.get(&question.host).cloned().unwrap_or(Said::Nothing);
+        Box::pin(async move { said })
     }
 }
 
@@ -270,6 +318,8 @@ fn plain(mut value: Value) -> Value {
                 "observedGeneration",
                 "lastTransitionTime",
                 "storefront.dev/owner-uid",
+                // A hash over a uid and over Secrets.
+                "inputs",
                 "storefront.dev/applied-hash",
             ] {
                 map.remove(field);

@@ -28,5 +28,6 @@ pub(super) fn readiness(reference: Option<Reference<'_>>, valid: Option<&Valid>)
         since: None,
         message: missing.map_or_else(String::new, |missing| missing.on.message.clone()),
         pods: None,
+        stalls: false,
     }
 }

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    batch::v1::{Job, JobSpec},
-    core::v1::{Container, PodSpec, PodTemplateSpec},
+    batch::v1::Job,
+    core::v1::{Container, PodTemplateSpec},
 };
 
 use super::embedded::{Embedded, Workload};
 use crate::{
-    Applied, Objects, Planned, hash, names, pods,
+    Applied, Objects, Planned, hash,
+    job::{self, End},
+    names, pods,
     readiness::Part,
     storefront::Valid,
     trouble::{PodsOf, trouble},
@@ -108,7 +110,10 @@ pub(super) fn awaited(
         valid.child(server.part),
         valid.image(server.part)
     );
-    let (reason, message) = match (&trial, trouble(objects, &PodsOf::job(job))) {
+    let trouble = trouble(objects, &PodsOf::job(job));
+    let is_stuck = trouble.as_ref().is_some_and(|trouble| trouble.stalls);
+    let stalls = is_stuck || matches!(trial, Trial::Failed(_));
+    let (reason, message) = match (&trial, trouble) {
         (Trial::Failed(_), _) => (
             "UpgradeFailed",
             format!(
@@ -125,6 +130,7 @@ pub(super) fn awaited(
         since: None,
         message,
         pods: None,
+        stalls,
     };
     Some((reason, part))
 }
@@ -134,23 +140,12 @@ fn of(valid: &Valid, server: &Embedded) -> Trial {
         return Trial::Unneeded;
     };
     let job = name(valid, server, &template(valid, server));
-    let status = valid
-        .seen
-        .jobs
-        .get(&job)
-        .and_then(|job| job.status.as_ref());
-    let conditions = status.and_then(|status| status.conditions.as_deref());
-    let has = |type_: &str| {
-        let mut conditions = conditions.unwrap_or_default().iter();
-        conditions.any(|c| c.type_ == type_ && c.status == "True")
-    };
+    let end = job::end_of(valid.seen.jobs.get(&job));
     let waits = Waits { job, before };
-    if has("Complete") {
-        Trial::Passed
-    } else if has("Failed") {
-        Trial::Failed(waits)
-    } else {
-        Trial::Running(waits)
+    match end {
+        Some(End::Complete) => Trial::Passed,
+        Some(End::Failed | End::TooLate) => Trial::Failed(waits),
+        None => Trial::Running(waits),
     }
 }
 
@@ -184,15 +179,9 @@ fn name(valid: &Valid, server: &Embedded, template: &PodTemplateSpec) -> String 
 fn job(valid: &Valid, server: &Embedded) -> Job {
     let template = template(valid, server);
     let name = name(valid, server, &template);
-    Job {
-        metadata: valid.scope.meta(&name, "proof", &valid.child(server.part)),
-        spec: Some(JobSpec {
-            backoff_limit: Some(TRIES),
-            template,
-            ..JobSpec::default()
-        }),
-        status: None,
-    }
+    let meta = valid.scope.meta(&name, "proof", &valid.child(server.part));
+    // An image that cannot be pulled is waited for, so there is no deadline.
+    job::job(meta, template, TRIES, None)
 }
 
 fn template(valid: &Valid, server: &Embedded) -> PodTemplateSpec {
@@ -208,10 +197,7 @@ fn template(valid: &Valid, server: &Embedded) -> PodTemplateSpec {
         ..Container::default()
     };
     let security = pods::pod_security(Some(server.uid), server.uid);
-    let pod = PodSpec {
-        restart_policy: Some("OnFailure".into()),
-        ..pods::pod(container, Vec::new(), security, 5)
-    };
+    let pod = pods::pod(container, Vec::new(), security, 5);
     let labels = valid.scope.pod_labels("proof", &instance);
     pods::template(labels, BTreeMap::new(), pod)
 }

@@ -177,7 +177,8 @@ fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Jo
                 labels,
                 BTreeMap::new(),
                 PodSpec {
-                    restart_policy: Some("OnFailure".into()),
+                    // One that fails is kept, with its log.
+                    restart_policy: Some("Never".into()),
                     ..pod
                 },
             ),

@@ -8,6 +8,9 @@ use super::rotation::rotation;
 use crate::conditions::{self, Aspect};
 use crate::{Invalid, Waiting};
 
+/// Reasons of failures that no waiting mends.
+const STALLING: [&str; 2] = ["ServerDenied", "BackupFailed"];
+
 /// How far a reconciliation came.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
@@ -92,16 +95,25 @@ pub fn status(
             conditions::partial(&previous, &aspects, generation, now)
         }
         Progress::Failed { reason, message } => {
-            let mut aspects = conditions::reconciling(reason, message);
+            let mut aspects = unfinished(reason, message);
             aspects.push(Aspect::unknown("DatabaseReady", reason, message));
             conditions::partial(&previous, &aspects, generation, now)
         }
         Progress::Deleting { reason, message } => {
-            let aspects = conditions::reconciling(reason, message);
+            let aspects = unfinished(reason, message);
             conditions::partial(&previous, &aspects, generation, now)
         }
     };
     status
+}
+
+/// On its way, unless only a person can help.
+fn unfinished(reason: &str, message: &str) -> Vec<Aspect> {
+    if STALLING.contains(&reason) {
+        conditions::stalled(reason, message)
+    } else {
+        conditions::reconciling(reason, message)
+    }
 }
 
 fn done(

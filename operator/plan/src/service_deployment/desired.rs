@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use crds::ServiceDeployment;
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
@@ -14,10 +15,10 @@ use k8s_openapi::{
 };
 
 use super::{
-    Valid, migration, network, routes,
+    Observed, Valid, migration, network, routes, validate,
     workload::{self, HTTP, METRICS},
 };
-use crate::{Mode, Objects, Planned, hash, pods, storefront::SERVICE_PORT};
+use crate::{Mode, Objects, Planned, Platform, hash, pods, storefront::SERVICE_PORT};
 
 /// Annotation that rolls the pods when a mounted Secret has other content.
 const BINDINGS_ANNOTATION: &str = "storefront.dev/bindings-hash";
@@ -49,6 +50,18 @@ pub fn desired(valid: &Valid) -> Objects<Planned> {
     objects.apply(&disruption_budget(valid));
     routes::plan(valid, &mut objects);
     objects
+}
+
+/// What distinguishes what a workload is made from now from what it was made from before: its own spec, the
+/// settings of its shop, and the content of its Secrets. `None` while it cannot be made.
+pub fn inputs(service: &ServiceDeployment, seen: &Observed, platform: &Platform) -> Option<String> {
+    let valid = validate(service, seen, platform).ready()?;
+    Some(digest(&valid))
+}
+
+pub(super) fn digest(valid: &Valid) -> String {
+    let text = serde_json::to_vec(&deployment(valid, false)).unwrap_or_default();
+    hash::short([text.as_slice()])
 }
 
 fn meta(valid: &Valid) -> ObjectMeta {

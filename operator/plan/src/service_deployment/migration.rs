@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::batch::v1::Job;
 
 use super::{
     valid::{Migration, Valid},
     workload,
 };
-use crate::{hash, names, pods};
+use crate::{
+    hash,
+    job::{self, End},
+    names, pods,
+};
 
-/// Tries before the migration counts as failed; with the kubelet's backoff about half an hour.
-const TRIES: i32 = 10;
+/// Tries before the migration counts as failed; with the backoff of Jobs about twenty minutes.
+const TRIES: i32 = 8;
+/// Longest time of all tries together, in seconds, where the spec has none.
+const DEADLINE_SECS: i64 = 3600;
 
 /// Name of the migration Job of a revision.
 pub fn job_name(service: &str, revision: &str) -> String {
@@ -27,22 +33,15 @@ pub(super) fn plan(valid: &Valid) -> Option<(Job, String)> {
     labels.extend(super::network::client_labels(valid));
     let pod = workload::migrating_pod(valid, &migrate.args);
     let template = pods::template(labels, BTreeMap::new(), pod);
+    // The deadline is no part of the revision: a longer one runs nothing again.
     let text = serde_json::to_vec(&template).unwrap_or_default();
     let revision = hash::short([text.as_slice()]);
-    let job = Job {
-        metadata: valid.scope.meta(
-            &job_name(valid.name(), &revision),
-            valid.app(),
-            valid.name(),
-        ),
-        spec: Some(JobSpec {
-            backoff_limit: Some(TRIES),
-            template,
-            ..JobSpec::default()
-        }),
-        status: None,
-    };
-    Some((job, revision))
+    let name = job_name(valid.name(), &revision);
+    let meta = valid.scope.meta(&name, valid.app(), valid.name());
+    let deadline = migrate.deadline.as_deref().and_then(crds::duration_secs);
+    let deadline = deadline.and_then(|secs| i64::try_from(secs).ok());
+    let deadline = deadline.unwrap_or(DEADLINE_SECS);
+    Some((job::job(meta, template, TRIES, Some(deadline)), revision))
 }
 
 /// Progress of the migration, from the Jobs that exist.
@@ -56,18 +55,16 @@ pub(super) fn observe(valid: &Valid, jobs: &BTreeMap<String, Job>) -> Migration 
         .as_ref()
         .and_then(|s| s.migrated.as_deref());
     let job = job_name(valid.name(), &revision);
-    let has = |type_: &str| {
-        let status = jobs.get(&job).and_then(|job| job.status.as_ref());
-        let list = status.and_then(|status| status.conditions.as_ref());
-        list.into_iter()
-            .flatten()
-            .any(|c| c.type_ == type_ && c.status == "True")
-    };
-    if has("Complete") || before == Some(revision.as_str()) {
-        Migration::Done { revision }
-    } else if has("Failed") {
-        Migration::Failed { job }
-    } else {
-        Migration::Running { job }
+    let end = job::end_of(jobs.get(&job));
+    if end == Some(End::Complete) || before == Some(revision.as_str()) {
+        return Migration::Done { revision };
+    }
+    match end {
+        Some(End::Failed) => Migration::Failed {
+            job,
+            is_late: false,
+        },
+        Some(End::TooLate) => Migration::Failed { job, is_late: true },
+        Some(End::Complete) | None => Migration::Running { job },
     }
 }

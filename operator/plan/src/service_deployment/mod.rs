@@ -18,11 +18,11 @@ use k8s_openapi::api::batch::v1::Job;
 
 use crate::backing::role::binding_secret;
 
-pub use desired::desired;
+pub use desired::{desired, inputs};
 pub use migration::job_name;
 pub(crate) use network::GATEWAY_LABEL;
 pub use rivals::are_rivals;
-pub use status::{children, status, unready};
+pub use status::{asking, children, status, unready};
 pub use valid::{Migration, Valid};
 pub use validate::validate;
 

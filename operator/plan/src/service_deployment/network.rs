@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crds::Uses;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
-use super::{Valid, workload::HTTP};
+use super::{
+    Valid,
+    workload::{self, HTTP},
+};
 use crate::{
     backing::role::Role,
     network::{self, Flows, allow_from, allow_to, one},
@@ -52,6 +55,10 @@ pub(super) fn policy(valid: &Valid) -> NetworkPolicy {
         spec.metrics_port
             .map(|port| allow_from(vec![network::prometheus()], network::tcp(&[port]))),
     );
+    // Asks why a pod is not ready.
+    let operator = network::namespace(&valid.platform.operator_namespace);
+    let (port, _) = workload::endpoint(spec, workload::Kind::Readiness);
+    ingress.push(allow_from(vec![operator], network::tcp(&[port])));
 
     let auth = format!("{}-auth", valid.shop());
     let callees = spec

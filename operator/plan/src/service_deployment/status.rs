@@ -1,17 +1,20 @@
-use crds::{ServiceDeployment, ServiceDeploymentStatus};
+use crds::{FailingDependency, ServiceDeployment, ServiceDeploymentStatus};
 use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::api::core::v1::Pod;
 
 use super::{
     checks::PATH_TAKEN,
-    routes,
+    desired, routes,
     valid::{Migration, Taken, Valid},
+    workload::{self, Kind},
 };
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
     pods,
+    probe::{self, Asking, Target},
     trouble::{PodsOf, trouble},
 };
 
@@ -32,6 +35,7 @@ pub fn status(
         let labels = pods::selector(valid.app(), valid.name());
         let pairs: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
         status.selector = Some(pairs.join(","));
+        status.inputs = Some(desired::digest(valid));
         status.migrated = match &valid.migration {
             Migration::Done { revision } => Some(revision.clone()),
             Migration::Unneeded => None,
@@ -43,6 +47,11 @@ pub fn status(
         let counts = counts.unwrap_or_default();
         status.replicas = counts.replicas.unwrap_or(0);
         status.ready_replicas = counts.ready_replicas.unwrap_or(0);
+        if let Some(told) = probe::dependencies(seen) {
+            let told = told.into_iter();
+            let told = told.map(|(name, message)| FailingDependency { name, message });
+            status.failing = told.collect();
+        }
     }
     let known = &previous.conditions;
     // What can be seen is said, whatever else stands in the way; but who has a path is only known to a
@@ -121,17 +130,41 @@ pub fn unready(
     whose
 }
 
+/// Whom to ask why the workload is not ready, or whether it does without anything.
+pub fn asking(service: &ServiceDeployment, seen: &Objects<Applied>, now: Timestamp) -> Asking {
+    let Some(counts) = deployment(service, seen).map(|found| found.status.unwrap_or_default())
+    else {
+        return Asking::default();
+    };
+    let spec = &service.spec;
+    let (port, readiness) = workload::endpoint(spec, Kind::Readiness);
+    let target = Target {
+        service: (
+            service.metadata.namespace.as_deref().unwrap_or_default(),
+            name_of(service),
+        ),
+        port,
+        readiness,
+        liveness: workload::endpoint(spec, Kind::Liveness).1,
+        is_known: workload::is_known(spec),
+    };
+    let of = pods_of(service);
+    let pods = seen.all::<Pod>().map(|(_, pod)| pod);
+    let is_available = counts.available_replicas.unwrap_or(0) > 0;
+    probe::asking(&target, pods.filter(|pod| of.has(pod)), is_available, now)
+}
+
 fn pods_of(service: &ServiceDeployment) -> PodsOf {
     PodsOf::deployment(name_of(service))
 }
 
 fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
-    let (reason, why) = match trouble(objects, &PodsOf::job(job)) {
-        Some(trouble) => (trouble.reason, format!(": {}", trouble.message)),
-        None => ("Migrating", String::new()),
+    let (reason, why, stalls) = match trouble(objects, &PodsOf::job(job)) {
+        Some(it) => (it.reason, format!(": {}", it.message), it.stalls),
+        None => ("Migrating", String::new(), false),
     };
     let text = format!("waiting for Job {job} to complete; existing pods keep running{why}");
-    Aspect::no("Migrated", reason, text)
+    Aspect::no("Migrated", reason, text).stalling(stalls)
 }
 
 fn parts(valid: &Valid, objects: &Objects<Applied>) -> Vec<Aspect> {
@@ -149,7 +182,7 @@ fn parts(valid: &Valid, objects: &Objects<Applied>) -> Vec<Aspect> {
                 Aspect::yes("Migrated", "Done", "the migration of this revision has run")
             }
             Migration::Running { job } => migrating(objects, job),
-            Migration::Failed { job } => {
+            Migration::Failed { job, .. } => {
                 Aspect::no("Migrated", "MigrationFailed", format!("Job {job} failed"))
             }
         },
@@ -178,7 +211,7 @@ fn routed(service: &ServiceDeployment, taken: &Taken, objects: &Objects<Applied>
             "spec.routes: {}, which is older; choose another path",
             others.join(", ")
         );
-        return no(PATH_TAKEN, text);
+        return no(PATH_TAKEN, text).stalling(true);
     }
     let routes = routes::names_of(service, taken);
     if let Some(text) = routes.iter().find_map(|name| refusal(objects, name)) {
@@ -216,29 +249,17 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
     // More pods than the least may be on their way up: that is scaling, not trouble.
     let lacks = updated < total.max(least) || ready < least;
     if (stuck.is_some() || lacks)
-        && let Some(trouble) = trouble(objects, &pods_of(service))
+        && let Some(held_up) = held_up(service, objects, &since, stuck)
     {
-        let text = format!(
-            "Deployment {name} has not progressed{since}: {}",
-            trouble.message
-        );
-        return no(trouble.reason, text);
-    }
-    if let Some(stuck) = stuck {
-        let text = stuck.message.clone().unwrap_or_default();
-        return no(
-            "RolloutStuck",
-            format!(
-                "Deployment {name} has not progressed{since}: {text} See `kubectl describe pod -l app.kubernetes.io/instance={name}`"
-            ),
-        );
+        return held_up;
     }
     if let Some(failing) = find("ReplicaFailure").filter(|c| c.status == "True") {
         let text = failing.message.clone().unwrap_or_default();
         return no(
             "PodsRefused",
             format!("Deployment {name} cannot make pods: {text}"),
-        );
+        )
+        .stalling(true);
     }
     if status.observed_generation != deployment.metadata.generation {
         return no(
@@ -260,6 +281,37 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
         "Available",
         format!("{ready} pods are available"),
     )
+}
+
+/// Why a rollout does not go on: what its pods report, what they answer, or that it has used up its time.
+fn held_up(
+    service: &ServiceDeployment,
+    objects: &Objects<Applied>,
+    since: &str,
+    stuck: Option<&DeploymentCondition>,
+) -> Option<Aspect> {
+    let name = name_of(service);
+    let no = |reason: &str, text: String, stalls| {
+        let text = format!("Deployment {name} has not progressed{since}: {text}");
+        Some(Aspect::no("Available", reason, text).stalling(stalls))
+    };
+    // A rollout that has used up its time does not go on by itself.
+    let is_stuck = stuck.is_some();
+    let asked = probe::refused(objects);
+    if let Some(trouble) = trouble(objects, &pods_of(service)) {
+        // A program that is ended for its probe does not know why.
+        let text = match asked {
+            Some(why) => format!("{}. {why}", trouble.message),
+            None => trouble.message,
+        };
+        return no(trouble.reason, text, trouble.stalls || is_stuck);
+    }
+    if let Some(why) = asked {
+        return no("ProbeFailing", why, is_stuck);
+    }
+    let text = stuck?.message.clone().unwrap_or_default();
+    let see = format!("kubectl describe pod -l app.kubernetes.io/instance={name}");
+    no("RolloutStuck", format!("{text} See `{see}`"), true)
 }
 
 fn refusal(objects: &Objects<Applied>, name: &str) -> Option<String> {

@@ -69,6 +69,8 @@ pub enum Migration {
     Failed {
         /// Its name.
         job: String,
+        /// Whether it took longer than it may.
+        is_late: bool,
     },
 }
 

@@ -58,13 +58,23 @@ pub fn validate(
         taken: rivals::taken(service, &seen.rivals, storefront),
     };
     valid.migration = migration::observe(&valid, &seen.jobs);
-    if let Migration::Failed { job } = &valid.migration {
-        let text = format!(
-            "the migration failed: see `kubectl logs job/{job}`, then change the image, or delete the Job to try again"
-        );
-        return Verdict::Invalid(Invalid::new("MigrationFailed", text));
+    if let Migration::Failed { job, is_late } = &valid.migration {
+        return Verdict::Invalid(failed(job, *is_late));
     }
     Verdict::Ready(valid)
+}
+
+fn failed(job: &str, is_late: bool) -> Invalid {
+    let text = if is_late {
+        format!(
+            "the migration did not end in time: see `kubectl logs job/{job}`; spec.migrate.args must run something that ends within spec.migrate.deadline. Change it or the image, or delete the Job to try again"
+        )
+    } else {
+        format!(
+            "the migration failed: see `kubectl logs job/{job}`, then change the image, or delete the Job to try again"
+        )
+    };
+    Invalid::new("MigrationFailed", text)
 }
 
 /// The Secret of each binding, once each DatabaseBinding is ready.

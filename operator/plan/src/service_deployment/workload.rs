@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::ServiceDeploymentSpec;
 use k8s_openapi::{
     api::core::v1::{
         Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler,
@@ -70,10 +71,7 @@ pub(super) fn migrating_pod(valid: &Valid, args: &[String]) -> PodSpec {
         args: Some(args.to_vec()),
         ..container(valid, "migrate")
     };
-    PodSpec {
-        restart_policy: Some("OnFailure".into()),
-        ..pod(valid, container, 30)
-    }
+    pod(valid, container, 30)
 }
 
 fn pod(valid: &Valid, container: Container, grace_secs: i64) -> PodSpec {
@@ -193,22 +191,33 @@ fn volume_name(folder: &str) -> String {
 
 /// Which probe.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Startup,
     Liveness,
     Readiness,
 }
 
-fn probe(valid: &Valid, kind: Kind) -> Probe {
-    let spec = &valid.service.spec;
+/// Port and path of a probe; without a path an open port is enough.
+pub(super) fn endpoint(spec: &ServiceDeploymentSpec, kind: Kind) -> (i32, Option<String>) {
     let wanted = spec.probes.clone().unwrap_or_default();
     let number = wanted.port.or(spec.metrics_port).unwrap_or(spec.port);
-    // Only a built-in process is known to serve these paths; it is recognised by its metrics port.
-    let known = spec.metrics_port.is_some() && spec.probes.is_none();
+    let known = is_known(spec);
     let path = match kind {
         Kind::Startup | Kind::Liveness => wanted.liveness_path.or(known.then(|| "/healthz".into())),
         Kind::Readiness => wanted.readiness_path.or(known.then(|| "/readyz".into())),
     };
+    (number, path)
+}
+
+/// Whether the process is a built-in one, which alone is known to serve the platform's paths. It is
+/// recognised by its metrics port.
+pub(super) fn is_known(spec: &ServiceDeploymentSpec) -> bool {
+    spec.metrics_port.is_some() && spec.probes.is_none()
+}
+
+fn probe(valid: &Valid, kind: Kind) -> Probe {
+    let spec = &valid.service.spec;
+    let (number, path) = endpoint(spec, kind);
     let (period, failures) = match kind {
         Kind::Startup => (1, 120),
         Kind::Liveness => (10, 3),

@@ -4,7 +4,7 @@ use crds::{Condition, ServiceDeployment};
 use gateway_routes::api::Gateway;
 
 use crate::{
-    Applied, Objects, conditions,
+    Applied, Live, Objects, conditions,
     readiness::{Part, absent},
 };
 
@@ -12,8 +12,17 @@ pub(super) fn service(objects: &Objects<Applied>, name: &str) -> Part {
     let Some(service) = objects.get::<ServiceDeployment>(name) else {
         return absent("ServiceDeployment", name);
     };
-    let conditions = service.status.map(|s| s.conditions).unwrap_or_default();
+    let status = service.status.unwrap_or_default();
+    let conditions = status.conditions;
     let generation = service.metadata.generation;
+    if is_outdated(objects, name, status.inputs.as_deref()) {
+        return Part {
+            ready: false,
+            since: None,
+            message: "it has not taken over the newest settings of the shop yet".into(),
+            ..from_conditions("ServiceDeployment", name, &conditions, generation)
+        };
+    }
     let part = from_conditions("ServiceDeployment", name, &conditions, generation);
     if conditions::find(&conditions, "Ready").is_some_and(|ready| ready.reason == "Paused") {
         paused(part, &conditions)
@@ -39,6 +48,18 @@ fn paused(part: Part, list: &[Condition]) -> Part {
     }
 }
 
+/// Whether a service was made from something else than it should be made from now. One that was last
+/// reconciled by an operator which did not record it counts as current.
+fn is_outdated(objects: &Objects<Applied>, name: &str, made_from: Option<&str>) -> bool {
+    let Some(made_from) = made_from else {
+        return false;
+    };
+    objects.items.iter().any(|item| match &item.live {
+        Live::Inputs(wanted) => item.key.name == name && wanted != made_from,
+        _ => false,
+    })
+}
+
 fn from_conditions(
     kind: &'static str,
     name: &str,
@@ -59,6 +80,7 @@ fn from_conditions(
             None => "it has not been reconciled yet".into(),
         },
         pods: None,
+        stalls: conditions::find(list, "Stalled").is_some_and(Condition::is_true),
     }
 }
 
@@ -89,5 +111,6 @@ pub(super) fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
             ),
         },
         pods: None,
+        stalls: false,
     }
 }

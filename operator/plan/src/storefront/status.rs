@@ -145,6 +145,12 @@ fn servers(
             backing.role(),
             backing.readiness(spec, shop, valid, objects),
         );
+        if part.ready
+            && let Some((service, why)) = failing(objects, shop, dependency(role))
+        {
+            part.ready = false;
+            part.message = format!("ServiceDeployment {service} cannot use it: {why}");
+        }
         // Not every child records since when; our own condition does.
         if !part.ready && part.since.is_none() {
             part.since = Some(since(storefront, role.condition(), now));
@@ -152,6 +158,51 @@ fn servers(
         (role, part)
     });
     servers.collect()
+}
+
+/// The name by which services report on a server.
+const fn dependency(role: Role) -> &'static str {
+    match role {
+        Role::Database => "database",
+        Role::Bus => "bus",
+        Role::Cache => "cache",
+    }
+}
+
+/// The first service that reports that it cannot use a dependency, and why. Services hold the connections, so
+/// they know first.
+fn failing(objects: &Objects<Applied>, shop: &str, dependency: &str) -> Option<(String, String)> {
+    Service::ALL.into_iter().find_map(|service| {
+        let name = format!("{shop}-{service}");
+        let status = objects.get::<ServiceDeployment>(&name)?.status?;
+        let mut reported = status.failing.into_iter();
+        let found = reported.find(|reported| reported.name == dependency)?;
+        Some((name, found.message))
+    })
+}
+
+/// Whether mails go out. Unknown until notification serves.
+fn mail(storefront: &Storefront, objects: &Objects<Applied>) -> Option<Aspect> {
+    let shop = name_of(storefront);
+    let name = format!("{shop}-{}", Service::Notification);
+    let service = objects.get::<ServiceDeployment>(&name)?;
+    let list = service.status.map(|status| status.conditions);
+    conditions::find(&list.unwrap_or_default(), "Available").filter(|c| c.is_true())?;
+    let host = &storefront.spec.notifications.email.smtp.host;
+    Some(match failing(objects, shop, "mail") {
+        None => Aspect::yes(
+            "MailReady",
+            "Ready",
+            format!("mails are sent through {host}"),
+        ),
+        Some((_, why)) => Aspect::no(
+            "MailReady",
+            "MailNotReady",
+            format!(
+                "mails cannot be sent through {host}: {why}; check spec.notifications.email.smtp"
+            ),
+        ),
+    })
 }
 
 /// The Gateway, with its reason for not being ready.
@@ -194,13 +245,14 @@ fn look(
         .map(|(role, part)| aspect(role.condition(), role.not_ready(), part))
         .collect();
     // A server that keeps its image is ready itself; only the shop as a whole is not.
-    let kept = trial
-        .as_ref()
-        .map(|(reason, part)| Aspect::no("Ready", reason, part.message.clone()));
-    let rest = [
+    let kept = trial.as_ref().map(|(reason, part)| {
+        Aspect::no("Ready", reason, part.message.clone()).stalling(part.stalls)
+    });
+    let mut rest = vec![
         services_aspect,
         aspect("GatewayProgrammed", unprogrammed, &gateway),
     ];
+    rest.extend(mail(storefront, objects));
     let mut all = aspects.clone();
     all.extend(kept);
     all.extend(rest.clone());
@@ -235,7 +287,9 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
         total: i32::try_from(total).unwrap_or(i32::MAX),
         summary: format!("{ready}/{total}"),
     };
-    let aspect = match services.iter().find(|part| !part.ready) {
+    let mut open = services.iter().filter(|part| !part.ready);
+    let first = open.clone().next();
+    let aspect = match open.find(|part| part.stalls).or(first) {
         None => Aspect::yes(
             "ServicesReady",
             "Ready",
@@ -245,7 +299,8 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
             "ServicesReady",
             "ServicesNotReady",
             format!("{ready} of {total} services are ready; {}", blocked(part)),
-        ),
+        )
+        .stalling(part.stalls),
     };
     (counts, aspect)
 }
@@ -261,7 +316,7 @@ fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {
             format!("{} {} is ready", part.kind, part.name),
         )
     } else {
-        Aspect::no(type_, reason, blocked(part))
+        Aspect::no(type_, reason, blocked(part)).stalling(part.stalls)
     }
 }
 

@@ -25,7 +25,9 @@ fn waiting(reason: &str, message: &str) -> Value {
 }
 
 fn told(status: &Value) -> (&'static str, String) {
-    let Trouble { reason, message } = why(&[pod("order-1", status)]).expect("trouble");
+    let Trouble {
+        reason, message, ..
+    } = why(&[pod("order-1", status)]).expect("trouble");
     (reason, message)
 }
 
@@ -96,6 +98,23 @@ fn a_crash_reads_the_same_while_it_has_ended_waits_and_runs_again() {
 }
 
 #[test]
+fn a_failed_pod_of_a_job_is_kept_and_its_log_named() {
+    let ended = json!({ "terminated": { "exitCode": 3, "reason": "Error" } });
+    let mut status = container(&ended, &json!({}));
+    status["phase"] = "Failed".into();
+    let mut failed = pod("migrate-1", &status);
+    failed.spec.as_mut().expect("a spec").restart_policy = Some("Never".into());
+    let Trouble {
+        reason, message, ..
+    } = why(&[failed]).expect("trouble");
+    assert_eq!(reason, "PodFailed");
+    assert_eq!(
+        message,
+        "Pod migrate-1: container order ended with exit code 3; `kubectl logs migrate-1` says why"
+    );
+}
+
+#[test]
 fn a_container_that_needs_too_much_memory_is_told_from_one_that_fails() {
     let ended = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
     let (reason, text) = told(&container(&json!({ "running": {} }), &ended));
@@ -156,7 +175,7 @@ fn nothing_is_said_of_pods_that_are_well_coming_up_or_going() {
     going.metadata.deletion_timestamp = going.metadata.creation_timestamp.clone();
     let done = json!({ "terminated": { "exitCode": 0, "reason": "Completed" } });
     let mut job = pod("migrate-1", &container(&done, &json!({})));
-    job.spec.as_mut().expect("a spec").restart_policy = Some("OnFailure".into());
+    job.spec.as_mut().expect("a spec").restart_policy = Some("Never".into());
     let pods = [
         pod("a", &fine),
         pod("b", &creating),

@@ -62,10 +62,13 @@ impl Managed for DatabaseBindings {
     ) -> DatabaseBindingStatus {
         let message = error.chain();
         let (reason, message) = (reason(error), message.as_str());
-        let progress = if binding.metadata.deletion_timestamp.is_some() {
-            Progress::Deleting { reason, message }
-        } else {
-            Progress::Failed { reason, message }
+        let refusal = error.refusal();
+        let progress = match &refusal {
+            _ if binding.metadata.deletion_timestamp.is_some() => {
+                Progress::Deleting { reason, message }
+            }
+            Some(why) => Progress::Invalid(why),
+            None => Progress::Failed { reason, message },
         };
         plan::status(binding, None, progress, ctx.now())
     }

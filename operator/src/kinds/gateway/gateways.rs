@@ -7,7 +7,7 @@ use gateway_routes::{DataPlane, View, certificate_names};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, ResourceExt};
-use kube_cache::Key;
+use kube_cache::{Key, Owner};
 use operator_plan::gateway::{desired, resource_name, validate};
 use operator_plan::{Applied, Objects, Verdict};
 
@@ -58,10 +58,14 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     let (plane, outcome) = match validate(gateway, &ctx.platform) {
         Verdict::Ready(valid) => {
             let plan = desired(&valid);
-            let applied = ctx.applier.apply(&plan).await?;
-            let uid = gateway.uid().unwrap_or_default();
-            ctx.applier.prune(&uid, &plan, |_| true).await?;
-            (plane(&applied, &name), "applied")
+            if is_paused(ctx, gateway) {
+                (plane(&ctx.reader.read(&plan).await?, &name), "paused")
+            } else {
+                let applied = ctx.applier.apply(&plan).await?;
+                let uid = gateway.uid().unwrap_or_default();
+                ctx.applier.prune(&uid, &plan, |_| true).await?;
+                (plane(&applied, &name), "applied")
+            }
         }
         Verdict::Waiting(on) => {
             tracing::info!(gateway = name, reason = on.message, "Gateway is waiting");
@@ -86,6 +90,16 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     report::status(ctx, &api, gateway, &status).await?;
     ctx.metrics.outcome("Gateway", outcome);
     Ok(next(ctx, &subscriber))
+}
+
+/// Whether the shop that the Gateway belongs to is to be left alone.
+fn is_paused(ctx: &Context, gateway: &Gateway) -> bool {
+    let owner = Owner::of(gateway).filter(|owner| owner.kind == "Storefront");
+    let shop = owner.and_then(|owner| {
+        let key = Key::new(gateway.namespace().unwrap_or_default(), owner.name);
+        ctx.caches.storefronts.store.object(&key)
+    });
+    shop.is_some_and(|shop| shop.spec.paused)
 }
 
 fn plane(applied: &Objects<Applied>, gateway: &str) -> DataPlane {

@@ -1,7 +1,8 @@
 //! ServiceDeployment: one workload. What it consists of is decided by
 //! [`operator_plan::service_deployment`].
 
-mod observe;
+mod ask;
+pub(crate) mod observe;
 
 use crds::{ServiceDeployment, ServiceDeploymentStatus};
 use kube::ResourceExt;
@@ -64,6 +65,14 @@ impl Kind for ServiceDeployments {
         seen: &Objects<Applied>,
     ) -> Vec<PodsOf> {
         plan::unready(service, valid, seen)
+    }
+
+    async fn look_closer(
+        ctx: &Context,
+        service: &ServiceDeployment,
+        seen: &mut Objects<Applied>,
+    ) -> Result<Next, Error> {
+        Ok(ask::ask(ctx, service, seen).await)
     }
 
     fn status(

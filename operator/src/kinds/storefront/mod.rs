@@ -1,5 +1,6 @@
 //! Storefront: one shop. What it consists of is decided by [`operator_plan::storefront`].
 
+mod inputs;
 mod observe;
 mod teardown;
 
@@ -61,12 +62,24 @@ impl Kind for Storefronts {
         plan::unready(shop, valid, seen)
     }
 
+    async fn look_closer(
+        ctx: &Context,
+        shop: &Storefront,
+        seen: &mut Objects<Applied>,
+    ) -> Result<Next, Error> {
+        inputs::add(ctx, shop, seen).await?;
+        Ok(Next::AwaitChange)
+    }
+
     fn status(
         ctx: &Context,
         shop: &Storefront,
         outcome: &Outcome<'_, plan::Valid>,
     ) -> StorefrontStatus {
-        plan::status(shop, outcome, ctx.now())
+        StorefrontStatus {
+            operator: Some(ctx.claims.me().to_owned()),
+            ..plan::status(shop, outcome, ctx.now())
+        }
     }
 
     fn applied_label(valid: &plan::Valid) -> &'static str {

@@ -10,8 +10,8 @@ use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
 use kube_cache::Owner;
 use operator_plan::objects::OWNER_UID_LABEL;
-use operator_plan::storefront::{Live, for_deletion, status, teardown};
-use operator_plan::{ObjectKey, Outcome};
+use operator_plan::storefront::{Live, for_deletion, held, status, teardown};
+use operator_plan::{Invalid, ObjectKey, Objects, Outcome};
 use serde::de::DeserializeOwned;
 
 use super::observe::observe;
@@ -42,7 +42,16 @@ pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Err
         }
     }
     if let Some(text) = step.waiting_for {
-        let new = status(shop, &Outcome::Deleting(&text), ctx.now());
+        let held = held(&text, &live);
+        let why = Invalid::new("DeletionBlocked", held.message.clone());
+        let nothing = Objects::new();
+        let outcome = if held.stalls {
+            Outcome::Invalid(&why, &nothing)
+        } else {
+            Outcome::Deleting(&held.message)
+        };
+        let mut new = status(shop, &outcome, ctx.now());
+        new.blocked_by = held.blocker;
         ctx.statuses.report(shop, &new).await?;
         return Ok(Next::AwaitChange);
     }

@@ -6,11 +6,12 @@
 //! plays the controllers that make pods.
 //!
 //! What it claims to do is compared with a real API server by [`crate::contract`]. What it does **not**
-//! do: validate against schemas or CEL (but for immutable Secrets), check RBAC, track field ownership
-//! inside lists (a list is one value), convert versions, page lists, or let time-outs of a request differ
+//! do: validate against schemas or CEL (but for what cannot be changed, and ports of one name), check RBAC, track
+//! ownership of fields inside the entries of lists, convert versions, page lists, or let time-outs of a request differ
 //! from lost answers. What only a real API server can show is shown by the stories in `e2e/`.
 
 mod patch;
+mod rules;
 mod serve;
 mod store;
 mod watching;

@@ -229,6 +229,7 @@ impl Fake {
             manager: query(&parts, "fieldManager").unwrap_or_default(),
             is_forced: query(&parts, "force").is_some_and(|force| force == "true"),
             content: header(&parts, "content-type"),
+            is_dry: query(&parts, "dryRun").is_some(),
         };
         let answer = self.with(|store| handle(store, &request, &by, &body));
         if fault == Some(Fault::Lost) {
@@ -312,12 +313,14 @@ struct By {
     manager: String,
     is_forced: bool,
     content: String,
+    is_dry: bool,
 }
 
 fn handle(store: &mut Store, request: &Request, by: &By, body: &Value) -> Result<Value, Refusal> {
     let (id, status) = (&request.id, request.subresource == "status");
     match (request.method.as_str(), by.content.as_str()) {
         ("GET", _) => store.shown(id).ok_or((404, "NotFound")),
+        ("POST", _) if by.is_dry => Ok(body.clone()),
         ("POST", _) => store.create_by(id, &by.manager, body.clone()),
         ("PATCH", "application/apply-patch+yaml") => {
             if !by.is_forced && store.is_contested(id, &by.manager, status, body) {

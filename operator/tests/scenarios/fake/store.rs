@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use super::patch;
+use super::rules::{default, differs, drop_nulls, is_invalid, meta_matches};
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,7 +193,7 @@ impl Store {
         if new == old {
             return Ok(old);
         }
-        if old["immutable"] == true && new["data"] != old["data"] {
+        if old["immutable"] == true && new["data"] != old["data"] || is_invalid(id, &old, &new) {
             return Err((422, "Invalid"));
         }
         if new["spec"] != old["spec"] {
@@ -432,63 +433,5 @@ impl Store {
                 "kind": "DatabaseBinding", "name": name, "uid": meta["uid"], "controller": true }] },
             "data": { "uri": "cG9zdGdyZXM6Ly94" } });
         drop(self.create(&id, secret));
-    }
-}
-
-/// What a server fills in: enough to prove that it is not taken for drift.
-fn default(id: &Id, object: &mut Value) {
-    match id.resource.as_str() {
-        "services" => {
-            let spec = &mut object["spec"];
-            if spec["clusterIP"].is_null() {
-                spec["clusterIP"] = "10.0.0.1".into();
-            }
-            spec["sessionAffinity"] = "None".into();
-            for port in spec["ports"].as_array_mut().into_iter().flatten() {
-                if port["protocol"].is_null() {
-                    port["protocol"] = "TCP".into();
-                }
-            }
-        }
-        "deployments" => {
-            let spec = &mut object["spec"];
-            if spec["replicas"].is_null() {
-                spec["replicas"] = 1.into();
-            }
-            if spec["progressDeadlineSeconds"].is_null() {
-                spec["progressDeadlineSeconds"] = 600.into();
-            }
-            let containers = spec["template"]["spec"]["containers"].as_array_mut();
-            for container in containers.into_iter().flatten() {
-                container["terminationMessagePath"] = "/dev/termination-log".into();
-            }
-        }
-        _ => {}
-    }
-}
-
-fn meta_matches(old: &Value, new: &Value, field: &str) -> bool {
-    let wanted = &new["metadata"][field];
-    wanted.is_null() || *wanted == old["metadata"][field]
-}
-
-/// Whether `new` gives another value to a field of `live` that `theirs` names.
-fn differs(live: &Value, theirs: &Value, new: &Value) -> bool {
-    match (live, theirs, new) {
-        (Value::Object(live), Value::Object(theirs), Value::Object(new)) => {
-            theirs.iter().any(|(name, theirs)| {
-                let pair = live.get(name).zip(new.get(name));
-                pair.is_some_and(|(live, new)| differs(live, theirs, new))
-            })
-        }
-        _ => live != new,
-    }
-}
-
-/// Indexing made nulls where nothing was.
-fn drop_nulls(value: &mut Value) {
-    if let Value::Object(map) = value {
-        map.retain(|_, inner| !inner.is_null());
-        map.values_mut().for_each(drop_nulls);
     }
 }

@@ -1,0 +1,62 @@
+//! Two operators on one namespace.
+
+use operator::leader::LEASE;
+use serde_json::json;
+
+use crate::fake::{Fake, Id};
+use crate::life::ready_shop;
+use crate::world::{World, ours};
+
+/// The Lease of an operator, as it looks while it is held.
+fn hold_lease(fake: &Fake, namespace: &str) {
+    let id = Id::new("coordination.k8s.io", "leases", namespace, LEASE);
+    let now = jiff::Timestamp::now();
+    let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {},
+        "spec": { "holderIdentity": "it", "leaseDurationSeconds": 3600, "renewTime": now } });
+    fake.with(|store| store.create(&id, lease)).expect("made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_operators_on_one_namespace_the_second_stands_back_until_the_first_is_gone() {
+    let first = ready_shop("Delete").await;
+    let shop = ours("storefronts", "demo");
+    let claim = |fake: &Fake| {
+        let found = fake.with(|store| store.get(&shop).cloned());
+        found.unwrap_or_default()["status"]["operator"].clone()
+    };
+    assert_eq!(claim(&first.fake), "storefront-system");
+    hold_lease(&first.fake, "storefront-system");
+    let fake = first.kill().await;
+    let before = fake.writes();
+    let second = World::start_other(fake, "team-a");
+    second.look_again().await;
+    // What it would put right, were it alone.
+    let service = Id::new("", "services", "shops", "demo-order");
+    let evil = |service: &mut serde_json::Value| service["spec"]["selector"]["x"] = "y".into();
+    second
+        .fake
+        .with(|store| store.update(&service, false, evil))
+        .expect("changed");
+    second.look_again().await;
+    assert_eq!(second.fake.writes(), before);
+    let told = second.fake.events_about("demo");
+    let conflicts = told.iter().filter(|reason| *reason == "OperatorConflict");
+    assert_eq!(conflicts.count(), 1, "{told:?}");
+
+    let lease = Id::new("coordination.k8s.io", "leases", "storefront-system", LEASE);
+    second
+        .fake
+        .with(|store| store.delete(&lease, &json!({})))
+        .expect("deleted");
+    let began = tokio::time::Instant::now();
+    second
+        .until("it takes over", |fake| {
+            claim(fake) == "team-a"
+                && fake
+                    .with(|store| store.get(&service).cloned())
+                    .unwrap_or_default()["spec"]["selector"]["x"]
+                    .is_null()
+        })
+        .await;
+    assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
+}

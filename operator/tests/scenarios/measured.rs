@@ -1,0 +1,188 @@
+//! Conditions say what workloads themselves report, and nothing from the time before.
+
+use serde_json::{Value, json};
+
+use crate::fake::{Fake, Id};
+use crate::life::ready_shop;
+use crate::world::{World, condition, is_ready, ours};
+
+fn message(fake: &Fake, id: &Id, wanted: &str) -> String {
+    let object = fake
+        .with(|store| store.get(id).cloned())
+        .unwrap_or_default();
+    let conditions = object["status"]["conditions"].as_array().cloned();
+    let mut all = conditions.into_iter().flatten();
+    let found = all.find(|condition| condition["type"] == wanted);
+    let text = found.map(|condition| condition["message"].clone());
+    let text = text.as_ref().and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
+}
+
+/// A pod of a service that runs and is not ready, with this address.
+fn add_unready_pod(fake: &Fake, service: &str, address: &str) {
+    let id = Id::new("", "pods", "shops", &format!("{service}-5d9c-zzzzz"));
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "labels": { "app.kubernetes.io/managed-by": "storefront-operator" },
+            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet",
+                "name": format!("{service}-5d9c"), "uid": "u", "controller": true }] },
+        "spec": { "containers": [{ "name": "order", "image": "order:1" }] },
+        "status": { "phase": "Running", "podIP": address, "containerStatuses": [{
+            "name": "order", "ready": false, "started": true, "restartCount": 0, "image": "",
+            "imageID": "", "state": { "running": { "startedAt": "2026-01-01T00:00:00Z" } } }] } });
+    fake.with(|store| store.create(&id, pod)).expect("made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_probe_is_named_with_its_answer() {
+    let world = ready_shop("Delete").await;
+    world.answers.set("10.1.1.1", 404, &[], &[]);
+    let web = Id::new("apps", "deployments", "shops", "demo-web");
+    world.fake.with(|store| store.set_sick(&web, true));
+    add_unready_pod(&world.fake, "demo-web", "10.1.1.1");
+    let service = ours("servicedeployments", "demo-web");
+    world
+        .until("the answer is told", |fake| {
+            message(fake, &service, "Ready").contains(
+                "Pod demo-web-5d9c-zzzzz is not ready: its readiness probe, GET /readyz on port 9090, is answered 404",
+            )
+        })
+        .await;
+    let reason = world
+        .fake
+        .with(|store| condition(store.get(&service), "Ready"));
+    assert_eq!(reason, Some(("False".into(), "ProbeFailing".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_goes_away_is_named_within_ten_seconds() {
+    let world = ready_shop("Delete").await;
+    let why = "the database does not answer: connection refused";
+    world
+        .answers
+        .set("10.1.1.1", 503, &[("database", why)], &[]);
+    let order = Id::new("apps", "deployments", "shops", "demo-order");
+    world.fake.with(|store| store.set_sick(&order, true));
+    add_unready_pod(&world.fake, "demo-order", "10.1.1.1");
+    let began = tokio::time::Instant::now();
+    let shop = ours("storefronts", "demo");
+    let text = format!("ServiceDeployment demo-order cannot use it: {why}");
+    world
+        .until("the database is named", |fake| {
+            message(fake, &shop, "Ready").contains(&text)
+        })
+        .await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    let told = |type_: &str| world.fake.with(|store| condition(store.get(&shop), type_));
+    let no = Some(("False".to_owned(), "DatabaseNotReady".to_owned()));
+    assert_eq!((told("DatabaseReady"), told("Ready")), (no.clone(), no));
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_that_does_not_go_out_and_a_bus_that_refuses_are_conditions() {
+    let world = ready_shop("Delete").await;
+    let shop = ours("storefronts", "demo");
+    let told = |world: &World, type_: &str| {
+        let found = world.fake.with(|store| condition(store.get(&shop), type_));
+        found.unwrap_or_default()
+    };
+    assert_eq!(told(&world, "MailReady").0, "True");
+    let host = "demo-notification.shops.svc";
+    let mail = (
+        "mail",
+        "the mail server did not accept the message: no such host",
+    );
+    world
+        .answers
+        .set(host, 200, &[], &[mail, ("bus", "NATS takes no connection")]);
+    let began = tokio::time::Instant::now();
+    world
+        .until("both are told", |fake| {
+            let told = |type_| fake.with(|store| condition(store.get(&shop), type_));
+            let is = |type_, reason: &str| told(type_).is_some_and(|(_, it)| it == reason);
+            is("MailReady", "MailNotReady") && is("QueueReady", "QueueNotReady")
+        })
+        .await;
+    // Nothing happened in the cluster, so it is the routine question that finds out.
+    assert!(began.elapsed().as_secs() <= 330, "{:?}", began.elapsed());
+    assert!(!is_ready(&world.fake, "demo"));
+    assert!(message(&world.fake, &shop, "MailReady").contains("no such host"));
+    world.answers.set(host, 200, &[], &[]);
+    let began = tokio::time::Instant::now();
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_is_ready_for_a_generation_only_when_its_services_have_taken_it_over() {
+    let world = ready_shop("Delete").await;
+    let shop = ours("storefronts", "demo");
+    let since = world.fake.with(|store| store.version);
+    world
+        .fake
+        .with(|store| {
+            store.update(&shop, false, |shop| {
+                shop["spec"]["currencies"] = json!(["USD"]);
+            })
+        })
+        .expect("changed");
+    let generation = world
+        .fake
+        .with(|store| {
+            store
+                .get(&shop)
+                .map(|shop| shop["metadata"]["generation"].clone())
+        })
+        .expect("there");
+    world
+        .until("the new generation is ready", |fake| {
+            let shop = fake
+                .with(|store| store.get(&shop).cloned())
+                .unwrap_or_default();
+            let conditions = shop["status"]["conditions"].as_array().cloned();
+            conditions.into_iter().flatten().any(|c| {
+                c["type"] == "Ready"
+                    && c["status"] == "True"
+                    && c["observedGeneration"] == generation
+            })
+        })
+        .await;
+    // Every workload had its new settings before the shop was first ready for that generation.
+    let order: Vec<String> = world.fake.with(|store| {
+        let entries = store.history.iter().filter(|entry| entry.version > since);
+        let told = entries.filter_map(|entry| {
+            let text = entry.object.to_string();
+            let is_ready = || {
+                let all = entry.object["status"]["conditions"].as_array();
+                all.is_some_and(|all| {
+                    all.iter().any(|c| {
+                        c["type"] == "Ready"
+                            && c["status"] == "True"
+                            && c["observedGeneration"] == generation
+                    })
+                })
+            };
+            match entry.id.resource.as_str() {
+                "deployments" if text.contains("\"USD\"") => Some(entry.id.name.clone()),
+                "storefronts" if is_ready() => Some("ready".to_owned()),
+                _ => None,
+            }
+        });
+        told.collect()
+    });
+    let ready = order.iter().position(|it| it == "ready").expect("ready");
+    for service in [
+        "auth",
+        "user",
+        "product",
+        "order",
+        "payment",
+        "notification",
+        "web",
+    ] {
+        let name = format!("demo-{service}");
+        let made = order.iter().position(|it| *it == name);
+        assert!(made.is_some_and(|made| made < ready), "{name}: {order:?}");
+    }
+}
