@@ -68,7 +68,8 @@ pub struct DatabaseBindingSpec {
     /// annotation `storefront.dev/rotate` rotates them too, with or without this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
-    /// What happens to the database when this object is deleted.
+    /// What happens to the database when this object is deleted. A Storefront's own bindings have `Retain`, until
+    /// the Storefront is deleted: then they get its `deletionPolicy`.
     #[serde(default)]
     pub reclaim_policy: DeletionPolicy,
 }

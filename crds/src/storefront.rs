@@ -98,7 +98,8 @@ pub struct StorefrontSpec {
     /// Telemetry beyond metrics and logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observability: Option<Observability>,
-    /// What happens to databases, keys and passwords when the Storefront is deleted.
+    /// What happens to databases, volumes, keys and passwords when the Storefront is deleted. Until then they are
+    /// kept, whichever of the Storefront's children is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// While true the operator changes nothing; the shop keeps running as it is.

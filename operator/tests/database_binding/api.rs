@@ -2,9 +2,10 @@
 //! it matters here (resource versions, uids, preconditions, finalizers). It collects no garbage, so
 //! that whatever a binding leaves behind is seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -20,6 +21,8 @@ struct Store {
     events: Vec<String>,
     version: u64,
     writes: usize,
+    /// The namespaces that are being deleted.
+    ending: BTreeSet<String>,
 }
 
 /// Path of an object of ours.
@@ -90,6 +93,11 @@ impl Api {
         self.store().remove(path, &Value::Null);
     }
 
+    /// From now on a namespace takes no new objects.
+    pub fn end_namespace(&self, namespace: &str) {
+        self.store().ending.insert(namespace.to_owned());
+    }
+
     /// Requests that changed or tried to change something, so far.
     pub fn writes(&self) -> usize {
         self.store().writes
@@ -109,9 +117,7 @@ impl Api {
             .headers
             .get("content-type")
             .map_or("", |kind| kind.to_str().unwrap_or(""));
-        let (status, value) = self
-            .store()
-            .handle(&parts.method, parts.uri.path(), kind, body);
+        let (status, value) = self.store().answer(&parts, kind, body);
         respond(status, &value)
     }
 }
@@ -140,6 +146,23 @@ pub fn refusal(code: StatusCode, reason: &str, message: &str) -> (StatusCode, Va
 }
 
 impl Store {
+    fn answer(&mut self, parts: &Parts, content: &str, body: Value) -> (StatusCode, Value) {
+        let path = parts.uri.path();
+        let ends = |namespace: &String| path.contains(&format!("/namespaces/{namespace}/"));
+        if parts.method == Method::POST && self.ending.iter().any(ends) {
+            let text = "unable to create new content because it is being terminated";
+            return refusal(StatusCode::FORBIDDEN, "Forbidden", text);
+        }
+        if parts
+            .uri
+            .query()
+            .is_some_and(|query| query.contains("dryRun=All"))
+        {
+            return (StatusCode::CREATED, body);
+        }
+        self.handle(&parts.method, path, content, body)
+    }
+
     fn handle(
         &mut self,
         method: &Method,

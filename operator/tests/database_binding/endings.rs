@@ -31,19 +31,82 @@ async fn a_stale_copy_of_a_dead_object_makes_nothing() {
 }
 
 #[tokio::test]
-async fn a_binding_ends_when_its_servers_secret_is_gone() {
+async fn a_binding_whose_servers_secret_went_first_leaves_no_login_role() {
+    let mut world = World::new();
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    let server = world.server.clone();
+    world.api.delete(&world.secret_path("server"));
+    world.api.delete(&world.binding_path("own"));
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "ServerSecretNotFound");
+    let message = world.message("own");
+    assert!(message.contains("Secret server"), "{message}");
+    assert!(message.contains("storefront.dev/abandon"), "{message}");
+    world.put_server(&server);
+    world.settle("own").await;
+    assert!(world.binding("own").is_none(), "{}", world.message("own"));
+    assert_eq!(world.roles().await, [""; 0]);
+    assert_eq!(world.databases().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_binding_does_not_hold_up_the_end_of_its_namespace() {
     let mut world = World::new();
     let shop = database(&world);
     made(&mut world, "own", owner_of(&shop, &[])).await;
     world.api.delete(&world.secret_path("server"));
     world.api.delete(&world.binding_path("own"));
+    world.api.end_namespace(&world.namespace);
     world.settle("own").await;
     assert!(world.binding("own").is_none(), "{}", world.message("own"));
     assert_eq!(world.api.paths("secrets"), [""; 0]);
-    assert_eq!(
-        world.api.events().last().map(String::as_str),
-        Some("Abandoned")
-    );
+    world.clean().await;
+}
+
+/// A binding that a shop has made for itself.
+async fn made_by_shop(world: &mut World, policy: &str) {
+    world.put_storefront("demo", policy);
+    let shop = world.api.get(&world.storefront_path("demo"));
+    let uid = shop.expect("the shop")["metadata"]["uid"].clone();
+    let spec = json!({ "serverRef": { "storefront": "demo" }, "reclaimPolicy": "Retain" });
+    world.create("own", spec);
+    world.api.edit(&world.binding_path("own"), |binding| {
+        binding["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront", "name": "demo",
+            "uid": uid, "controller": true,
+        }]);
+    });
+    world.settle("own").await;
+}
+
+#[tokio::test]
+async fn a_shops_own_database_outlives_its_binding_while_the_shop_does_not_end() {
+    let mut world = World::new();
+    made_by_shop(&mut world, "Delete").await;
+    let databases = world.databases().await;
+    assert_eq!(databases.len(), 1);
+    world.api.delete(&world.binding_path("own"));
+    world.settle("own").await;
+    assert!(world.binding("own").is_none(), "{}", world.message("own"));
+    assert_eq!(world.databases().await, databases);
+    world.clean().await;
+}
+
+#[tokio::test]
+async fn a_shops_own_database_is_dumped_whichever_of_the_two_was_deleted_first() {
+    let mut world = World::new();
+    made_by_shop(&mut world, "BackupThenDelete").await;
+    world.api.delete(&world.binding_path("own"));
+    world.api.delete(&world.storefront_path("demo"));
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "BackingUp");
+    // Nor is it given up when the server goes in the middle.
+    let (_listener, silent) = silent(&world);
+    world.put_secret("demo-postgres-admin", &silent);
+    backdate(&world, "own", "PT3600S");
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "ServerSilent");
     world.clean().await;
 }
 

@@ -18,5 +18,6 @@ mod life;
 mod measured;
 mod requests;
 mod trouble;
+mod volumes;
 mod watches;
 mod world;

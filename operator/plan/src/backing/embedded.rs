@@ -1,5 +1,7 @@
 //! A server that the operator runs: one workload called `<shop>-<part>`.
 
+use crds::StorefrontSpec;
+
 /// A server that the operator runs.
 pub(crate) struct Embedded {
     /// Name of its image and container, and end of the name of everything that is made for it.
@@ -10,6 +12,8 @@ pub(crate) struct Embedded {
     pub(crate) trial: &'static [&'static str],
     /// User of its processes.
     pub(crate) uid: i64,
+    /// How many volumes it has.
+    pub(crate) volumes: fn(&StorefrontSpec) -> i32,
 }
 
 /// What runs the pods of a server.

@@ -14,6 +14,8 @@ pub(crate) mod server;
 pub(crate) mod trial;
 mod workload;
 
+use std::collections::BTreeMap;
+
 use crds::{LocalRef, ServerRef, StorefrontSpec};
 
 use self::{
@@ -216,6 +218,14 @@ pub(crate) fn live(spec: &StorefrontSpec, (namespace, shop): (&str, &str)) -> Ob
     let mut objects = Objects::new();
     embedded(spec).for_each(|server| trial::keep(server, (namespace, shop), &mut objects));
     objects
+}
+
+/// The volume claims of the shop's embedded servers, with the labels that they have.
+pub(crate) fn claims(
+    spec: &StorefrontSpec,
+    shop: &str,
+) -> impl Iterator<Item = (String, BTreeMap<String, String>)> {
+    embedded(spec).flat_map(move |server| workload::claims(spec, shop, server))
 }
 
 /// Reason and Job of the first server that keeps its image until the new one is known to start.

@@ -40,6 +40,7 @@ const EMBEDDED: Embedded = Embedded {
     workload: Workload::StatefulSet,
     trial: &["/nats-server", "--version"],
     uid: PLATFORM_UID,
+    volumes: |spec| spec.queue.nats.replicas,
 };
 
 /// NATS JetStream, run by the operator.

@@ -44,6 +44,7 @@ const EMBEDDED: Embedded = Embedded {
     workload: Workload::StatefulSet,
     trial: &[programs!("postgres"), "--version"],
     uid: UID,
+    volumes: |_| 1,
 };
 
 /// PostgreSQL, run by the operator.

@@ -31,6 +31,7 @@ const EMBEDDED: Embedded = Embedded {
     workload: Workload::Deployment,
     trial: &["/usr/bin/redis-server", "--version"],
     uid: PLATFORM_UID,
+    volumes: |_| 0,
 };
 
 /// Redis, run by the operator.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::StorefrontSpec;
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec},
@@ -18,6 +19,9 @@ use crate::{hash, pods, storefront::Valid};
 
 /// Annotation that restarts a pod when its configuration changes.
 const CONFIG_ANNOTATION: &str = "storefront.dev/config-hash";
+
+/// Name of the volume of a pod of a StatefulSet.
+const VOLUME: &str = "data";
 
 /// Metadata of what runs a server's pods; it records which image is known to start.
 pub(super) fn meta(valid: &Valid, server: &Embedded) -> ObjectMeta {
@@ -62,7 +66,6 @@ pub(super) fn stateful_set(
     template: PodTemplateSpec,
     volume: PersistentVolumeClaim,
 ) -> StatefulSet {
-    let when_deleted = if valid.retains() { "Retain" } else { "Delete" };
     let name = valid.child(server.part);
     StatefulSet {
         metadata: meta(valid, server),
@@ -75,9 +78,11 @@ pub(super) fn stateful_set(
             service_name: Some(name),
             template,
             volume_claim_templates: Some(vec![volume]),
+            // Whoever deletes the set, to have it made again, does not mean the data: only the end of the shop
+            // gives the volumes up (see `teardown`).
             persistent_volume_claim_retention_policy: Some(
                 StatefulSetPersistentVolumeClaimRetentionPolicy {
-                    when_deleted: Some(when_deleted.to_owned()),
+                    when_deleted: Some("Retain".to_owned()),
                     when_scaled: Some("Retain".to_owned()),
                 },
             ),
@@ -87,12 +92,25 @@ pub(super) fn stateful_set(
     }
 }
 
+/// Names of the claims that a server's set has made, and the labels that the set gives them.
+pub(super) fn claims(
+    spec: &StorefrontSpec,
+    shop: &str,
+    server: &Embedded,
+) -> Vec<(String, BTreeMap<String, String>)> {
+    let set = format!("{shop}-{}", server.part);
+    let labels = pods::selector(server.part, &set);
+    (0..(server.volumes)(spec))
+        .map(|number| (format!("{VOLUME}-{set}-{number}"), labels.clone()))
+        .collect()
+}
+
 /// A claim called `data`.
 pub(super) fn claim(storage: &str, class: Option<String>) -> PersistentVolumeClaim {
     let size = ("storage".to_owned(), Quantity(storage.to_owned()));
     PersistentVolumeClaim {
         metadata: ObjectMeta {
-            name: Some("data".into()),
+            name: Some(VOLUME.into()),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {

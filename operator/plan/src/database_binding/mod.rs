@@ -36,7 +36,7 @@ pub use statement::{Place, Statement};
 pub use status::{Progress, intent, status};
 pub use validate::{
     Data, Observed, Server, ServerState, Valid, admin_secret, awaits_server, embedded_server,
-    validate,
+    end_policy, owner, validate,
 };
 
 /// Held by a binding as soon as something of it may exist on a server.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crds::{DatabaseBinding, Storefront};
+use crds::{DatabaseBinding, DeletionPolicy, Storefront};
 use k8s_openapi::api::apps::v1::StatefulSet;
 
 use super::names::Wanted;
@@ -18,6 +18,8 @@ pub type Data = BTreeMap<String, Vec<u8>>;
 pub struct Observed {
     /// The shop that the binding names, if it names one and it exists.
     pub storefront: Option<Storefront>,
+    /// The shop whose child the binding is, see [`owner`].
+    pub owner: Option<Storefront>,
     /// Content of the server's Secret, see [`admin_secret`].
     pub admin: Option<Data>,
     /// The shop's own server, see [`embedded_server`].
@@ -75,6 +77,24 @@ impl Valid {
             server: self.server.clone(),
         }
     }
+}
+
+/// Name of the Storefront whose child a binding is, and its uid.
+pub fn owner(binding: &DatabaseBinding) -> Option<(&str, &str)> {
+    let mut owners = binding.metadata.owner_references.iter().flatten();
+    let owner =
+        owners.find(|owner| owner.controller == Some(true) && owner.kind == "Storefront")?;
+    Some((&owner.name, &owner.uid))
+}
+
+/// What becomes of the data when a binding ends. The spec says so, but that of a shop's own binding follows
+/// the shop as soon as that is being deleted too, whichever of the two was deleted first.
+pub fn end_policy(binding: &DatabaseBinding, seen: &Observed) -> DeletionPolicy {
+    let is_leaving = |shop: &&Storefront| shop.metadata.deletion_timestamp.is_some();
+    let leaving = seen.owner.as_ref().filter(is_leaving);
+    leaving.map_or(binding.spec.reclaim_policy, |shop| {
+        shop.spec.deletion_policy
+    })
 }
 
 /// The Secret that says where the server is and who administers it. `None`: the shop is not known.
@@ -251,6 +271,7 @@ mod tests {
         let waits = |binding: &DatabaseBinding, server: ServerState| {
             let seen = Observed {
                 storefront: Some(shop.clone()),
+                owner: None,
                 admin: None,
                 server,
             };

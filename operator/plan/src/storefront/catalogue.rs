@@ -1,8 +1,8 @@
 //! The services of a shop: what each is bound to, which services it calls, and which paths it answers.
 
 use crds::{
-    Access, AuthMode, DatabaseBinding, DatabaseBindingSpec, EnvVar, LocalRef, Migrate, OtherHosts,
-    Route, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec, Uses,
+    Access, AuthMode, DatabaseBinding, DatabaseBindingSpec, DeletionPolicy, EnvVar, LocalRef,
+    Migrate, OtherHosts, Route, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec, Uses,
 };
 use service_catalogue::Service;
 
@@ -114,15 +114,21 @@ pub fn platform_path(path: &str) -> Option<(String, Service)> {
 /// Plans a DatabaseBinding for each service with a database, and a ServiceDeployment for each service.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     for service in Service::ALL.into_iter().filter(|s| s.has_database()) {
-        objects.apply(&database_binding(valid, service));
+        let binding = database_binding(valid, service, DeletionPolicy::Retain);
+        objects.apply(&binding);
     }
     for service in Service::ALL {
         objects.apply(&service_deployment(valid, service));
     }
 }
 
-/// The binding of a service to its own database.
-pub(super) fn database_binding(valid: &Valid, service: Service) -> DatabaseBinding {
+/// The binding of a service to its own database. While the shop exists it retains its data, whoever deletes
+/// it: only the shop's own end says what becomes of that.
+pub(super) fn database_binding(
+    valid: &Valid,
+    service: Service,
+    reclaim_policy: DeletionPolicy,
+) -> DatabaseBinding {
     let name = valid.child(service.name());
     let spec = DatabaseBindingSpec {
         server_ref: Database::of(&valid.storefront.spec).server_ref(valid),
@@ -132,7 +138,7 @@ pub(super) fn database_binding(valid: &Valid, service: Service) -> DatabaseBindi
         // The user may set a rotation on the binding itself: a field that is not planned is not
         // reset.
         rotation: None,
-        reclaim_policy: valid.storefront.spec.deletion_policy,
+        reclaim_policy,
     };
     let mut binding = DatabaseBinding::new(&name, spec);
     binding.metadata = valid.scope.meta(&name, service.name(), &name);

@@ -1,12 +1,18 @@
 //! Deletion of a shop: services first, then databases while their server still runs, then the rest.
 
 use crds::{DatabaseBinding, ServiceDeployment};
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
+use k8s_openapi::{
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{PersistentVolumeClaim, Secret},
+    },
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
 use service_catalogue::Service;
 
 use super::{Valid, catalogue, desired};
 use crate::{
-    Mode, ObjectKey, Objects, Planned,
+    Mode, ObjectKey, Objects, Planned, backing,
     objects::{key_of, planned},
 };
 
@@ -25,6 +31,9 @@ pub struct Live {
 pub struct Teardown {
     /// Write these first: they pass the deletion policy on to the objects that it applies to.
     pub apply: Objects<Planned>,
+    /// Then let these claims go with the Storefront: they name it as their owner, beside whom they have. Only
+    /// one with these labels is the shop's.
+    pub volumes: Vec<PersistentVolumeClaim>,
     /// Then delete these; those that are being deleted already are not listed again.
     pub delete: Vec<ObjectKey>,
     /// What still exists, for the status; `None`: nothing.
@@ -42,6 +51,7 @@ pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
             .collect();
         return Teardown {
             apply: policies(valid, live),
+            volumes: Vec::new(),
             delete: live
                 .services
                 .iter()
@@ -58,6 +68,8 @@ pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
     if live.bindings.is_empty() {
         return Teardown {
             apply: policies(valid, live),
+            // Last, when every database that was to be dumped has been.
+            volumes: volumes(valid),
             delete: Vec::new(),
             waiting_for: None,
         };
@@ -70,6 +82,7 @@ pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
         .collect();
     Teardown {
         apply: policies(valid, live),
+        volumes: Vec::new(),
         // A binding must have the policy before it is deleted.
         delete: if outdated {
             Vec::new()
@@ -82,6 +95,32 @@ pub fn teardown(valid: &Valid, live: &Live) -> Teardown {
             valid.storefront.spec.deletion_policy
         )),
     }
+}
+
+/// The claims that go with the shop; none where they are to be retained.
+fn volumes(valid: &Valid) -> Vec<PersistentVolumeClaim> {
+    if valid.retains() {
+        return Vec::new();
+    }
+    // Not as their controller, which they do not have.
+    let owner = OwnerReference {
+        controller: None,
+        block_owner_deletion: None,
+        ..valid.scope.owner.clone()
+    };
+    let claims = backing::claims(&valid.storefront.spec, valid.name());
+    claims
+        .map(|(name, labels)| PersistentVolumeClaim {
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(valid.scope.namespace.clone()),
+                labels: Some(labels),
+                owner_references: Some(vec![owner.clone()]),
+                ..ObjectMeta::default()
+            },
+            ..PersistentVolumeClaim::default()
+        })
+        .collect()
 }
 
 fn undeleted(namespace: &str, live: &Live) -> Vec<ObjectKey> {
@@ -116,7 +155,8 @@ fn policies(valid: &Valid, live: &Live) -> Objects<Planned> {
             });
             // A database of a service that this release no longer has differs by its name only.
             let service = service.unwrap_or(Service::Auth);
-            let mut binding = catalogue::database_binding(valid, service);
+            let policy = valid.storefront.spec.deletion_policy;
+            let mut binding = catalogue::database_binding(valid, service, policy);
             binding.metadata.name.clone_from(&live.metadata.name);
             // Fails where the object has changed since; that it is not created again is the operator's duty.
             binding

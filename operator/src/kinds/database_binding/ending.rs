@@ -2,10 +2,13 @@
 //! was provisioned, and only then release the object.
 
 use crds::{DatabaseBinding, DeletionPolicy};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::{Api, PostParams};
 use kube_cache::Key;
 use operator_plan::database_binding::{
     BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_job_name, backup_state,
-    owns_database, status,
+    end_policy, owns_database, status,
 };
 use operator_plan::storefront::running_version;
 
@@ -17,7 +20,7 @@ use super::reclaim::{End, after_failure, before_asking, reclaim};
 use super::server::Servers;
 use super::{KIND, secret};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, code};
 use crate::next::Next;
 
 /// Reason of a binding whose dump is being taken.
@@ -45,8 +48,11 @@ pub(super) async fn end(
             }
         },
     };
-    match end {
-        End::Held { reason, message } => {
+    match given_up(ctx, binding, end).await? {
+        End::Held { reason, message }
+        | End::Silent {
+            reason, message, ..
+        } => {
             report(ctx, binding, reason, &message).await?;
             Ok(Next::Requeue(if reason == BACKING_UP {
                 SOON
@@ -67,6 +73,43 @@ pub(super) async fn end(
                 .warning(binding, "Abandoned", "Delete", why)
                 .await;
             release(ctx, binding).await
+        }
+    }
+}
+
+/// Nobody can mend anything in a namespace that is being deleted, and it waits for this object.
+async fn given_up(ctx: &Context, binding: &DatabaseBinding, end: End) -> Result<End, Error> {
+    let End::Silent { why, .. } = &end else {
+        return Ok(end);
+    };
+    let namespace = binding.namespace().unwrap_or_default();
+    Ok(if is_ending(ctx, &namespace).await? {
+        End::Abandoned(format!("{why}; the namespace is being deleted"))
+    } else {
+        end
+    })
+}
+
+/// Whether a namespace is being deleted: then it takes no new objects. That needs no right to read
+/// namespaces, and nothing is made.
+async fn is_ending(ctx: &Context, namespace: &str) -> Result<bool, Error> {
+    let mut attempt = Secret::default();
+    attempt.metadata.name = Some("storefront-attempt".into());
+    let params = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let secrets = Api::<Secret>::namespaced(ctx.client.clone(), namespace);
+    match secrets.create(&params, &attempt).await {
+        Ok(_) => Ok(false),
+        Err(error) if code(&error) == Some(409) => Ok(false),
+        Err(source) => {
+            let error = Error::api("try to create a Secret in", namespace.to_owned(), source);
+            if error.is_namespace_terminating() {
+                Ok(true)
+            } else {
+                Err(error)
+            }
         }
     }
 }
@@ -99,7 +142,7 @@ async fn remove_at(
     seen: &Observed,
     valid: &Valid,
 ) -> Result<End, Stop> {
-    let mut policy = binding.spec.reclaim_policy;
+    let mut policy = end_policy(binding, seen);
     let dumped = binding
         .status
         .as_ref()

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crds::DatabaseBinding;
 use kube::ResourceExt;
 use kube_cache::Key;
-use operator_plan::database_binding::{Observed, ServerState, admin_secret, embedded_server};
+use operator_plan::database_binding::{
+    Observed, ServerState, admin_secret, embedded_server, owner,
+};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -22,7 +24,7 @@ pub async fn current(
     Ok(found.filter(|found| found.uid() == seen.uid()))
 }
 
-/// The shop that a binding names, the Secret that says where its server is, and whether that server is
+/// The shop that a binding names, the one whose child it is, the Secret that says where its server is, and whether that server is
 /// ready, where the operator runs it.
 pub async fn observe(ctx: &Context, binding: &DatabaseBinding) -> Result<Observed, Error> {
     let namespace = binding.namespace().unwrap_or_default();
@@ -32,6 +34,13 @@ pub async fn observe(ctx: &Context, binding: &DatabaseBinding) -> Result<Observe
         Some(name) => ctx.reader.get::<crds::Storefront>(&here(name)).await?,
     };
     let storefront = storefront.map(|shop| crds::Storefront::clone(&shop));
+    let parent = match owner(binding) {
+        None => None,
+        Some((name, uid)) => {
+            let shop = ctx.reader.get::<crds::Storefront>(&here(name)).await?;
+            shop.filter(|shop| shop.uid().as_deref() == Some(uid))
+        }
+    };
     let secret = admin_secret(binding, storefront.as_ref()).map(|name| here(&name));
     ctx.secrets
         .subscribe(&subscriber(binding), &[], secret.as_slice());
@@ -42,6 +51,7 @@ pub async fn observe(ctx: &Context, binding: &DatabaseBinding) -> Result<Observe
     let server = embedded_server(binding, storefront.as_ref());
     Ok(Observed {
         storefront,
+        owner: parent.map(|shop| crds::Storefront::clone(&shop)),
         admin: admin.map(|data| (*data).clone()),
         server: server.map_or(ServerState::Unknown, |name| state(ctx, &here(&name))),
     })

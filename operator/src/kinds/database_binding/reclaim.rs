@@ -3,11 +3,12 @@
 //!
 //! | the server | `Retain` | `Delete`, `BackupThenDelete` |
 //! |---|---|---|
-//! | its Secret or its Storefront is gone | released at once | released at once |
-//! | its Storefront is being deleted and it is silent | released after [`LEAVING`] | released after [`LEAVING`] |
-//! | silent, or refuses the administrator | released after [`PATIENCE`]: no data was to go anyway | held, and the status says why |
+//! | its Storefront is gone | released at once | released at once |
+//! | its Storefront is being deleted, and it is silent | released after [`LEAVING`] | `Delete`: released after [`LEAVING`]; `BackupThenDelete`: held |
+//! | silent, refuses the administrator, or its Secret is gone | released after [`PATIENCE`]: no data was to go anyway | held, and the status says why |
 //!
-//! A held binding is let go by the annotation `storefront.dev/abandon`.
+//! A held binding is let go by the annotation `storefront.dev/abandon`, and by the end of its namespace,
+//! which leaves nobody to mend anything.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use operator_plan::Verdict;
 use operator_plan::database_binding::{
-    ABANDON, Observed, Valid, Wanted, owns_database, retire, validate,
+    ABANDON, Observed, Valid, Wanted, end_policy, owns_database, retire, validate,
 };
 
 use super::admin_session::AdminSession;
@@ -26,6 +27,8 @@ use super::error::ServerError;
 pub const LEAVING: Duration = Duration::from_secs(30);
 /// How long any other silent server is asked before a binding that retains its data lets go.
 pub const PATIENCE: Duration = Duration::from_secs(600);
+/// Reason of a binding whose server does not let the administrator in.
+const SILENT: &str = "ServerSilent";
 /// Rounds of a reclaim before it is reported that changes on the server do not last.
 const ROUNDS: usize = 4;
 
@@ -36,6 +39,15 @@ pub enum End {
     Reclaimed(String),
     /// There is nothing to give back, or nobody to give it to. Why, for the event.
     Abandoned(String),
+    /// Look again: the server, or the Secret that says where it is, has to come back.
+    Silent {
+        /// Machine-readable reason (CamelCase).
+        reason: &'static str,
+        /// What is missed, for the event, should it be given up.
+        why: String,
+        /// Who blocks, for the status.
+        message: String,
+    },
     /// Look again: something has to happen first.
     Held {
         /// Machine-readable reason (CamelCase).
@@ -61,20 +73,22 @@ impl Rule {
             .map_or(now, |time| time.0);
         Self {
             shop_is_leaving: shop_is_leaving(seen),
-            policy: binding.spec.reclaim_policy,
+            policy: end_policy(binding, seen),
             waited: Duration::try_from(now.duration_since(since)).unwrap_or_default(),
         }
     }
 
     /// Held, or let go.
-    fn verdict(&self, why: &str) -> End {
+    fn verdict(&self, reason: &'static str, why: &str) -> End {
         let deadline = match (self.shop_is_leaving, self.policy) {
-            (true, _) => Some(LEAVING),
+            // Without its dump the data would go with the server's volume.
+            (_, DeletionPolicy::BackupThenDelete) | (false, DeletionPolicy::Delete) => None,
+            (true, DeletionPolicy::Retain | DeletionPolicy::Delete) => Some(LEAVING),
             (false, DeletionPolicy::Retain) => Some(PATIENCE),
-            (false, DeletionPolicy::Delete | DeletionPolicy::BackupThenDelete) => None,
         };
-        let held = |message| End::Held {
-            reason: "ServerSilent",
+        let held = |message| End::Silent {
+            reason,
+            why: why.to_owned(),
             message,
         };
         match deadline {
@@ -86,9 +100,15 @@ impl Rule {
                 "{why}; asked again until {} s after the deletion",
                 deadline.as_secs()
             )),
-            None => held(format!(
-                "{why}; the data was to be deleted, so this object waits: repair the server, or annotate the object with {ABANDON}=true to leave everything behind"
-            )),
+            None => {
+                let lost = match self.policy {
+                    DeletionPolicy::BackupThenDelete => "the data was to be dumped and deleted",
+                    DeletionPolicy::Delete | DeletionPolicy::Retain => "the data was to be deleted",
+                };
+                held(format!(
+                    "{why}; {lost}, so this object waits: repair that, or annotate the object with {ABANDON}=true to leave everything behind"
+                ))
+            }
         }
     }
 }
@@ -125,8 +145,9 @@ pub fn before_asking(
     }
     match validate(binding, seen) {
         Verdict::Ready(valid) => Ok(valid),
-        Verdict::Waiting(on) => Err(End::Abandoned(on.message)),
-        Verdict::Invalid(why) => Err(Rule::of(binding, seen, now).verdict(&why.message)),
+        // Its login role can log in as long as nobody is told to close it.
+        Verdict::Waiting(on) => Err(Rule::of(binding, seen, now).verdict(on.reason, &on.message)),
+        Verdict::Invalid(why) => Err(Rule::of(binding, seen, now).verdict(SILENT, &why.message)),
     }
 }
 
@@ -139,7 +160,7 @@ pub fn after_failure(
 ) -> Option<End> {
     match failure {
         ServerError::Unreachable { .. } | ServerError::Denied { .. } => {
-            Some(Rule::of(binding, seen, now).verdict(&failure.to_string()))
+            Some(Rule::of(binding, seen, now).verdict(SILENT, &failure.to_string()))
         }
         _ => None,
     }

@@ -5,19 +5,21 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront};
-use kube::api::{Api, ListParams};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
 use kube_cache::Owner;
-use operator_plan::objects::OWNER_UID_LABEL;
+use operator_plan::objects::{MANAGER, OWNER_UID_LABEL};
 use operator_plan::storefront::{Live, for_deletion, held, status, teardown};
 use operator_plan::{Invalid, ObjectKey, Objects, Outcome};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::observe::observe;
 use crate::caches::CachedKind;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, optional};
 use crate::next::Next;
 
 /// Set on a shop as soon as something was made for it: its parts must be deleted in the right order.
@@ -36,6 +38,9 @@ pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Err
     };
     let step = teardown(&valid, &live);
     ctx.applier.apply_existing(&step.apply).await?;
+    for claim in &step.volumes {
+        give_up(ctx, claim).await?;
+    }
     for key in &step.delete {
         if let Some(resource) = resource_of(key) {
             ctx.applier.delete(&resource, key).await?;
@@ -57,6 +62,41 @@ pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Err
     }
     ctx.finalizers.remove(shop, FINALIZER).await?;
     Ok(Next::AwaitChange)
+}
+
+/// Lets a volume claim go with the shop, by one more owner reference. The claim's StatefulSet cannot do that:
+/// it may be gone already, and its controller may see a new policy too late.
+async fn give_up(ctx: &Context, planned: &PersistentVolumeClaim) -> Result<(), Error> {
+    let key = Key::of(planned);
+    let what = || format!("PersistentVolumeClaim {key}");
+    let Some(found) = ctx.reader.fetch::<PersistentVolumeClaim>(&key).await? else {
+        return Ok(());
+    };
+    let mut owners = found.metadata.owner_references.clone().unwrap_or_default();
+    let missing = planned.owner_references().iter();
+    let missing: Vec<_> = missing
+        .filter(|owner| owners.iter().all(|known| known.uid != owner.uid))
+        .cloned()
+        .collect();
+    let is_ours = planned
+        .labels()
+        .iter()
+        .all(|(name, value)| found.labels().get(name) == Some(value));
+    if missing.is_empty() || !is_ours {
+        return Ok(());
+    }
+    owners.extend(missing);
+    let patch = json!({ "metadata": {
+        "ownerReferences": owners, "uid": found.uid(), "resourceVersion": found.resource_version(),
+    }});
+    let api = Api::<PersistentVolumeClaim>::namespaced(ctx.client.clone(), &key.namespace);
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patched = api.patch(&key.name, &params, &Patch::Merge(&patch)).await;
+    optional(patched).map_err(|source| Error::api("give an owner to", what(), source))?;
+    Ok(())
 }
 
 /// The children of a kind: as the cache has them while there are any, else as the API server does. What
