@@ -29,7 +29,7 @@ use crate::{Condition, DeletionPolicy, LocalRef};
     printcolumn(name = "Rotated", type_ = "date", json_path = ".status.rotation.rotatedAt", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 60")
-        .message("metadata.name must be 60 characters or fewer: the Secret is called <name>-db")
+        .message("metadata.name must be 60 characters or fewer: the names of its Secrets begin with it")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -37,8 +37,9 @@ impl<'a> Server<'a> {
 
     /// The same in the database of one of its services.
     pub fn query_service(&self, service: &str, sql: &str) -> anyhow::Result<String> {
-        let secret = format!("{}-{service}-db", self.storefront);
-        let database = self.kubectl.secret(self.namespace, &secret, "database")?;
+        let binding = format!("{}-{service}", self.storefront);
+        let credential = |key| self.kubectl.credential(self.namespace, &binding, key);
+        let database = credential("database")?;
         self.query(&database, sql)
     }
 }

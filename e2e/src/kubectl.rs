@@ -141,6 +141,15 @@ impl Kubectl {
         Ok(String::from_utf8(bytes)?)
     }
 
+    /// A value of the Secret that a DatabaseBinding says is to be used, decoded.
+    pub fn credential(&self, namespace: &str, binding: &str, key: &str) -> anyhow::Result<String> {
+        let found = self.get(&["-n", namespace, "databasebinding", binding])?;
+        let secret = found["status"]["binding"]["name"]
+            .as_str()
+            .with_context(|| format!("DatabaseBinding {binding} names no Secret"))?;
+        self.secret(namespace, secret, key)
+    }
+
     /// Names of the objects of a kind, optionally by label.
     pub fn names(
         &self,

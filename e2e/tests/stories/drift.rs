@@ -53,14 +53,16 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
 fn a_role_that_somebody_dropped_in_the_database_comes_back() -> anyhow::Result<()> {
     let fixture = ShopFixture::start("rolegone")?;
     let namespace = fixture.namespace();
-    let username = fixture.kubectl.secret(namespace, "shop-web-db", "username");
+    let username = fixture
+        .kubectl
+        .credential(namespace, "shop-web", "username");
     ensure!(
         username.is_err(),
         "the web page has no database, and so no Secret"
     );
     let username = fixture
         .kubectl
-        .secret(namespace, "shop-user-db", "username")?;
+        .credential(namespace, "shop-user", "username")?;
     let server = Server::of(&fixture.kubectl, namespace, "shop");
     let psql = |sql: &str| server.query("postgres", sql);
     psql(&format!("alter role \"{username}\" nologin"))?;

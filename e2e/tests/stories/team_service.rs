@@ -46,7 +46,7 @@ fn a_team_adds_a_service_with_a_database_and_routes() -> anyhow::Result<()> {
     // The login of its Secret reaches its own database and no other one.
     let username = fixture
         .kubectl
-        .secret(namespace, "reviews-db", "username")?;
+        .credential(namespace, "reviews", "username")?;
     let reach = format!(
         "select count(*) from pg_database where not datistemplate and datname <> 'postgres'
          and has_database_privilege('{username}', datname, 'connect')"

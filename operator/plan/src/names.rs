@@ -27,18 +27,15 @@ pub fn label_value(text: &str) -> String {
     format!("{}-{tag}", head.trim_end_matches(['-', '.', '_']))
 }
 
-/// Name of the Secret of a DatabaseBinding.
-pub fn binding_secret(binding: &str) -> String {
+/// Name that the first Secret of a DatabaseBinding had once, and still has where it was made then.
+pub fn plain_secret(binding: &str) -> String {
     child(binding, "db")
 }
 
-/// Name of the Secret with the credentials of a binding after this number of rotations. The first has the
-/// plain name, later ones a name that no binding had before, because the content of a mounted Secret must
-/// not change.
+/// Name of the Secret with the credentials of a binding after this number of rotations. No binding had it
+/// before, one of the same name included: a node that knows an immutable Secret by its name gives new pods
+/// the content that it knows.
 pub fn credentials_secret(binding: &str, uid: &str, number: i64) -> String {
-    if number <= 0 {
-        return binding_secret(binding);
-    }
     let tag = hash::short([uid.as_bytes(), number.to_be_bytes().as_slice()]);
     child(binding, &format!("db-{tag}"))
 }

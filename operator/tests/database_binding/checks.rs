@@ -53,11 +53,13 @@ impl Life {
         ];
         let rotation = binding.status.and_then(|status| status.rotation);
         if let Some(old) = rotation.and_then(|rotation| rotation.outgoing) {
-            secrets.push(world.secret_path(&old.secret));
+            let old = world.secret_path(&old.secret);
+            // One that somebody deleted is not made again.
+            secrets.extend(world.api.get(&old).map(|_| old));
         }
         if self.access != "Owner" {
-            roles.push(world.secret("first-db")["username"].clone());
-            secrets.push(world.secret_path("first-db"));
+            roles.push(world.keys_of("first")["username"].clone());
+            secrets.push(world.secret_path(&world.secret_of("first")));
         }
         roles.sort();
         secrets.sort();
@@ -95,9 +97,9 @@ impl Life {
         let (mut roles, mut databases) = (Vec::new(), Vec::new());
         if self.access != "Owner" {
             roles.clone_from(&groups);
-            roles.push(world.secret("first-db")["username"].clone());
+            roles.push(world.keys_of("first")["username"].clone());
             databases.push(database.clone());
-            secrets.insert(0, world.secret_path("first-db"));
+            secrets.insert(0, world.secret_path(&world.secret_of("first")));
         } else if self.policy == "Retain" {
             roles.clone_from(&groups);
             databases.push(database.clone());

@@ -220,14 +220,15 @@ async fn a_successor_sweeps_up_behind_an_object_that_was_torn_away() {
     world.put_storefront("demo", "Retain");
     let spec = json!({ "serverRef": { "storefront": "demo" } });
     made(&mut world, "own", spec.clone()).await;
-    let old = world.secret("own-db")["username"].clone();
+    let secret = world.secret_of("own");
+    let old = world.keys_of("own")["username"].clone();
     let path = world.binding_path("own");
     world.api.edit(&path, |binding| {
         binding["metadata"]["finalizers"] = json!([]);
     });
     world.api.delete(&path);
     // The garbage collector's part.
-    world.api.delete(&world.secret_path("own-db"));
+    world.api.delete(&world.secret_path(&secret));
     made(&mut world, "own", spec).await;
     assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
     let roles = world.roles().await;

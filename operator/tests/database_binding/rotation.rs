@@ -45,7 +45,8 @@ async fn old_credentials_work_through_the_overlap_and_no_longer() {
     let mut world = World::new();
     let shop = database(&world);
     made(&mut world, "own", owner_of(&shop, &[])).await;
-    let mut pod = world.log_in("own-db").await.expect("the first ones work");
+    let first = world.secret_of("own");
+    let mut pod = world.log_in(&first).await.expect("the first ones work");
     pod.execute("create table kept (id int)")
         .await
         .expect("its group owns the database");
@@ -53,8 +54,8 @@ async fn old_credentials_work_through_the_overlap_and_no_longer() {
     world.settle("own").await;
 
     let secret = world.secret_of("own");
-    assert_ne!(secret, "own-db", "what a pod has mounted does not change");
-    assert_eq!(world.secret("own-db"), world.old);
+    assert_ne!(secret, first, "what a pod has mounted does not change");
+    assert_eq!(world.secret(&first), world.old);
     pod.execute("insert into kept values (1)")
         .await
         .expect("the session lives on");
@@ -80,7 +81,7 @@ async fn old_credentials_work_through_the_overlap_and_no_longer() {
         .await
         .expect_err("its session was ended");
     assert_refused(&world.old).await;
-    assert_eq!(world.secret("own-db"), Keys::new(), "its Secret is deleted");
+    assert_eq!(world.secret(&first), Keys::new(), "its Secret is deleted");
     new.execute("insert into kept values (3)")
         .await
         .expect("nothing happened to the new ones");
@@ -125,7 +126,10 @@ async fn no_query_fails_for_who_reads_again_which_secret_to_use() {
     let mut world = World::new();
     let shop = database(&world);
     made(&mut world, "own", owner_of(&shop, &[])).await;
-    let mut first = world.log_in("own-db").await.expect("the first ones work");
+    let mut first = world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("the first ones work");
     first
         .execute("create table kept (id int)")
         .await
@@ -227,20 +231,33 @@ async fn a_binding_from_before_rotation_goes_on_with_what_it_has() {
     let mut world = World::new();
     let shop = database(&world);
     made(&mut world, "own", owner_of(&shop, &[])).await;
-    let (secret, roles) = (world.secret("own-db"), world.roles().await);
+    // As it was named then.
+    let made = world.secret_path(&world.secret_of("own"));
+    let mut secret = world.api.get(&made).expect("the Secret");
+    world.api.delete(&made);
+    secret["metadata"]["name"] = "own-db".into();
+    world.api.put(&world.secret_path("own-db"), secret);
+    world.api.edit(&world.binding_path("own"), |binding| {
+        binding["status"]["binding"]["name"] = "own-db".into();
+    });
+    world.settle("own").await;
+    let (secret, roles) = (world.keys_of("own"), world.roles().await);
     let status = world.binding("own").and_then(|binding| binding.status);
     assert_eq!(
         status.and_then(|status| status.rotation),
         None,
         "as it was written before"
     );
-    let mut pod = world.log_in("own-db").await.expect("it is in use");
+    let mut pod = world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("it is in use");
     world.api.edit(&world.binding_path("own"), |binding| {
         binding["spec"]["rotation"] = json!({ "every": "24h", "overlap": "1h" });
     });
     world.settle("own").await;
     assert_eq!(world.secret_of("own"), "own-db");
-    assert_eq!(world.secret("own-db"), secret);
+    assert_eq!(world.keys_of("own"), secret);
     assert_eq!(world.roles().await, roles);
     pod.execute("select 1").await.expect("no outage");
     world.ask_to_rotate("own");

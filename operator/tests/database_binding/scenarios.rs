@@ -70,9 +70,18 @@ async fn each_access_can_do_what_it_says_and_no_more() {
         json!({ "database": shop, "access": "ReadOnly" }),
     )
     .await;
-    let mut owner = world.log_in("own-db").await.expect("the owner logs in");
-    let mut writer = world.log_in("write-db").await.expect("the writer logs in");
-    let mut reader = world.log_in("read-db").await.expect("the reader logs in");
+    let mut owner = world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("the owner logs in");
+    let mut writer = world
+        .log_in(&world.secret_of("write"))
+        .await
+        .expect("the writer logs in");
+    let mut reader = world
+        .log_in(&world.secret_of("read"))
+        .await
+        .expect("the reader logs in");
     // Made after the grants: default privileges have to reach them.
     let schema = "create schema sales; create table sales.orders (id serial primary key); \
                   create table public.notes (id int); create view sales.seen as select * from sales.orders";
@@ -102,7 +111,7 @@ async fn each_access_can_do_what_it_says_and_no_more() {
 
     let other = format!("{}_other", world.namespace);
     made(&mut world, "stranger", owner_of(&other, &[])).await;
-    let role = world.secret("stranger-db")["username"].clone();
+    let role = world.keys_of("stranger")["username"].clone();
     let connect = format!("select has_database_privilege('{role}', '{shop}', 'connect')::text");
     assert_eq!(world.sql("postgres", &connect).await, ["false"]);
     world.clean().await;
@@ -115,12 +124,12 @@ async fn the_secret_is_what_servicebinding_asks_for() {
     made(&mut world, "own", owner_of(&shop, &[])).await;
     let secret = world
         .api
-        .get(&world.secret_path("own-db"))
+        .get(&world.secret_path(&world.secret_of("own")))
         .expect("the Secret");
     assert_eq!(secret["type"], "servicebinding.io/postgresql");
     assert_eq!(secret["immutable"], true);
     assert_eq!(secret["metadata"]["ownerReferences"][0]["controller"], true);
-    let keys = world.secret("own-db");
+    let keys = world.keys_of("own");
     let names: Vec<&str> = keys.keys().map(String::as_str).collect();
     let expected = [
         "database", "host", "password", "port", "provider", "type", "uri", "username",
@@ -137,7 +146,8 @@ async fn the_secret_is_what_servicebinding_asks_for() {
         .binding("own")
         .and_then(|b| b.status)
         .expect("a status");
-    assert_eq!(status.binding.expect("a binding").name, "own-db");
+    let name = status.binding.expect("a binding").name;
+    assert!(name.starts_with("own-db-"), "{name}");
     world.clean().await;
 }
 
@@ -146,8 +156,8 @@ async fn no_password_reaches_the_servers_log_or_the_object() {
     let mut world = World::new();
     let shop = database(&world);
     made(&mut world, "own", owner_of(&shop, &["citext"])).await;
-    let password = world.secret("own-db")["password"].clone();
-    let role = world.secret("own-db")["username"].clone();
+    let password = world.keys_of("own")["password"].clone();
+    let role = world.keys_of("own")["username"].clone();
     world
         .sql("postgres", &format!("alter role {role} password 'stolen'"))
         .await;
@@ -224,7 +234,7 @@ async fn a_second_owner_is_refused_and_its_end_harms_nobody() {
     world.api.delete(&world.binding_path("second"));
     world.settle("second").await;
     world
-        .log_in("first-db")
+        .log_in(&world.secret_of("first"))
         .await
         .expect("the first still works");
     world.clean().await;
@@ -245,7 +255,10 @@ async fn a_sharer_waits_for_the_owner_without_a_finalizer() {
     assert!(!holds_finalizer(&world, "read"));
     made(&mut world, "own", owner_of(&shop, &[])).await;
     world.settle("read").await;
-    world.log_in("read-db").await.expect("the reader logs in");
+    world
+        .log_in(&world.secret_of("read"))
+        .await
+        .expect("the reader logs in");
     world.clean().await;
 }
 
@@ -270,9 +283,15 @@ async fn an_administrator_who_is_no_superuser_is_enough() {
         json!({ "database": shop, "access": "ReadOnly" }),
     )
     .await;
-    let mut owner = world.log_in("own-db").await.expect("the owner logs in");
+    let mut owner = world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("the owner logs in");
     assert!(allowed(&mut owner, "create table kept (id int)").await);
-    let mut reader = world.log_in("read-db").await.expect("the reader logs in");
+    let mut reader = world
+        .log_in(&world.secret_of("read"))
+        .await
+        .expect("the reader logs in");
     assert!(allowed(&mut reader, "select * from kept").await);
     let writes = (world.api.writes(), world.chaos.changes());
     world.settle("own").await;
@@ -282,13 +301,13 @@ async fn an_administrator_who_is_no_superuser_is_enough() {
         writes,
         "at rest"
     );
-    let role = world.secret("own-db")["username"].clone();
+    let role = world.keys_of("own")["username"].clone();
     world
         .sql("postgres", &format!("alter role {role} password 'stolen'"))
         .await;
     world.settle("own").await;
     world
-        .log_in("own-db")
+        .log_in(&world.secret_of("own"))
         .await
         .expect("a log-in told that the password was another one");
     for name in ["read", "own"] {
@@ -308,7 +327,7 @@ async fn what_a_login_role_owns_elsewhere_does_not_hold_it_back() {
     let mut spec = owner_of(&shop, &[]);
     spec["reclaimPolicy"] = "Retain".into();
     made(&mut world, "own", spec).await;
-    let role = world.secret("own-db")["username"].clone();
+    let role = world.keys_of("own")["username"].clone();
     let namespace = world.namespace.clone();
     let table = format!(
         "create table {namespace}_odd (id int); alter table {namespace}_odd owner to {role}"

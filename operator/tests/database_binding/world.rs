@@ -225,7 +225,13 @@ impl World {
     pub fn secret_of(&self, name: &str) -> String {
         let status = self.binding(name).and_then(|binding| binding.status);
         let binding = status.and_then(|status| status.binding);
-        binding.map_or_else(|| format!("{name}-db"), |binding| binding.name)
+        let binding = binding.map(|binding| binding.name);
+        binding.unwrap_or_else(|| format!("{name} has no Secret"))
+    }
+
+    /// The content of that Secret.
+    pub fn keys_of(&self, name: &str) -> Keys {
+        self.secret(&self.secret_of(name))
     }
 
     /// Asks for a rotation, as a user would; remembers the credentials that are in use.

@@ -43,15 +43,21 @@ sync
 pub enum BackupState {
     /// The dump is complete and has been read back: the database may go.
     Done(BackupStatus),
-    /// The Job has not ended (or does not exist yet): apply [`backup`], reconcile again when it changes.
+    /// The Job does not exist yet: see to it that the credentials work, and apply [`backup`].
+    Absent,
+    /// The Job has not ended: reconcile again when it changes.
     Running,
     /// The Job has given up: nothing may be dropped until somebody acts.
     Failed,
 }
 
-/// Name of the Job that dumps this binding's database; each life of a binding has its own.
-pub fn backup_job_name(wanted: &Wanted) -> String {
-    names::child(&wanted.mark.name, &format!("backup-{}", tag(wanted)))
+/// What takes the dump.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backup {
+    /// Name of the Job. A Job cannot be changed, so its name has a hash of all of it.
+    pub job: String,
+    /// The volume and the Job.
+    pub objects: Objects<Planned>,
 }
 
 /// Name of the volume claim that holds the dumps; it survives the binding.
@@ -66,7 +72,7 @@ pub fn backup(
     wanted: &Wanted,
     platform: &Platform,
     release: &str,
-) -> Objects<Planned> {
+) -> Backup {
     let scope = Scope {
         namespace: wanted.mark.namespace.clone(),
         storefront: binding.spec.server_ref.storefront.clone(),
@@ -74,13 +80,20 @@ pub fn backup(
     };
     let mut objects = Objects::new();
     objects.apply(&volume(&scope, wanted));
-    objects.apply(&job(&scope, wanted, platform, release));
-    objects
+    let job = job(&scope, wanted, platform, release);
+    objects.apply(&job);
+    Backup {
+        job: job.metadata.name.unwrap_or_default(),
+        objects,
+    }
 }
 
-/// Reads the Job of [`backup_job_name`].
+/// Reads the Job of a [`Backup`].
 pub fn backup_state(wanted: &Wanted, job: Option<&Job>) -> BackupState {
-    let Some(status) = job.and_then(|job| job.status.as_ref()) else {
+    let Some(job) = job else {
+        return BackupState::Absent;
+    };
+    let Some(status) = &job.status else {
         return BackupState::Running;
     };
     let list = status.conditions.as_deref().unwrap_or_default();
@@ -168,20 +181,23 @@ fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Jo
         pods::scratch_volume("tmp", "64Mi", false),
     ];
     let security = pods::pod_security(Some(postgres::UID), postgres::UID);
-    let pod = pods::pod(container, volumes, security, 30);
+    let pod = PodSpec {
+        // One that fails is kept, with its log.
+        restart_policy: Some("Never".into()),
+        ..pods::pod(container, volumes, security, 30)
+    };
+    let template = pods::template(labels, BTreeMap::new(), pod);
+    let text = serde_json::to_vec(&template).unwrap_or_default();
+    let revision = hash::short([wanted.mark.uid.as_bytes(), text.as_slice()]);
     Job {
-        metadata: scope.meta(&backup_job_name(wanted), "backup", name),
+        metadata: scope.meta(
+            &names::child(name, &format!("backup-{revision}")),
+            "backup",
+            name,
+        ),
         spec: Some(JobSpec {
             backoff_limit: Some(TRIES),
-            template: pods::template(
-                labels,
-                BTreeMap::new(),
-                PodSpec {
-                    // One that fails is kept, with its log.
-                    restart_policy: Some("Never".into()),
-                    ..pod
-                },
-            ),
+            template,
             ..JobSpec::default()
         }),
         status: None,

@@ -24,7 +24,7 @@ pub use audit::{
     Database, Facts, Inside, Role, Rows, Schema, Seen, Unreadable, ask_database, ask_facts,
     ask_inside, ask_roles, read_database, read_facts, read_inside, read_roles,
 };
-pub use backup::{BackupState, backup, backup_job_name, backup_state, backup_volume_name};
+pub use backup::{Backup, BackupState, backup, backup_state, backup_volume_name};
 pub use claim::{Claim, judge};
 pub use mark::{Hold, Mark};
 pub use names::{Names, Wanted};
@@ -33,7 +33,7 @@ pub use retire::{owns_database, predecessors, retire, shut_spare};
 pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_over};
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
-pub use status::{Progress, intent, status};
+pub use status::{Progress, intent, renewed, status};
 pub use validate::{
     Data, Observed, Server, ServerState, Valid, admin_secret, awaits_server, embedded_server,
     end_policy, owner, validate,

@@ -3,7 +3,7 @@
 use crds::{Access, DatabaseBinding};
 
 use super::mark::{Hold, Mark};
-use crate::names::credentials_secret;
+use crate::names::{credentials_secret, plain_secret};
 
 /// Longest identifier that PostgreSQL keeps.
 const LONGEST: usize = 63;
@@ -36,6 +36,9 @@ pub struct Wanted {
     pub mark: Mark,
     /// How often the credentials were replaced before these.
     pub number: i64,
+    /// The Secret in use is gone, or is not what was made: it cannot be made again under its name, so other
+    /// credentials are due whatever else is.
+    pub lost: bool,
     /// What the login role may do.
     pub access: Access,
     /// Extensions, sorted.
@@ -64,8 +67,14 @@ impl Wanted {
             .and_then(|status| status.rotation.as_ref())
             .map_or(0, |rotation| rotation.number.max(0));
         let database = binding.spec.database.as_deref();
+        let mut names = names(namespace, object, uid, database, number);
+        let used = status.and_then(|status| Some(status.binding.as_ref()?.name.as_str()));
+        let plain = plain_secret(object);
+        if number == 0 && used == Some(plain.as_str()) {
+            names.secret = plain;
+        }
         Some(Self {
-            names: names(namespace, object, uid, database, number),
+            names,
             mark: Mark {
                 namespace: namespace.into(),
                 name: object.into(),
@@ -73,6 +82,7 @@ impl Wanted {
                 hold: Hold::Bound,
             },
             number,
+            lost: false,
             access: binding.spec.access,
             extensions,
             own_server,
@@ -91,6 +101,7 @@ impl Wanted {
                 ..names.clone()
             },
             number,
+            lost: false,
             ..self.clone()
         }
     }
@@ -179,7 +190,11 @@ mod tests {
         let short = names("shops", "demo-auth", "u1", None, 0);
         assert_eq!(short.database, "shops_demo_auth");
         assert_eq!(short.owner, "shops_demo_auth_owner");
-        assert_eq!(short.secret, "demo-auth-db");
+        assert!(
+            short.secret.starts_with("demo-auth-db-"),
+            "{}",
+            short.secret
+        );
         assert!(short.login.starts_with("shops_demo_auth_"));
         let long = names(&"n".repeat(63), &"o".repeat(60), "u1", None, 1);
         for name in [
@@ -197,12 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn another_uid_means_another_login_role_but_the_same_database() {
+    fn another_uid_means_another_login_role_and_secret_but_the_same_database() {
         let (one, two) = (
             names("a", "b", "u1", None, 0),
             names("a", "b", "u2", None, 0),
         );
         assert_ne!(one.login, two.login);
+        assert_ne!(one.secret, two.secret);
         assert_eq!(one.database, two.database);
     }
 
@@ -229,8 +245,24 @@ mod tests {
         assert_eq!(one.logins(), [&*zero.names.spare, &*zero.names.login]);
         assert_eq!(two.logins(), zero.logins());
         let secrets = [&zero, &one, &two].map(|wanted| wanted.names.secret.as_str());
-        assert_eq!(secrets[0], "auth-db");
-        assert!(secrets[1].starts_with("auth-db-") && secrets[2].starts_with("auth-db-"));
-        assert_ne!(secrets[1], secrets[2]);
+        assert!(secrets.iter().all(|name| name.starts_with("auth-db-")));
+        assert!(secrets[0] != secrets[1] && secrets[1] != secrets[2] && secrets[0] != secrets[2]);
+    }
+
+    #[test]
+    fn a_secret_of_before_keeps_its_name_until_the_next_rotation() {
+        let binding: DatabaseBinding = serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+            "metadata": { "name": "auth", "namespace": "shops", "uid": "u1" },
+            "spec": { "serverRef": { "storefront": "demo" } },
+            "status": { "binding": { "name": "auth-db" } },
+        }))
+        .expect("a binding");
+        let wanted = Wanted::of(&binding, true).expect("stored");
+        assert_eq!(wanted.names.secret, "auth-db");
+        assert_eq!(
+            wanted.next().names.secret,
+            names("shops", "auth", "u1", None, 1).secret
+        );
     }
 }

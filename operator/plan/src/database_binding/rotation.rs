@@ -13,7 +13,9 @@
 //! | `outgoing`, its time not come | [`Stage::Overlap`] | nothing: both roles work |
 //! | `outgoing`, its time over | [`Stage::Outgoing`] | shuts the old role, deletes its Secret |
 //!
-//! Only one of the two is ever set, so a request that comes during the overlap waits for its end.
+//! A request that comes during the overlap waits for its end, so only one of the two is set. Credentials that
+//! were lost do not wait: their Secret cannot be made again under its name ([`Wanted::lost`]), so the pair
+//! whose overlap it is gives way, and only pods that still use it lose their sessions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +28,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::names::Wanted;
 use crate::conditions::whole_second;
-use crate::names::{binding_secret, label_value};
+use crate::names::{credentials_secret, label_value, plain_secret};
 
 /// Annotation on a binding: each new value asks for one rotation.
 pub const ROTATE: &str = "storefront.dev/rotate";
@@ -69,18 +71,20 @@ pub fn rotation(
     let status = binding.status.as_ref();
     let before = status.and_then(|status| status.rotation.as_ref());
     let request = request(binding);
-    if before.is_none() && request.is_none() && binding.spec.rotation.is_none() {
+    let is_asked = request.is_some() || binding.spec.rotation.is_some();
+    if before.is_none() && !is_asked && !wanted.lost {
         return None;
     }
     let mut rotation = before.cloned().unwrap_or_default();
     let has_credentials = status.is_some_and(|status| status.binding.is_some());
-    if !has_credentials {
+    let is_due = |rotation: &RotationStatus| {
+        let is_at_rest = rotation.outgoing.is_none();
+        wanted.lost || (is_at_rest && is_due(binding, rotation, request.as_ref(), now))
+    };
+    if !has_credentials && !wanted.lost {
         // Those that are about to be made are new enough for whoever asked.
         rotation.request = request.or(rotation.request);
-    } else if rotation.incoming.is_none()
-        && rotation.outgoing.is_none()
-        && is_due(binding, &rotation, request.as_ref(), now)
-    {
+    } else if rotation.incoming.is_none() && is_due(&rotation) {
         let next = wanted.next();
         rotation.request = request.or(rotation.request);
         rotation.incoming = Some(Credentials {
@@ -141,13 +145,16 @@ pub fn next_step(
 
 /// Names of all Secrets that a binding may have left: those in use, coming and going.
 pub fn secrets(binding: &DatabaseBinding) -> BTreeSet<String> {
-    let first = binding.metadata.name.as_deref().map(binding_secret);
+    let (name, uid) = (&binding.metadata.name, &binding.metadata.uid);
+    let plain = name.as_deref().map(plain_secret);
+    let first = name.as_ref().zip(uid.as_ref());
+    let first = first.map(|(name, uid)| credentials_secret(name, uid, 0));
     let status = binding.status.as_ref();
     let used = status.and_then(|status| Some(status.binding.as_ref()?.name.clone()));
     let rotation = status.and_then(|status| status.rotation.as_ref());
     let incoming = rotation.and_then(|rotation| Some(rotation.incoming.as_ref()?.secret.clone()));
     let outgoing = rotation.and_then(|rotation| Some(rotation.outgoing.as_ref()?.secret.clone()));
-    [first, used, incoming, outgoing]
+    [plain, first, used, incoming, outgoing]
         .into_iter()
         .flatten()
         .collect()

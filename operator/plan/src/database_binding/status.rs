@@ -56,6 +56,22 @@ pub fn intent(binding: &DatabaseBinding, wanted: &Wanted, now: Timestamp) -> Dat
     status
 }
 
+/// The status of a binding that ends, once other credentials took the place of lost ones: its dump is taken
+/// with them.
+pub fn renewed(
+    binding: &DatabaseBinding,
+    wanted: &Wanted,
+    rotation: Option<&RotationStatus>,
+) -> DatabaseBindingStatus {
+    let mut status = binding.status.clone().unwrap_or_default();
+    status.role = Some(wanted.names.login.clone());
+    status.rotation = rotation.cloned();
+    status.binding = Some(BindingRef {
+        name: wanted.names.secret.clone(),
+    });
+    status
+}
+
 /// The status after a reconciliation.
 pub fn status(
     binding: &DatabaseBinding,

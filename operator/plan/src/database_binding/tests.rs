@@ -36,6 +36,7 @@ fn wanted(access: Access, own_server: bool) -> Wanted {
         names,
         mark,
         number: 0,
+        lost: false,
         access,
         extensions: vec!["citext"],
         own_server,

@@ -7,16 +7,20 @@ use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use kube_cache::Key;
 use operator_plan::database_binding::{
-    BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_job_name, backup_state,
-    end_policy, owns_database, status,
+    BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_state, end_policy,
+    owns_database, renewed, rotation, status,
 };
 use operator_plan::storefront::running_version;
+use operator_plan::{Invalid, Verdict, Waiting};
 
 use super::admin_session::AdminSession;
 use super::endpoint::Endpoint;
 use super::error::Stop;
-use super::intervals::{LATER, SOON};
+use super::intervals::{AT_ONCE, LATER, SOON};
+use super::provision::provision;
 use super::reclaim::{End, after_failure, before_asking, reclaim};
+use super::rotate::{Settled, take_over};
+use super::secret::InUse;
 use super::server::Servers;
 use super::{KIND, secret};
 use crate::context::Context;
@@ -60,6 +64,7 @@ pub(super) async fn end(
                 LATER
             }))
         }
+        End::Again => Ok(Next::Requeue(AT_ONCE)),
         End::Reclaimed(what) => {
             secret::remove_all(ctx, binding).await?;
             ctx.events
@@ -130,7 +135,7 @@ async fn remove(
     let endpoint = Endpoint::from(&valid.server);
     let statements = &ctx.metrics.sql_statements;
     let mut session = AdminSession::open(servers, &endpoint, statements).await?;
-    let end = remove_at(&mut session, ctx, binding, seen, valid).await;
+    let end = remove_at(&mut session, ctx, servers, binding, seen, valid).await;
     session.close().await;
     end
 }
@@ -138,6 +143,7 @@ async fn remove(
 async fn remove_at(
     session: &mut AdminSession,
     ctx: &Context,
+    servers: &dyn Servers,
     binding: &DatabaseBinding,
     seen: &Observed,
     valid: &Valid,
@@ -151,7 +157,7 @@ async fn remove_at(
         && !dumped
         && owns_database(&valid.wanted, &session.read(&valid.wanted).await?)
     {
-        match back_up(ctx, binding, seen, valid).await? {
+        match back_up(session, ctx, servers, binding, seen, valid).await? {
             Backup::Done => {}
             Backup::Held(end) => return Ok(end),
             Backup::Impossible => policy = DeletionPolicy::Retain,
@@ -171,13 +177,20 @@ enum Backup {
 }
 
 async fn back_up(
+    session: &mut AdminSession,
     ctx: &Context,
+    servers: &dyn Servers,
     binding: &DatabaseBinding,
     seen: &Observed,
     valid: &Valid,
-) -> Result<Backup, Error> {
+) -> Result<Backup, Stop> {
     let wanted = &valid.wanted;
-    let name = backup_job_name(wanted);
+    let release = match &seen.storefront {
+        Some(shop) => running_version(shop, &ctx.platform),
+        None => ctx.platform.version.clone(),
+    };
+    let plan = backup(binding, wanted, &ctx.platform, &release);
+    let name = &plan.job;
     let key = Key::new(wanted.mark.namespace.clone(), name.clone());
     let job = ctx.reader.job(&key).await?;
     match backup_state(wanted, job.as_deref()) {
@@ -193,17 +206,12 @@ async fn back_up(
             ctx.statuses.report(binding, &new).await?;
             Ok(Backup::Done)
         }
-        BackupState::Running => {
-            let release = match &seen.storefront {
-                Some(shop) => running_version(shop, &ctx.platform),
-                None => ctx.platform.version.clone(),
-            };
-            let plan = backup(binding, wanted, &ctx.platform, &release);
-            match ctx.applier.apply(&plan).await {
-                Ok(_) => Ok(Backup::Held(End::Held {
-                    reason: BACKING_UP,
-                    message: format!("Job {name} dumps the database before it is dropped"),
-                })),
+        BackupState::Absent => {
+            if credentials(session, ctx, servers, binding, valid).await? {
+                return Ok(Backup::Held(End::Again));
+            }
+            match ctx.applier.apply(&plan.objects).await {
+                Ok(_) => Ok(Backup::Held(dumping(name))),
                 Err(error) if error.is_namespace_terminating() => {
                     let note = "the namespace is being deleted and takes no backup Job: the database stays on its server";
                     ctx.events
@@ -211,9 +219,10 @@ async fn back_up(
                         .await;
                     Ok(Backup::Impossible)
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             }
         }
+        BackupState::Running => Ok(Backup::Held(dumping(name))),
         BackupState::Failed => Ok(Backup::Held(End::Held {
             reason: "BackupFailed",
             message: format!(
@@ -222,6 +231,49 @@ async fn back_up(
         })),
     }
 }
+
+fn dumping(job: &str) -> End {
+    End::Held {
+        reason: BACKING_UP,
+        message: format!("Job {job} dumps the database before it is dropped"),
+    }
+}
+
+/// Makes sure that the Job can log in. Returns whether other credentials took the place of lost ones: then the
+/// status names them, and what was read before is out of date.
+async fn credentials(
+    session: &mut AdminSession,
+    ctx: &Context,
+    servers: &dyn Servers,
+    binding: &DatabaseBinding,
+    valid: &Valid,
+) -> Result<bool, Stop> {
+    if let InUse::Good(password) = secret::in_use(ctx, binding, valid).await? {
+        provision(session, servers, valid, &password).await?;
+        return Ok(false);
+    }
+    let mut lost = valid.clone();
+    lost.wanted.lost = true;
+    let mut new = binding.status.clone().unwrap_or_default();
+    new.rotation = rotation(binding, &lost.wanted, ctx.now());
+    ctx.statuses.write(binding, &new).await?;
+    let settled = Settled::of(lost, new.rotation);
+    match take_over(session, ctx, servers, binding, settled).await? {
+        Verdict::Ready(settled) => {
+            let new = renewed(binding, &settled.valid.wanted, settled.rotation.as_ref());
+            ctx.statuses.write(binding, &new).await?;
+            Ok(true)
+        }
+        Verdict::Waiting(Waiting { message, .. }) | Verdict::Invalid(Invalid { message, .. }) => {
+            Err(Stop::Api(Error::other(CredentialsError(message))))
+        }
+    }
+}
+
+/// No credentials could be made.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to make credentials for the dump: {0}")]
+struct CredentialsError(String);
 
 async fn report(
     ctx: &Context,

@@ -48,6 +48,8 @@ pub enum End {
         /// Who blocks, for the status.
         message: String,
     },
+    /// Look again at once: the object was changed on the way.
+    Again,
     /// Look again: something has to happen first.
     Held {
         /// Machine-readable reason (CamelCase).

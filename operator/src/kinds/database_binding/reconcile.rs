@@ -17,9 +17,10 @@ use super::admin_session::AdminSession;
 use super::ending::end;
 use super::endpoint::Endpoint;
 use super::error::{ServerError, Stop};
-use super::intervals::{LATER, SOON};
+use super::intervals::{AT_ONCE, LATER, SOON};
 use super::provision::{Entry, enter, provision};
-use super::rotate::{Found, Settled, rotate};
+use super::rotate::{Found, Settled, rotate, take_over};
+use super::secret::InUse;
 use super::server::Servers;
 use super::{KIND, observe, secret};
 use crate::context::Context;
@@ -30,8 +31,6 @@ use crate::next::Next;
 /// Time between two audits of a binding that is as it should be; up to a fifth is added by its uid,
 /// so that bindings made together do not audit together.
 const RESYNC: Duration = Duration::from_secs(300);
-/// The shortest wait for the next step of a rotation: it may become due while this one ends.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Reconciles one binding.
 pub async fn reconcile(
@@ -54,7 +53,7 @@ pub async fn reconcile(
     if shop.is_some_and(|shop| shop.spec.paused) {
         return Ok(Next::AwaitChange);
     }
-    let valid = match validate(&binding, &observed) {
+    let mut valid = match validate(&binding, &observed) {
         Verdict::Ready(valid) => valid,
         Verdict::Waiting(on) => {
             wait(ctx, &binding, None, &on).await?;
@@ -62,12 +61,14 @@ pub async fn reconcile(
         }
         Verdict::Invalid(why) => return refuse(ctx, &binding, None, &why).await,
     };
-    let wanted = Some(&valid.wanted);
     if let Some(on) = awaits_server(&binding, &observed) {
         wait(ctx, &binding, None, &on).await?;
         return Ok(next(ctx, &subscriber(&*binding)));
     }
-    match make(ctx, servers, &binding, &valid).await {
+    let held = secret::in_use(ctx, &binding, &valid).await?;
+    valid.wanted.lost = matches!(held, InUse::Lost);
+    let wanted = Some(&valid.wanted);
+    match make(ctx, servers, &binding, &valid, held).await {
         Ok(Verdict::Ready(settled)) => settle(ctx, &binding, settled).await,
         Ok(Verdict::Waiting(on)) => {
             wait(ctx, &binding, wanted, &on).await?;
@@ -85,11 +86,12 @@ async fn make(
     servers: &dyn Servers,
     binding: &Arc<DatabaseBinding>,
     valid: &Valid,
+    held: InUse,
 ) -> Result<Verdict<Settled>, Stop> {
     let endpoint = Endpoint::from(&valid.server);
     let statements = &ctx.metrics.sql_statements;
     let mut session = AdminSession::open(servers, &endpoint, statements).await?;
-    let made = make_in(&mut session, ctx, servers, binding, valid).await;
+    let made = make_in(&mut session, ctx, servers, binding, (valid, held)).await;
     session.close().await;
     made
 }
@@ -99,7 +101,7 @@ async fn make_in(
     ctx: &Context,
     servers: &dyn Servers,
     binding: &Arc<DatabaseBinding>,
-    valid: &Valid,
+    (valid, held): (&Valid, InUse),
 ) -> Result<Verdict<Settled>, Stop> {
     match enter(session, valid).await? {
         Entry::Granted => {}
@@ -109,10 +111,17 @@ async fn make_in(
     ctx.finalizers.add(&**binding, FINALIZER).await?;
     let intended = intent(binding, &valid.wanted, ctx.now());
     ctx.statuses.write(&**binding, &intended).await?;
-    let password = match secret::hold(ctx, binding, valid).await? {
-        Verdict::Ready(password) => password,
-        Verdict::Waiting(on) => return Ok(Verdict::Waiting(on)),
-        Verdict::Invalid(why) => return Ok(Verdict::Invalid(why)),
+    let password = match held {
+        InUse::Good(password) => password,
+        InUse::Lost => {
+            let settled = Settled::of(valid.clone(), intended.rotation);
+            return take_over(session, ctx, servers, binding, settled).await;
+        }
+        InUse::None => match secret::hold(ctx, binding, valid).await? {
+            Verdict::Ready(password) => password,
+            Verdict::Waiting(on) => return Ok(Verdict::Waiting(on)),
+            Verdict::Invalid(why) => return Ok(Verdict::Invalid(why)),
+        },
     };
     let seen = provision(session, servers, valid, &password).await?;
     let found = Found {

@@ -37,6 +37,18 @@ pub(super) struct Settled {
     pub news: Option<(&'static str, String)>,
 }
 
+impl Settled {
+    /// Nothing has been done yet.
+    pub(super) fn of(valid: Valid, rotation: Option<RotationStatus>) -> Self {
+        Self {
+            valid,
+            rotation,
+            repaired: Vec::new(),
+            news: None,
+        }
+    }
+}
+
 /// Takes the next step, if it is due.
 pub(super) async fn rotate(
     session: &mut AdminSession,
@@ -51,12 +63,8 @@ pub(super) async fn rotate(
         rotation,
     } = found;
     let stage = stage(rotation.as_ref(), ctx.now());
-    let mut settled = Settled {
-        valid: valid.clone(),
-        rotation,
-        repaired: session.changed().to_vec(),
-        news: None,
-    };
+    let mut settled = Settled::of(valid.clone(), rotation);
+    settled.repaired = session.changed().to_vec();
     match stage {
         Stage::Unused | Stage::Overlap => {}
         Stage::Rest => {
@@ -73,8 +81,8 @@ pub(super) async fn rotate(
     Ok(Verdict::Ready(settled))
 }
 
-/// Provisions the next pair, and switches to it once it works.
-async fn take_over(
+/// Provisions the next pair, and switches to it once it works. Nothing needs to be known of the one in use.
+pub(super) async fn take_over(
     session: &mut AdminSession,
     ctx: &Context,
     servers: &dyn Servers,
@@ -89,20 +97,34 @@ async fn take_over(
     };
     provision(session, servers, &next, &password).await?;
     let before = settled.rotation.unwrap_or_default();
+    if let Some(older) = &before.outgoing {
+        // Only where the pair in use was lost within an overlap: the older role has a new password now.
+        secret::remove(ctx, binding, &older.secret).await?;
+    }
     let new = taken_over(binding, &before, &settled.valid.wanted, ctx.now());
     let (names, until) = (
         &next.wanted.names,
         new.outgoing.as_ref().map(|old| old.until.0),
     );
-    let note = format!(
+    let mut note = format!(
         "Secret {} and role {} are in use now; role {} can log in until {}",
         names.secret,
         names.login,
         names.spare,
         until.unwrap_or_default()
     );
+    let was_lost = settled.valid.wanted.lost;
+    if was_lost {
+        let lost = &settled.valid.wanted.names.secret;
+        note = format!("Secret {lost} was deleted or no longer said what it has to say: {note}");
+    }
+    let reason = if was_lost {
+        "CredentialsReplaced"
+    } else {
+        "Rotated"
+    };
     Ok(Verdict::Ready(Settled {
-        news: Some(("Rotated", note)),
+        news: Some((reason, note)),
         valid: next,
         rotation: Some(new),
         repaired: settled.repaired,

@@ -17,7 +17,40 @@ use crate::slim::Slim;
 /// Attempts to agree on one Secret while others write it too.
 const ROUNDS: usize = 4;
 
-/// Makes sure that the Secret exists and says the right thing; returns its password.
+/// The Secret that the status names.
+pub enum InUse {
+    /// The status names none yet: nobody can have mounted it.
+    None,
+    /// It says the right thing; this is the password.
+    Good(Password),
+    /// It is gone, or says something else: pods may have mounted it, so it is not made again under its name.
+    Lost,
+}
+
+/// Reads the Secret in use.
+pub async fn in_use(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    valid: &Valid,
+) -> Result<InUse, Error> {
+    let status = binding.status.as_ref();
+    if status.and_then(|status| status.binding.as_ref()).is_none() {
+        return Ok(InUse::None);
+    }
+    let names = &valid.wanted.names;
+    let key = Key::new(valid.wanted.mark.namespace.clone(), names.secret.clone());
+    let ours = &ctx.caches.secrets.store;
+    if ours.covers(&key) && ours.get(&key).is_none() {
+        return Ok(InUse::Lost);
+    }
+    let found = ctx.reader.fetch::<Secret>(&key).await?;
+    Ok(match found.map(|found| standing(valid, &found)) {
+        Some(Keys::Good(password)) => InUse::Good(Password::new(&password)),
+        Some(Keys::Stale(_) | Keys::Leaving | Keys::Foreign) | None => InUse::Lost,
+    })
+}
+
+/// Makes sure that a Secret that nobody uses yet exists and says the right thing; returns its password.
 pub async fn hold(
     ctx: &Context,
     binding: &DatabaseBinding,

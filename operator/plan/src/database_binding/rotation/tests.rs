@@ -110,6 +110,35 @@ fn a_schedule_goes_round_and_round() {
 }
 
 #[test]
+fn lost_credentials_are_replaced_at_once_whatever_the_stage() {
+    // Nobody ever asked for a rotation; within an overlap; with a request that waits.
+    for overlap in [false, true] {
+        let mut binding = binding(&Value::Null);
+        if overlap {
+            ask(&mut binding, "first");
+            assert_eq!(look(&mut binding, at(10)), Stage::Incoming);
+            assert_eq!(look(&mut binding, at(11)), Stage::Overlap);
+        }
+        let mut old = wanted(&binding);
+        old.lost = true;
+        let new = rotation(&binding, &old, at(20)).expect("one is due");
+        let incoming = new.incoming.clone().expect("others");
+        assert_ne!(
+            incoming.secret, old.names.secret,
+            "never the same name again"
+        );
+        assert_eq!(incoming.role, old.names.spare);
+        assert_eq!(stage(Some(&new), at(20)), Stage::Incoming);
+        // Cut off here, it goes on with the same ones.
+        set(&mut binding, Some(new.clone()));
+        assert_eq!(rotation(&binding, &old, at(21)), Some(new.clone()));
+        let taken = taken_over(&binding, &new, &old, at(22));
+        assert_eq!(taken.number, old.number + 1);
+        assert_eq!(taken.outgoing.expect("the old role").role, old.names.login);
+    }
+}
+
+#[test]
 fn an_operator_that_was_away_for_long_rotates_once() {
     let mut binding = hourly();
     let late = 50 * 3_600;
