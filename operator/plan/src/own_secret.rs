@@ -16,8 +16,14 @@ pub(crate) struct OwnSecret {
 /// What a Secret of a shop holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// One random value under `key`. Databases, servers and clients keep to it, so it is generated once.
+    /// One random value under `key`. Servers and clients keep to it, so it is generated once, and put back
+    /// where somebody wrote another one.
     Generated {
+        /// Key of the value.
+        key: &'static str,
+    },
+    /// The same, but whoever writes another one means it.
+    Chosen {
         /// Key of the value.
         key: &'static str,
     },
@@ -27,6 +33,8 @@ pub(crate) enum Content {
     Certificate,
     /// Computed from the spec and from other Secrets.
     Computed,
+    /// Copies of what cannot be made again, from which it is put back when its Secret is lost.
+    Copies,
 }
 
 impl OwnSecret {
@@ -53,7 +61,10 @@ impl OwnSecret {
     /// made again with the same effect.
     pub(crate) fn may_be_pruned(&self, spec: &StorefrontSpec) -> bool {
         match self.content {
-            Content::Generated { .. } | Content::SigningKeys => false,
+            Content::Generated { .. }
+            | Content::Chosen { .. }
+            | Content::SigningKeys
+            | Content::Copies => false,
             // An issuer writes a Secret of this name, which the plan does not name.
             Content::Certificate => !(self.when)(spec),
             Content::Computed => true,
@@ -65,8 +76,20 @@ impl Content {
     /// Whether the plan depends on what is in the Secret already.
     pub(crate) const fn is_read(self) -> bool {
         match self {
-            Self::Generated { .. } | Self::SigningKeys | Self::Certificate => true,
+            Self::Generated { .. }
+            | Self::Chosen { .. }
+            | Self::SigningKeys
+            | Self::Certificate
+            | Self::Copies => true,
             Self::Computed => false,
+        }
+    }
+
+    /// Key of the one value that is generated.
+    pub(crate) const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Generated { key } | Self::Chosen { key } => Some(key),
+            Self::SigningKeys | Self::Certificate | Self::Computed | Self::Copies => None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod api;
 mod chaos;
 mod checks;
 mod endings;
+mod image;
 mod kill;
 mod life;
 mod postgres;

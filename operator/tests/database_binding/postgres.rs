@@ -34,22 +34,8 @@ impl Postgres {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let bin = binaries();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // In memory where there is such a place: databases come and go hundreds of times here.
-        let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
-        let folder = base.join(format!(
-            "storefront-binding-pg-{}-{number}",
-            std::process::id()
-        ));
-        std::fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
-        let as_root = Command::new("id").arg("-u").output().expect("id").stdout == b"0\n";
-        if as_root {
-            run(Command::new("chown").arg("postgres").arg(&folder));
-        }
+        let folder = temporary(&format!("pg-{number}"));
+        let as_root = is_root();
         let data = folder.join("data");
         let mut secret = std::fs::File::create(folder.join("password")).expect("password file");
         writeln!(secret, "{PASSWORD}").expect("password file");
@@ -96,7 +82,30 @@ impl Postgres {
     }
 }
 
-fn binaries() -> PathBuf {
+/// A new folder for a server, which its user owns.
+pub fn temporary(name: &str) -> PathBuf {
+    // In memory where there is such a place: databases come and go hundreds of times here.
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
+    let folder = base.join(format!("storefront-binding-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for PostgreSQL");
+    if is_root() {
+        run(Command::new("chown").arg("postgres").arg(&folder));
+    }
+    folder
+}
+
+/// Whether the tests run as root, as which PostgreSQL refuses to run.
+pub fn is_root() -> bool {
+    Command::new("id").arg("-u").output().expect("id").stdout == b"0\n"
+}
+
+/// Folder of PostgreSQL's programs.
+pub fn binaries() -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -109,8 +118,8 @@ fn binaries() -> PathBuf {
         .expect("PostgreSQL's server programs (Debian: postgresql)")
 }
 
-/// PostgreSQL refuses to run as root.
-fn user(as_root: bool, program: &Path) -> Command {
+/// A program that is not run as root.
+pub fn user(as_root: bool, program: &Path) -> Command {
     if as_root {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--"]).arg(program);
@@ -157,7 +166,8 @@ fn keeper(as_root: bool, bin: &Path, data: &Path, folder: &Path) -> Child {
         .expect("the keeper starts")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").port()
 }

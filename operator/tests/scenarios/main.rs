@@ -17,6 +17,7 @@ mod leading;
 mod life;
 mod measured;
 mod requests;
+mod secrets;
 mod trouble;
 mod volumes;
 mod watches;

@@ -14,7 +14,7 @@ use super::{
     policy,
     role::{Role, binding_secret},
     server::{Reference, Server},
-    workload,
+    workload::{self, Config},
 };
 use crate::{
     Applied, Invalid, Objects, Planned,
@@ -109,10 +109,15 @@ impl Server for Nats {
         let volume = workload::claim(&valid.storefront.spec.queue.nats.storage, None);
         let ports = [("nats", PORT, "nats"), ("monitor", MONITOR_PORT, "monitor")];
         objects.apply(&workload::service(valid, &EMBEDDED, &ports));
-        // The passwords are not hashed: they never change by themselves.
-        let config = configuration(valid, "", "");
-        let template = workload::template(valid, &EMBEDDED, pod(valid), Some(&config));
-        let mut set = workload::stateful_set(valid, &EMBEDDED, template, volume);
+        let text = configuration(valid, "", "");
+        let passwords = [&AUTH, &ROUTES].map(|secret| valid.generated(secret).unwrap_or_default());
+        let config = Config {
+            text: Some(&text),
+            secret: &passwords.join(" "),
+        };
+        let template = workload::template(valid, &EMBEDDED, pod(valid), &config);
+        let parts = (template, volume);
+        let mut set = workload::stateful_set(valid, &EMBEDDED, &config, parts);
         if is_cluster(&valid.storefront.spec) {
             cluster::plan(valid, EMBEDDED.part, objects);
             cluster::extend(valid, EMBEDDED.part, &mut set);

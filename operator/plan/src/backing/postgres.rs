@@ -8,7 +8,7 @@ use super::{
     policy,
     role::Role,
     server::{Reference, Server},
-    workload,
+    workload::{self, Config},
 };
 use crate::{
     Applied, Invalid, Objects, Planned, network,
@@ -93,8 +93,13 @@ impl Server for Postgres {
         let volume = workload::claim(&wanted.storage, wanted.storage_class_name);
         let ports = [("postgres", PORT, "postgres")];
         objects.apply(&workload::service(valid, &EMBEDDED, &ports));
-        let template = workload::template(valid, &EMBEDDED, pod(valid), None);
-        objects.apply(&workload::stateful_set(valid, &EMBEDDED, template, volume));
+        let config = Config {
+            text: None,
+            secret: valid.generated(&ADMIN).unwrap_or_default(),
+        };
+        let template = workload::template(valid, &EMBEDDED, pod(valid), &config);
+        let parts = (template, volume);
+        objects.apply(&workload::stateful_set(valid, &EMBEDDED, &config, parts));
     }
 
     fn readiness(

@@ -11,7 +11,7 @@ use super::{
     policy,
     role::{Role, binding_secret},
     server::{Reference, Server},
-    workload,
+    workload::{self, Config},
 };
 use crate::{
     Applied, Invalid, Objects, Planned,
@@ -112,10 +112,14 @@ fn configuration(password: &str) -> String {
 }
 
 fn deployment(valid: &Valid) -> Deployment {
-    let config = configuration("");
+    let text = configuration("");
+    let config = Config {
+        text: Some(&text),
+        secret: valid.generated(&AUTH).unwrap_or_default(),
+    };
     let selector = pods::selector(EMBEDDED.part, &valid.child(EMBEDDED.part));
     Deployment {
-        metadata: workload::meta(valid, &EMBEDDED),
+        metadata: workload::meta(valid, &EMBEDDED, &config),
         spec: Some(DeploymentSpec {
             replicas: Some(1),
             // Two caches at once would answer differently; services are built for a moment without one.
@@ -124,7 +128,7 @@ fn deployment(valid: &Valid) -> Deployment {
                 rolling_update: None,
             }),
             selector: pods::label_selector(selector),
-            template: workload::template(valid, &EMBEDDED, pod(valid), Some(&config)),
+            template: workload::template(valid, &EMBEDDED, pod(valid), &config),
             revision_history_limit: Some(3),
             ..DeploymentSpec::default()
         }),

@@ -7,10 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
-    batch::v1::Job,
-    core::v1::{Container, PodTemplateSpec},
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
+        core::v1::{Container, PodTemplateSpec},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
 use super::embedded::{Embedded, Workload};
@@ -152,21 +155,30 @@ fn of(valid: &Valid, server: &Embedded) -> Trial {
 /// The image that the live server is known to start with. A server from before there were trials has
 /// only that of its pods.
 fn known(valid: &Valid, server: &Embedded) -> Option<String> {
-    let (name, live) = (valid.child(server.part), &valid.seen.servers);
-    let (meta, template) = match server.workload {
-        Workload::StatefulSet => {
-            let found = live.get::<StatefulSet>(&name)?;
-            (found.metadata, found.spec.map(|spec| spec.template))
-        }
-        Workload::Deployment => {
-            let found = live.get::<Deployment>(&name)?;
-            (found.metadata, found.spec.map(|spec| spec.template))
-        }
-    };
+    let (meta, template) = found(valid, server)?;
     let proven = meta
         .annotations
         .and_then(|mut all| all.remove(PROVEN_ANNOTATION));
     proven.or_else(|| template?.spec?.containers.into_iter().next()?.image)
+}
+
+/// The annotations of the live server's own object; `None` where it does not exist.
+pub(super) fn annotations(valid: &Valid, server: &Embedded) -> Option<BTreeMap<String, String>> {
+    found(valid, server)?.0.annotations
+}
+
+fn found(valid: &Valid, server: &Embedded) -> Option<(ObjectMeta, Option<PodTemplateSpec>)> {
+    let (name, live) = (valid.child(server.part), &valid.seen.servers);
+    match server.workload {
+        Workload::StatefulSet => {
+            let found = live.get::<StatefulSet>(&name)?;
+            Some((found.metadata, found.spec.map(|spec| spec.template)))
+        }
+        Workload::Deployment => {
+            let found = live.get::<Deployment>(&name)?;
+            Some((found.metadata, found.spec.map(|spec| spec.template)))
+        }
+    }
 }
 
 fn name(valid: &Valid, server: &Embedded, template: &PodTemplateSpec) -> String {

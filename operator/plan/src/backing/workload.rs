@@ -23,14 +23,34 @@ const CONFIG_ANNOTATION: &str = "storefront.dev/config-hash";
 /// Name of the volume of a pod of a StatefulSet.
 const VOLUME: &str = "data";
 
-/// Metadata of what runs a server's pods; it records which image is known to start.
-pub(super) fn meta(valid: &Valid, server: &Embedded) -> ObjectMeta {
+/// Annotation of a server's object with a hash of the secrets that its pods were first started with.
+const FIRST_ANNOTATION: &str = "storefront.dev/first-secret-hash";
+/// Annotation of its pods with a hash of other ones: they restart, because a server keeps to what it read.
+const SECRET_ANNOTATION: &str = "storefront.dev/secret-hash";
+
+/// What makes a server's pods restart.
+pub(super) struct Config<'a> {
+    /// Its configuration without secrets, where it has one.
+    pub(super) text: Option<&'a str>,
+    /// Its passwords. They restart the pods only where they are not those that were first seen: a server of
+    /// before this was known is not restarted because of it.
+    pub(super) secret: &'a str,
+}
+
+/// Metadata of what runs a server's pods. It records which image is known to start, and the first secrets.
+pub(super) fn meta(valid: &Valid, server: &Embedded, config: &Config<'_>) -> ObjectMeta {
     let image = trial::image(valid, server);
     let proven = (trial::PROVEN_ANNOTATION.to_owned(), image);
+    let first = (FIRST_ANNOTATION.to_owned(), first(valid, server, config));
     ObjectMeta {
-        annotations: Some(BTreeMap::from([proven])),
+        annotations: Some(BTreeMap::from([proven, first])),
         ..valid.meta(server.part)
     }
+}
+
+fn first(valid: &Valid, server: &Embedded, config: &Config<'_>) -> String {
+    let seen = trial::annotations(valid, server).and_then(|mut all| all.remove(FIRST_ANNOTATION));
+    seen.unwrap_or_else(|| hash::short([config.secret.as_bytes()]))
 }
 
 /// The Service of a server, with named ports: name, port, name of the container's port.
@@ -39,23 +59,21 @@ pub(super) fn service(valid: &Valid, server: &Embedded, ports: &[(&str, i32, &st
     pods::service(valid.meta(server.part), selector, ports)
 }
 
-/// The template of a server's pods. They restart when `config` changes, where there is one.
+/// The template of a server's pods. They restart when `config` changes.
 pub(super) fn template(
     valid: &Valid,
     server: &Embedded,
     pod: PodSpec,
-    config: Option<&str>,
+    config: &Config<'_>,
 ) -> PodTemplateSpec {
     let labels = valid
         .scope
         .pod_labels(server.part, &valid.child(server.part));
-    let hashed = |config: &str| {
-        (
-            CONFIG_ANNOTATION.to_owned(),
-            hash::short([config.as_bytes()]),
-        )
-    };
-    let annotations = config.map(hashed).into_iter().collect();
+    let hashed = |name: &str, text: &str| (name.to_owned(), hash::short([text.as_bytes()]));
+    let text = config.text.map(|text| hashed(CONFIG_ANNOTATION, text));
+    let now = hashed(SECRET_ANNOTATION, config.secret);
+    let other = (now.1 != first(valid, server, config)).then_some(now);
+    let annotations = text.into_iter().chain(other).collect();
     pods::template(labels, annotations, pod)
 }
 
@@ -63,12 +81,12 @@ pub(super) fn template(
 pub(super) fn stateful_set(
     valid: &Valid,
     server: &Embedded,
-    template: PodTemplateSpec,
-    volume: PersistentVolumeClaim,
+    config: &Config<'_>,
+    (template, volume): (PodTemplateSpec, PersistentVolumeClaim),
 ) -> StatefulSet {
     let name = valid.child(server.part);
     StatefulSet {
-        metadata: meta(valid, server),
+        metadata: meta(valid, server, config),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
             // A set in order waits for ever for a pod whose template was wrong, even after the

@@ -10,6 +10,7 @@ mod needs;
 mod observed;
 mod parts;
 mod policies;
+mod recovery;
 mod references;
 pub(crate) mod secret;
 mod secrets;

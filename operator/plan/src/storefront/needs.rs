@@ -8,7 +8,7 @@ use kube::core::Resource;
 
 use super::{
     Data,
-    material::present,
+    recovery::Known,
     references::references,
     secrets::SECRETS,
     signing_keys::{self, Rotation},
@@ -40,7 +40,7 @@ pub struct MissingMaterial {
 }
 
 /// The Secrets that are made for the shop.
-fn own_secrets(storefront: &Storefront) -> impl Iterator<Item = &'static OwnSecret> {
+pub(super) fn own_secrets(storefront: &Storefront) -> impl Iterator<Item = &'static OwnSecret> {
     let spec = &storefront.spec;
     let of_servers = Backing::of(spec).into_iter().flat_map(Backing::secrets);
     let all = SECRETS.iter().chain(of_servers);
@@ -88,20 +88,22 @@ pub fn missing_material(
     now: Timestamp,
 ) -> MissingMaterial {
     let mut missing = MissingMaterial::default();
+    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
+    let known = Known::of(shop, own);
     for secret in own_secrets(storefront) {
         let name = name_of(storefront, secret.part);
         match secret.content {
-            Content::Generated { key } => {
-                if present(own.get(&name), key).is_none() {
+            Content::Generated { .. } | Content::Chosen { .. } => {
+                if known.value(secret).is_none() {
                     missing.passwords.insert(name);
                 }
             }
             Content::SigningKeys => {
                 let asked = signing_keys::asked(storefront);
-                let next = Rotation::next(own.get(&name), asked, now);
+                let next = Rotation::next(known.signing_keys().as_ref(), asked, now);
                 missing.signing_key = next.needs_key();
             }
-            Content::Certificate | Content::Computed => {}
+            Content::Certificate | Content::Computed | Content::Copies => {}
         }
     }
     missing

@@ -2,6 +2,7 @@
 
 use super::{
     Data, Valid, certificate,
+    recovery::{self, RECOVERY},
     secret::{OPAQUE, plan_computed, plan_generated, text},
     signing_keys::{asked, signing_keys},
 };
@@ -11,7 +12,11 @@ use crate::{
 };
 
 /// Login of the first administrator.
-pub(super) const ADMIN: OwnSecret = OwnSecret::generated("admin", "password");
+pub(super) const ADMIN: OwnSecret = OwnSecret {
+    part: "admin",
+    content: Content::Chosen { key: "password" },
+    when: |_| true,
+};
 /// Token of calls between the shop's own services.
 pub(super) const INTERNAL: OwnSecret = OwnSecret::generated("internal", "token");
 /// Keys that sign tokens.
@@ -24,19 +29,27 @@ pub(super) const SIGNING_KEYS: OwnSecret = OwnSecret {
 pub(super) const SMTP: OwnSecret = OwnSecret::computed("smtp");
 
 /// The Secrets of a shop that are not about a backing server.
-pub(super) const SECRETS: &[OwnSecret] =
-    &[ADMIN, SIGNING_KEYS, INTERNAL, certificate::SECRET, SMTP];
+pub(super) const SECRETS: &[OwnSecret] = &[
+    ADMIN,
+    SIGNING_KEYS,
+    INTERNAL,
+    RECOVERY,
+    certificate::SECRET,
+    SMTP,
+];
 
 /// Plans every Secret.
 pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let password = valid.generated(&ADMIN);
     let data = password.map(|password| admin(valid, password));
     plan_generated(valid, objects, (&ADMIN, OPAQUE), data);
-    plan_generated(valid, objects, (&SIGNING_KEYS, OPAQUE), keys(valid));
+    let keys = keys(valid);
+    plan_generated(valid, objects, (&SIGNING_KEYS, OPAQUE), keys.clone());
     let token = valid.generated(&INTERNAL);
     let data = token.map(|token| text([("token", token)]));
     plan_generated(valid, objects, (&INTERNAL, OPAQUE), data);
     backing::plan_credentials(valid, objects);
+    recovery::plan(valid, keys.as_ref(), objects);
     if let Some(data) = certificate::content(valid) {
         let secret = (&certificate::SECRET, "kubernetes.io/tls");
         plan_computed(valid, objects, secret, Some(data));
@@ -47,9 +60,14 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
 }
 
 fn keys(valid: &Valid) -> Option<Data> {
-    let own = valid.seen.own.get(&valid.child(SIGNING_KEYS.part));
+    let own = valid.known().signing_keys();
     let fresh = valid.seen.fresh.signing_key.as_ref();
-    signing_keys(own, fresh, asked(&valid.storefront), valid.seen.now)
+    signing_keys(
+        own.as_ref(),
+        fresh,
+        asked(&valid.storefront),
+        valid.seen.now,
+    )
 }
 
 fn admin(valid: &Valid, password: &str) -> Data {

@@ -3,12 +3,8 @@
 use crds::{DeletionPolicy, Storefront};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{material::present, observed::Observed};
-use crate::{
-    Platform, Waiting,
-    own_secret::{Content, OwnSecret},
-    pods::Scope,
-};
+use super::{observed::Observed, recovery::Known};
+use crate::{Platform, Waiting, own_secret::OwnSecret, pods::Scope};
 
 /// A Storefront that can be acted on.
 #[derive(Clone, Debug)]
@@ -76,12 +72,16 @@ impl Valid {
     /// The generated value of one of the shop's Secrets: what the shop has, else what was generated for
     /// this reconciliation.
     pub(crate) fn generated(&self, secret: &OwnSecret) -> Option<&str> {
-        let key = match secret.content {
-            Content::Generated { key } => key,
-            Content::SigningKeys | Content::Certificate | Content::Computed => return None,
+        let known = self.known().value(secret);
+        let fresh = || {
+            let name = self.child(secret.part);
+            self.seen.fresh.passwords.get(&name).map(String::as_str)
         };
-        let name = self.child(secret.part);
-        let fresh = || self.seen.fresh.passwords.get(&name).map(String::as_str);
-        present(self.seen.own.get(&name), key).or_else(fresh)
+        known.or_else(fresh)
+    }
+
+    /// What is known of the shop's own Secrets.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known::of(self.name(), &self.seen.own)
     }
 }

@@ -9,6 +9,7 @@ mod needs;
 mod proof;
 mod properties;
 mod pruning;
+mod recovery;
 mod restricted;
 mod rivals;
 mod services;

@@ -80,6 +80,7 @@ fn an_empty_password_counts_as_missing() {
     let mut own = own(&shop);
     let nats = own.get_mut("demo-nats-auth").expect("there");
     nats.insert("password".into(), Vec::new());
+    own.remove("demo-recovery");
     let missing = missing_material(&shop, &own, NOW);
     assert_eq!(missing.passwords, ["demo-nats-auth".to_owned()].into());
 }

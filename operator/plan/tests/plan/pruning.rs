@@ -9,10 +9,11 @@ use operator_plan::{
 use crate::fixtures::{shop, shops, valid_shop};
 
 /// Every Secret that a shop may have, and whether it can be made again.
-const SECRETS: [(&str, bool); 11] = [
+const SECRETS: [(&str, bool); 12] = [
     ("admin", false),
     ("signing-keys", false),
     ("internal", false),
+    ("recovery", false),
     ("postgres-admin", false),
     ("nats-auth", false),
     ("nats-routes", false),
