@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 PACKAGES=(
   containerd runc containernetworking-plugins nftables conntrack iproute2 util-linux # the node
-  buildah mmdebstrap                                                                 # images
+  buildah mmdebstrap python3-pip                                                     # images
   gcc libc6-dev make musl-tools                                                      # C parts of Rust crates
   redis-server                                                                       # for the image of the cache
   rsync jq curl ca-certificates git

