@@ -191,6 +191,9 @@ pub struct DatabaseBindingStatus {
     /// The rotation of the credentials. Absent until the first one is requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
+    /// The databases that took the place of a lost one. Absent: it was never lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recreation: Option<Recreation>,
     /// The dump that was taken before the database was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupStatus>,
@@ -252,6 +255,22 @@ pub struct OutgoingCredentials {
     pub secret: String,
     /// When the role may no longer log in and the Secret is deleted.
     pub until: Time,
+}
+
+/// How often an empty database took the place of a lost one, each time because somebody asked for it with the
+/// annotation `storefront.dev/recreate-database`. ServiceDeployments that use it run their migrations again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recreation {
+    /// How often.
+    #[serde(default)]
+    pub number: i64,
+    /// The value of the annotation that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Whether the newest one is still being created.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
 }
 
 /// A dump taken before a drop.

@@ -19,8 +19,8 @@ pub use common::{
 pub use condition::Condition;
 pub use database_binding::{
     Access, BackupStatus, BindingRef, BindingStatus, Credentials, DatabaseBinding,
-    DatabaseBindingSpec, DatabaseBindingStatus, Extension, OutgoingCredentials, Rotation,
-    RotationStatus, ServerRef,
+    DatabaseBindingSpec, DatabaseBindingStatus, Extension, OutgoingCredentials, Recreation,
+    Rotation, RotationStatus, ServerRef,
 };
 pub use gateway_policy::{
     ClaimToHeader, JwtMode, JwtPolicy, JwtPolicySpec, LimitKey, PolicyAncestor, PolicyParentRef,

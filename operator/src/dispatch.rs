@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use crds::{DatabaseBinding, ServiceDeployment, Storefront};
+use crds::{Condition, DatabaseBinding, ServiceDeployment, Storefront};
 use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Resource;
 use kube::core::ObjectMeta;
 use kube_cache::{Cached, Change, Full, Key, Owner, Source};
-use operator_plan::service_deployment::are_rivals;
+use operator_plan::conditions::find;
+use operator_plan::service_deployment::{are_rivals, bindings_of};
 
 use crate::caches::Caches;
 use crate::controller::DEBOUNCE;
@@ -124,6 +125,7 @@ impl Queues {
     /// A ServiceDeployment changed: itself, and those that want a path that it has, had or wants.
     pub fn service(&self, caches: &Caches, change: &Change<Full<ServiceDeployment>>) {
         self.owner(change);
+        self.audit_databases(change);
         let Some((key, urgency)) = primary(&self.services, change) else {
             return;
         };
@@ -133,6 +135,26 @@ impl Queues {
             if about.any(|service| are_rivals(&service.0, &other)) {
                 self.services.add_after(Key::of(&*other), DEBOUNCE, urgency);
             }
+        }
+    }
+
+    /// A workload is no longer ready: its databases are audited, for nothing else shows that one is gone.
+    fn audit_databases(&self, change: &Change<Full<ServiceDeployment>>) {
+        let Change::Set {
+            old: Some(old),
+            new,
+            ..
+        } = change
+        else {
+            return;
+        };
+        if !is_ready(&old.0) || is_ready(&new.0) {
+            return;
+        }
+        let key = Key::of(&new.0);
+        for name in bindings_of(&new.0) {
+            let binding = Key::new(key.namespace.clone(), name);
+            self.bindings.add_after(binding, DEBOUNCE, Priority::High);
         }
     }
 
@@ -290,6 +312,12 @@ fn concerns_owner<V: Tracked>(change: &Change<V>) -> bool {
         Some(old) => *source != Source::Write || old.revision() == new.revision(),
         None => *source != Source::Write,
     }
+}
+
+fn is_ready(service: &ServiceDeployment) -> bool {
+    let status = service.status.as_ref();
+    let ready = status.and_then(|status| find(&status.conditions, "Ready"));
+    ready.is_some_and(Condition::is_true)
 }
 
 fn has_ready_pod(set: &Trimmed<StatefulSet>) -> bool {

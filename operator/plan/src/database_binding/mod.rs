@@ -8,6 +8,7 @@
 mod audit;
 mod backup;
 mod claim;
+mod loss;
 mod mark;
 mod names;
 mod repair;
@@ -26,6 +27,7 @@ pub use audit::{
 };
 pub use backup::{Backup, BackupState, backup, backup_state, backup_volume_name};
 pub use claim::{Claim, judge};
+pub use loss::{LOST, RECREATE, may_create};
 pub use mark::{Hold, Mark};
 pub use names::{Names, Wanted};
 pub use repair::{inside, login, outside};

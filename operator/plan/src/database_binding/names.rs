@@ -1,6 +1,6 @@
 //! Names on the server, made from the object alone, so that a crash leaves nothing unnamed.
 
-use crds::{Access, DatabaseBinding};
+use crds::{Access, DatabaseBinding, Recreation};
 
 use super::mark::{Hold, Mark};
 use crate::names::{credentials_secret, plain_secret};
@@ -39,6 +39,8 @@ pub struct Wanted {
     /// The Secret in use is gone, or is not what was made: it cannot be made again under its name, so other
     /// credentials are due whatever else is.
     pub lost: bool,
+    /// What the status has to say of databases that were lost.
+    pub recreation: Option<Recreation>,
     /// What the login role may do.
     pub access: Access,
     /// Extensions, sorted.
@@ -83,6 +85,7 @@ impl Wanted {
             },
             number,
             lost: false,
+            recreation: status.and_then(|status| status.recreation.clone()),
             access: binding.spec.access,
             extensions,
             own_server,

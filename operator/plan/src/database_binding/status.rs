@@ -3,6 +3,7 @@
 use crds::{BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus, RotationStatus};
 use jiff::Timestamp;
 
+use super::loss::LOST;
 use super::names::Wanted;
 use super::rotation::rotation;
 use crate::conditions::{self, Aspect};
@@ -43,6 +44,7 @@ pub fn intent(binding: &DatabaseBinding, wanted: &Wanted, now: Timestamp) -> Dat
     status.database = Some(wanted.names.database.clone());
     status.role = Some(wanted.names.login.clone());
     status.rotation = rotation(binding, wanted, now);
+    status.recreation.clone_from(&wanted.recreation);
     if status.observed_generation != binding.metadata.generation || status.conditions.is_empty() {
         status.observed_generation = binding.metadata.generation;
         let aspects = conditions::reconciling("Provisioning", "roles and database are being made");
@@ -85,6 +87,8 @@ pub fn status(
     if let Some(wanted) = wanted {
         status.database = Some(wanted.names.database.clone());
         status.role = Some(wanted.names.login.clone());
+        // As it was written on the way, too: what was made meanwhile is an empty database all the same.
+        status.recreation.clone_from(&wanted.recreation);
     }
     status.rotation = match (progress, wanted) {
         (Progress::Done(rotation), _) => rotation.cloned(),
@@ -97,6 +101,9 @@ pub fn status(
     let previous = std::mem::take(&mut status.conditions);
     status.conditions = match progress {
         Progress::Done(_) => {
+            if let Some(recreation) = &mut status.recreation {
+                recreation.pending = false;
+            }
             status.binding = wanted.map(|wanted| BindingRef {
                 name: wanted.names.secret.clone(),
             });
@@ -107,7 +114,10 @@ pub fn status(
             conditions::partial(&previous, &aspects, generation, now)
         }
         Progress::Invalid(why) => {
-            let aspects = conditions::stalled(why.reason, &why.message);
+            let mut aspects = conditions::stalled(why.reason, &why.message);
+            if why.reason == LOST {
+                aspects.push(Aspect::no("DatabaseReady", LOST, why.message.clone()));
+            }
             conditions::partial(&previous, &aspects, generation, now)
         }
         Progress::Failed { reason, message } => {

@@ -98,7 +98,8 @@ fn deployment(valid: &Valid, scaled: bool) -> Deployment {
         .contents
         .iter()
         .flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]);
-    let annotations = BTreeMap::from([(BINDINGS_ANNOTATION.to_owned(), hash::short(contents))]);
+    let mut annotations = workload::annotations(valid);
+    annotations.insert(BINDINGS_ANNOTATION.to_owned(), hash::short(contents));
     let mut labels = valid.scope.pod_labels(valid.app(), valid.name());
     labels.extend(network::client_labels(valid));
     Deployment {

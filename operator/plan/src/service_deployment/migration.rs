@@ -32,7 +32,7 @@ pub(super) fn plan(valid: &Valid) -> Option<(Job, String)> {
         .pod_labels("migrate", &format!("{}-migrate", valid.name()));
     labels.extend(super::network::client_labels(valid));
     let pod = workload::migrating_pod(valid, &migrate.args);
-    let template = pods::template(labels, BTreeMap::new(), pod);
+    let template = pods::template(labels, workload::annotations(valid), pod);
     // The deadline is no part of the revision: a longer one runs nothing again.
     let text = serde_json::to_vec(&template).unwrap_or_default();
     let revision = hash::short([text.as_slice()]);

@@ -20,6 +20,8 @@ pub struct Valid {
     pub(super) mounts: BTreeMap<String, String>,
     /// Hash of each mounted Secret, by folder.
     pub(super) contents: BTreeMap<String, String>,
+    /// How often a database took the place of a lost one, by the folder of its binding; only those that did.
+    pub(super) recreated: BTreeMap<String, i64>,
     /// Whether a DatabaseBinding is among the bindings.
     pub(super) uses_database: bool,
     pub(super) migration: Migration,

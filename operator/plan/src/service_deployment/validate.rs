@@ -49,6 +49,7 @@ pub fn validate(
         platform: platform.clone(),
         mounts,
         contents,
+        recreated: recreated(service, seen),
         uses_database: service
             .spec
             .bindings
@@ -95,6 +96,16 @@ fn mounts(
         mounts.insert(folder_of(*part).to_owned(), platform_secret(service, *part));
     }
     Ok(mounts)
+}
+
+fn recreated(service: &ServiceDeployment, seen: &Observed) -> BTreeMap<String, i64> {
+    let bindings = service.spec.bindings.iter();
+    let numbers = bindings.filter_map(|bound| {
+        let found = seen.bindings.get(bound.database_binding.as_ref()?)?;
+        let recreation = found.status.as_ref()?.recreation.as_ref()?;
+        Some((bound.folder().to_owned(), recreation.number))
+    });
+    numbers.collect()
 }
 
 fn database_secret(name: &str, binding: Option<&DatabaseBinding>) -> Result<String, Waiting> {

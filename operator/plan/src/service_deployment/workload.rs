@@ -30,6 +30,24 @@ const GRACE_SECS: i64 = 45;
 pub(super) const HTTP: &str = "http";
 pub(super) const METRICS: &str = "metrics";
 const BINDINGS: &str = "/bindings";
+/// Annotation of pods with the databases that took the place of lost ones: what a process has done to the
+/// one before, such as a migration or a first account, it has to do again.
+const RECREATED_ANNOTATION: &str = "storefront.dev/recreated-databases";
+
+/// Annotations of every pod of the workload.
+pub(super) fn annotations(valid: &Valid) -> BTreeMap<String, String> {
+    let numbers = valid.recreated.iter();
+    let numbers: Vec<String> = numbers
+        .map(|(folder, number)| format!("{folder}={number}"))
+        .collect();
+    let text = numbers.join(",");
+    let annotation = (RECREATED_ANNOTATION.to_owned(), text);
+    Some(annotation)
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .collect()
+}
+
 /// The pod of the Deployment.
 pub(super) fn serving_pod(valid: &Valid) -> PodSpec {
     let spec = &valid.service.spec;

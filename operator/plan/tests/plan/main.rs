@@ -5,6 +5,7 @@ mod every_shop;
 mod fixtures;
 mod hosts;
 mod jobs;
+mod losses;
 mod needs;
 mod proof;
 mod properties;

@@ -15,8 +15,8 @@ const ROUNDS: usize = 4;
 
 /// What the ownership marks on the server allow.
 pub enum Entry {
-    /// The binding may be provisioned.
-    Granted,
+    /// The binding may be provisioned; this is what was seen.
+    Granted(Seen),
     /// Somebody else has to act first.
     Waits(String),
     /// Only a person can decide.
@@ -27,7 +27,7 @@ pub enum Entry {
 pub async fn enter(session: &mut AdminSession, valid: &Valid) -> Result<Entry, ServerError> {
     let seen = session.read(&valid.wanted).await?;
     Ok(match judge(&valid.wanted, &seen) {
-        Claim::Granted => Entry::Granted,
+        Claim::Granted => Entry::Granted(seen),
         Claim::Waits(on) => Entry::Waits(on),
         Claim::Refused(why) => Entry::Refused(why),
     })

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crds::DatabaseBinding;
 use kube::ResourceExt;
 use operator_plan::database_binding::{
-    FINALIZER, Progress, Valid, Wanted, awaits_server, intent, next_step, status, validate,
+    FINALIZER, Progress, Valid, Wanted, awaits_server, intent, may_create, next_step, status,
+    validate,
 };
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
 
@@ -67,8 +68,9 @@ pub async fn reconcile(
     }
     let held = secret::in_use(ctx, &binding, &valid).await?;
     valid.wanted.lost = matches!(held, InUse::Lost);
+    let made = make(ctx, servers, &binding, &mut valid, held).await;
     let wanted = Some(&valid.wanted);
-    match make(ctx, servers, &binding, &valid, held).await {
+    match made {
         Ok(Verdict::Ready(settled)) => settle(ctx, &binding, settled).await,
         Ok(Verdict::Waiting(on)) => {
             wait(ctx, &binding, wanted, &on).await?;
@@ -85,7 +87,7 @@ async fn make(
     ctx: &Context,
     servers: &dyn Servers,
     binding: &Arc<DatabaseBinding>,
-    valid: &Valid,
+    valid: &mut Valid,
     held: InUse,
 ) -> Result<Verdict<Settled>, Stop> {
     let endpoint = Endpoint::from(&valid.server);
@@ -101,13 +103,19 @@ async fn make_in(
     ctx: &Context,
     servers: &dyn Servers,
     binding: &Arc<DatabaseBinding>,
-    (valid, held): (&Valid, InUse),
+    (valid, held): (&mut Valid, InUse),
 ) -> Result<Verdict<Settled>, Stop> {
-    match enter(session, valid).await? {
-        Entry::Granted => {}
+    let seen = match enter(session, valid).await? {
+        Entry::Granted(seen) => seen,
         Entry::Waits(on) => return Ok(Verdict::Waiting(Waiting::new("DatabaseNotFound", on))),
         Entry::Refused(why) => return Ok(Verdict::Invalid(Invalid::new("NotOurs", why))),
+    };
+    match may_create(binding, &valid.wanted, &seen) {
+        Ok(None) => {}
+        Ok(recreation) => valid.wanted.recreation = recreation,
+        Err(why) => return Ok(Verdict::Invalid(why)),
     }
+    let valid = &*valid;
     ctx.finalizers.add(&**binding, FINALIZER).await?;
     let intended = intent(binding, &valid.wanted, ctx.now());
     ctx.statuses.write(&**binding, &intended).await?;
