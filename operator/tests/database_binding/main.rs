@@ -3,11 +3,14 @@
 mod api;
 mod chaos;
 mod checks;
+mod dump;
 mod endings;
 mod image;
 mod kill;
 mod life;
+mod losses;
 mod postgres;
+mod rights;
 mod rotation;
 mod rotation_ends;
 mod scenarios;

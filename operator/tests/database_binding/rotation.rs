@@ -272,7 +272,10 @@ async fn an_administrator_who_is_no_superuser_rotates_too() {
     let mut world = World::new();
     let shop = database(&world);
     let admin = format!("{}_admin", world.namespace);
-    let sql = format!("create role {admin} login createdb createrole password 'x'");
+    let sql = format!(
+        "create role {admin} login createdb createrole password 'x'; \
+         grant connect on database postgres to {admin}"
+    );
     world.sql("postgres", &sql).await;
     let limited = Server {
         username: admin.clone(),

@@ -23,6 +23,8 @@ pub(crate) const UID: i64 = 26;
 /// Login of the server's administrator.
 pub(super) const ADMIN: OwnSecret = OwnSecret::generated("postgres-admin", "password");
 const PORT: i32 = 5432;
+/// Connections that the server takes.
+pub(crate) const CONNECTIONS: i32 = 200;
 
 /// Folder of the image's programs, or the path of one of them, as a literal.
 macro_rules! programs {
@@ -36,6 +38,10 @@ macro_rules! programs {
 
 /// Folder of the image's programs.
 pub(crate) const PROGRAMS: &str = programs!();
+/// Folder of the image's pg_dump and pg_restore for servers that are newer than its own.
+pub(crate) const NEWEST_CLIENTS: &str = "/usr/lib/postgresql/18/bin";
+/// The first `server_version_num` that [`PROGRAMS`] cannot dump.
+pub(crate) const NEWER: i32 = 160_000;
 /// Name of the image.
 pub(crate) const IMAGE: &str = "postgres";
 
@@ -127,7 +133,8 @@ fn login(valid: &Valid, password: &str) -> Data {
 }
 
 fn pod(valid: &Valid) -> PodSpec {
-    let arguments = ["-c", "max_connections=200", "-c", "shared_buffers=64MB"];
+    let connections = format!("max_connections={CONNECTIONS}");
+    let arguments = ["-c", &connections, "-c", "shared_buffers=64MB"];
     let container = Container {
         args: Some(arguments.map(Into::into).into()),
         env: Some(vec![

@@ -18,6 +18,8 @@ pub struct Facts {
     pub reads_verifiers: bool,
     /// Is a standby: takes no writes.
     pub standby: bool,
+    /// Databases of the server itself that everybody may connect to.
+    pub open_to_all: Vec<String>,
 }
 
 /// A role.
@@ -54,6 +56,8 @@ pub struct Database {
     pub comment: Option<String>,
     /// Takes connections.
     pub open: bool,
+    /// How many at a time; -1: as many as the server.
+    pub connections: i32,
     /// `role=PRIVILEGE`; `PUBLIC` for everybody.
     pub grants: BTreeSet<String>,
 }
@@ -72,6 +76,8 @@ pub struct Inside {
     pub extensions: BTreeSet<String>,
     /// `kind role=PRIVILEGE` that the owner's future objects give.
     pub defaults: BTreeSet<String>,
+    /// Everybody may create large objects.
+    pub large_objects_for_all: bool,
     /// Schemas of the tenant, by name.
     pub schemas: BTreeMap<String, Schema>,
 }
@@ -113,7 +119,10 @@ pub fn ask_facts() -> Statement {
         Place::Administration,
         "select r.rolsuper::text, \
          has_table_privilege('pg_catalog.pg_authid', 'select')::text, \
-         pg_is_in_recovery()::text \
+         pg_is_in_recovery()::text, \
+         (select string_agg(d.datname::text, chr(10) order by d.datname) from pg_database d \
+           where d.datname in ('postgres', 'template1') \
+           and has_database_privilege('public', d.oid, 'connect')) \
          from pg_roles r where r.rolname = current_user"
             .into(),
     )
@@ -127,6 +136,7 @@ pub fn read_facts(rows: &Rows) -> Result<Facts, Unreadable> {
         superuser: flag(row, 0),
         reads_verifiers: flag(row, 1),
         standby: flag(row, 2),
+        open_to_all: lines(row, 3),
     })
 }
 
@@ -206,7 +216,8 @@ pub fn ask_database(wanted: &Wanted) -> Statement {
              d.datallowconn::text, \
              (select string_agg(case when a.grantee = 0 then 'PUBLIC' \
                else pg_get_userbyid(a.grantee)::text end || '=' || a.privilege_type, chr(10)) \
-               from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a) \
+               from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a), \
+             d.datconnlimit::text \
              from pg_database d where d.datname = {}",
             text(&wanted.names.database)
         ),
@@ -223,6 +234,7 @@ pub fn read_database(rows: &Rows) -> Result<Option<Database>, Unreadable> {
         comment: value(row, 1),
         open: flag(row, 2),
         grants: lines(row, 3).into_iter().collect(),
+        connections: value(row, 4).and_then(|n| n.parse().ok()).unwrap_or(-1),
     }))
 }
 
@@ -261,6 +273,8 @@ pub fn ask_inside(wanted: &Wanted) -> Statement {
         Place::Database(names.database.clone()),
         format!(
             "select 'extension', e.extname::text, '' from pg_extension e \
+             union all select 'large objects', 'public', '' \
+               where has_function_privilege('public', 'lo_create(oid)', 'execute') \
              union all select 'default', d.defaclobjtype::text, \
                pg_get_userbyid(a.grantee)::text || '=' || a.privilege_type \
                from pg_default_acl d, aclexplode(d.defaclacl) a \
@@ -292,6 +306,7 @@ pub fn read_inside(rows: &Rows) -> Result<Inside, Unreadable> {
             Some("extension") => {
                 inside.extensions.insert(named);
             }
+            Some("large objects") => inside.large_objects_for_all = true,
             Some("default") => {
                 inside
                     .defaults

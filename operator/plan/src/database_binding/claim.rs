@@ -46,9 +46,11 @@ fn judge_owner(wanted: &Wanted, seen: &Seen) -> Claim {
         return Claim::Granted;
     };
     let mark = database.mark();
-    // CREATE DATABASE and its mark cannot be one transaction. Between them its owner vouches for
-    // it: a group role that carries our mark (checked above) exists only through us.
-    let vouched = mark.is_none() && database.owner == wanted.names.owner;
+    // A group role that carries our mark (checked above) exists only through us, and vouches for what it
+    // owns: CREATE DATABASE and its mark cannot be one transaction, and whoever owns a database may write
+    // another comment on it, but not on a role.
+    let owner = &wanted.names.owner;
+    let vouched = database.owner == *owner && seen.roles.contains_key(owner);
     if vouched || wanted.may_take(mark.as_ref()) {
         Claim::Granted
     } else {
@@ -71,9 +73,10 @@ fn judge_sharer(wanted: &Wanted, seen: &Seen) -> Claim {
         (None, None) => Claim::Refused(format!(
             "database {database} was not made by a DatabaseBinding: name one that was"
         )),
-        (None, Some(_)) | (Some(_), None) => absent(),
-        (Some(mark), Some(_)) if mark.namespace == wanted.mark.namespace => Claim::Granted,
-        (Some(mark), Some(_)) => Claim::Refused(format!(
+        (Some(_), None) => absent(),
+        // The group's mark counts: that of the database may have been written by its owner.
+        (_, Some(mark)) if mark.namespace == wanted.mark.namespace => Claim::Granted,
+        (_, Some(mark)) => Claim::Refused(format!(
             "database {database} belongs to namespace {}: create this binding there",
             mark.namespace
         )),

@@ -3,9 +3,15 @@
 
 use crds::Access;
 
+use crate::backing::postgres;
+
 use super::audit::{Inside, Role, Schema, Seen};
 use super::names::Wanted;
 use super::statement::{Statement, name, text};
+
+/// Connections that one database of a shop's own server may have: half of what the server has, so that the
+/// services do not lack any because one of them, or whoever has its Secret, takes all.
+const CONNECTIONS: i32 = postgres::CONNECTIONS / 2;
 
 /// Groups and database, as seen from outside. Only a binding with access Owner tends them.
 pub fn outside(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
@@ -13,6 +19,7 @@ pub fn outside(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
         return Vec::new();
     }
     let mut statements = Vec::new();
+    statements.extend(close_server(wanted, seen));
     statements.extend(make_groups(wanted, seen));
     statements.extend(mend_groups(wanted, seen));
     let names = &wanted.names;
@@ -39,6 +46,18 @@ pub fn outside(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
     statements.extend(mark_database(wanted, seen));
     statements.extend(open_database(wanted, seen));
     statements
+}
+
+/// On a shop's own server nobody but its administrator has business in the server's own databases.
+fn close_server(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
+    let close = |database: &String| {
+        let database = name(database);
+        format!("revoke all on database {database} from public")
+    };
+    let lines: Vec<String> = seen.facts.open_to_all.iter().map(close).collect();
+    let is_ours = wanted.own_server && seen.facts.superuser;
+    (is_ours && !lines.is_empty())
+        .then(|| Statement::administer("close the server's own databases", lines.join("; ")))
 }
 
 fn make_groups(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
@@ -195,6 +214,12 @@ fn open_database(wanted: &Wanted, seen: &Seen) -> Option<Statement> {
             ));
         }
     }
+    let limit = seen.database.as_ref().map_or(-1, |it| it.connections);
+    if wanted.own_server && limit != CONNECTIONS {
+        lines.push(format!(
+            "alter database {database} connection limit {CONNECTIONS}"
+        ));
+    }
     if seen
         .database
         .as_ref()
@@ -221,6 +246,21 @@ pub fn inside(wanted: &Wanted, inside: &Inside) -> Vec<Statement> {
             "set the rights on future tables",
             database,
             defaults.join("; "),
+        ));
+    }
+    if wanted.own_server && inside.large_objects_for_all {
+        // Whoever may only read shall not fill the disk. The functions are the server's, so it needs its
+        // superuser.
+        let functions = "pg_catalog.lo_create(oid), pg_catalog.lo_creat(integer), \
+                         pg_catalog.lo_from_bytea(oid, bytea)";
+        let owner = name(&wanted.names.owner);
+        statements.push(Statement::inside(
+            "keep large objects to the owner",
+            database,
+            format!(
+                "revoke execute on function {functions} from public; \
+                 grant execute on function {functions} to {owner}"
+            ),
         ));
     }
     let missing = |extension: &&&str| !inside.extensions.contains(**extension);

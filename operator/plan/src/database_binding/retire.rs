@@ -50,17 +50,14 @@ pub fn retire(wanted: &Wanted, seen: &Seen, policy: DeletionPolicy) -> Vec<State
     statements
 }
 
-/// Whether the database may be dropped: it carries our mark, or none and our marked group owns it.
+/// Whether the database may be dropped: our marked group owns it, whatever its owner has made of its comment,
+/// or it carries our mark.
 pub fn owns_database(wanted: &Wanted, seen: &Seen) -> bool {
-    seen.database
-        .as_ref()
-        .is_some_and(|database| match database.mark() {
-            Some(mark) => wanted.made(Some(&mark)),
-            None => {
-                database.owner == wanted.names.owner
-                    && ours(wanted, seen, &wanted.names.owner).is_some()
-            }
-        })
+    let owner = &wanted.names.owner;
+    let is_ours = ours(wanted, seen, owner).is_some();
+    seen.database.as_ref().is_some_and(|database| {
+        (database.owner == *owner && is_ours) || wanted.made(database.mark().as_ref())
+    })
 }
 
 /// Shuts the login role that is not in use: no log-in, no password, no session. Empty when it is shut.

@@ -37,6 +37,7 @@ fn wanted(access: Access, own_server: bool) -> Wanted {
         mark,
         number: 0,
         lost: false,
+        recreation: None,
         access,
         extensions: vec!["citext"],
         own_server,
@@ -148,10 +149,9 @@ proptest! {
         }
         if texts.iter().any(|text| text.contains("drop database")) {
             let database = seen.database.as_ref().expect("what is dropped was seen");
-            let ours = match database.mark() {
-                Some(mark) => mark.uid == "u1",
-                None => database.owner == "shop_owner" && uid(&seen, "shop_owner").as_deref() == Some("u1"),
-            };
+            let vouched = database.owner == "shop_owner"
+                && uid(&seen, "shop_owner").as_deref() == Some("u1");
+            let ours = vouched || database.mark().is_some_and(|mark| mark.uid == "u1");
             prop_assert!(ours && access == Access::Owner && policy != DeletionPolicy::Retain);
         }
     }
@@ -182,7 +182,7 @@ proptest! {
             prop_assert!(seen.roles.get(group).is_none_or(|role| fine(role.mark())), "{}", group);
         }
         if let Some(database) = &seen.database {
-            let vouched = database.mark().is_none() && database.owner == "shop_owner";
+            let vouched = database.owner == "shop_owner" && seen.roles.contains_key("shop_owner");
             prop_assert!(vouched || fine(database.mark()));
         }
     }
@@ -239,6 +239,7 @@ fn perfect(wanted: &Wanted) -> (Seen, Inside) {
         owner: "shop_owner".into(),
         comment: mark,
         open: true,
+        connections: 100,
         grants: grants.into_iter().chain(shared).collect(),
     };
     let defaults = [
@@ -255,11 +256,13 @@ fn perfect(wanted: &Wanted) -> (Seen, Inside) {
         extensions: ["citext", "plpgsql"].map(str::to_owned).into(),
         defaults: defaults.map(str::to_owned).into(),
         schemas: BTreeMap::from([("public".to_owned(), Schema::default())]),
+        large_objects_for_all: false,
     };
     let facts = Facts {
         superuser: true,
         reads_verifiers: true,
         standby: false,
+        open_to_all: Vec::new(),
     };
     (
         Seen {
@@ -352,6 +355,24 @@ fn each_loss_brings_exactly_what_was_lost() {
         purposes(&lost, &within),
         ["open the database to its roles only"]
     );
+
+    let mut lost = seen.clone();
+    lost.database.as_mut().expect("there").connections = -1;
+    assert_eq!(
+        purposes(&lost, &within),
+        ["open the database to its roles only"]
+    );
+
+    let mut lost = seen.clone();
+    lost.facts.open_to_all = vec!["postgres".into()];
+    assert_eq!(
+        purposes(&lost, &within),
+        ["close the server's own databases"]
+    );
+
+    let mut lost = within.clone();
+    lost.large_objects_for_all = true;
+    assert_eq!(purposes(&seen, &lost), ["keep large objects to the owner"]);
 
     let mut lost = seen.clone();
     lost.roles.get_mut("shop_owner").expect("there").elevated = vec!["superuser".into()];

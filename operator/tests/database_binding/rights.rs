@@ -1,0 +1,90 @@
+//! What those who share a shop's own server cannot do to each other.
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::life::{database, owner_of};
+use super::postgres::Postgres;
+use super::scenarios::made;
+use super::world::{Keys, World, log_in_with};
+
+#[tokio::test]
+async fn a_reader_of_a_shops_own_server_fills_no_disk_and_sees_no_other_database() {
+    let server = Postgres::start();
+    let mut world = World::on(&server);
+    world.put_storefront("demo", "Retain");
+    let of_demo = json!({ "storefront": "demo" });
+    let shop = format!("{}_shop", world.namespace);
+    let owner = json!({ "serverRef": of_demo, "database": shop });
+    made(&mut world, "own", owner).await;
+    let reader = json!({ "serverRef": of_demo, "database": shop, "access": "ReadOnly" });
+    made(&mut world, "read", reader).await;
+    assert_eq!(world.ready("read").0, "True", "{}", world.message("read"));
+    let mut reader = world
+        .log_in(&world.secret_of("read"))
+        .await
+        .expect("the reader logs in");
+    for sql in [
+        "select lo_create(0)",
+        "select lo_creat(-1)",
+        "select lo_from_bytea(0, 'x')",
+        "create temporary table t (id int)",
+    ] {
+        reader.execute(sql).await.expect_err(sql);
+    }
+    for database in ["postgres", "template1"] {
+        let mut keys: Keys = world.keys_of("read");
+        keys.insert("database".into(), database.into());
+        log_in_with(&keys).await.expect_err(database);
+    }
+    let mut owner = world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("the owner logs in");
+    owner
+        .execute("select lo_create(0)")
+        .await
+        .expect("it is the owner's disk");
+    let limit = format!("select datconnlimit::text from pg_database where datname = '{shop}'");
+    assert_eq!(world.sql("postgres", &limit).await, ["100"]);
+    let writes = (world.api.writes(), world.chaos.changes());
+    world.settle("own").await;
+    assert_eq!((world.api.writes(), world.chaos.changes()), writes);
+}
+
+#[tokio::test]
+async fn an_owner_cannot_make_its_database_somebody_elses_by_a_comment() {
+    let mut world = World::new();
+    let shop = database(&world);
+    made(&mut world, "own", owner_of(&shop, &[])).await;
+    let reader = json!({ "database": shop, "access": "ReadOnly" });
+    made(&mut world, "read", reader).await;
+    let mut owner = world
+        .log_in(&world.secret_of("own"))
+        .await
+        .expect("the owner logs in");
+    let forged = "storefront.dev: binding=elsewhere/other uid=u0 hold=bound";
+    owner
+        .execute(AssertSqlSafe(format!(
+            "comment on database {shop} is '{forged}'"
+        )))
+        .await
+        .expect("its owner may");
+    for name in ["read", "own"] {
+        world.settle(name).await;
+        assert_eq!(world.ready(name).0, "True", "{}", world.message(name));
+    }
+    owner
+        .execute(AssertSqlSafe(format!(
+            "comment on database {shop} is '{forged}'"
+        )))
+        .await
+        .expect("its owner may");
+    drop(owner);
+    for name in ["read", "own"] {
+        world.api.delete(&world.binding_path(name));
+        world.settle(name).await;
+    }
+    assert_eq!(world.databases().await, [""; 0]);
+    assert_eq!(world.roles().await, [""; 0]);
+}
