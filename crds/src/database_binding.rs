@@ -257,8 +257,9 @@ pub struct OutgoingCredentials {
     pub until: Time,
 }
 
-/// How often an empty database took the place of a lost one, each time because somebody asked for it with the
-/// annotation `storefront.dev/recreate-database`. ServiceDeployments that use it run their migrations again.
+/// How often a database was found or made empty that had been migrated: an empty one took the place of a lost one,
+/// because somebody asked for it with the annotation `storefront.dev/recreate-database`, or its tables were
+/// dropped. ServiceDeployments that use it run their migrations again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recreation {
@@ -271,6 +272,9 @@ pub struct Recreation {
     /// Whether the newest one is still being created.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
+    /// Whether it was found without any table after a migration had run, and has none yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
 }
 
 /// A dump taken before a drop.

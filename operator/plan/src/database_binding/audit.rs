@@ -76,6 +76,8 @@ pub struct Inside {
     pub extensions: BTreeSet<String>,
     /// `kind role=PRIVILEGE` that the owner's future objects give.
     pub defaults: BTreeSet<String>,
+    /// There is a table.
+    pub tables: bool,
     /// Everybody may create large objects.
     pub large_objects_for_all: bool,
     /// Schemas of the tenant, by name.
@@ -273,6 +275,9 @@ pub fn ask_inside(wanted: &Wanted) -> Statement {
         Place::Database(names.database.clone()),
         format!(
             "select 'extension', e.extname::text, '' from pg_extension e \
+             union all select 'tables', 'any', '' where exists (select from pg_class c \
+               join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') \
+               and n.nspname !~ '^pg_' and n.nspname <> 'information_schema') \
              union all select 'large objects', 'public', '' \
                where has_function_privilege('public', 'lo_create(oid)', 'execute') \
              union all select 'default', d.defaclobjtype::text, \
@@ -306,6 +311,7 @@ pub fn read_inside(rows: &Rows) -> Result<Inside, Unreadable> {
             Some("extension") => {
                 inside.extensions.insert(named);
             }
+            Some("tables") => inside.tables = true,
             Some("large objects") => inside.large_objects_for_all = true,
             Some("default") => {
                 inside

@@ -3,7 +3,7 @@
 
 use crds::{Access, DatabaseBinding, Recreation};
 
-use super::audit::Seen;
+use super::audit::{Inside, Seen};
 use super::names::Wanted;
 use crate::Invalid;
 use crate::names::label_value;
@@ -46,5 +46,63 @@ pub fn may_create(
         number: before.number + 1,
         request,
         pending: true,
+        ..before
     }))
+}
+
+/// What the status has to say now of a database that is there: whether it has tables is compared with whether
+/// a migration `has_run` in it. `None`: nothing else than before. A migration that makes no table runs once
+/// more, and no more than that.
+pub fn emptied(wanted: &Wanted, inside: &Inside, has_run: bool) -> Option<Recreation> {
+    let before = wanted.recreation.clone().unwrap_or_default();
+    if wanted.access != Access::Owner || before.pending {
+        return None;
+    }
+    match (inside.tables, before.empty) {
+        (true, true) => Some(Recreation {
+            empty: false,
+            ..before
+        }),
+        (false, false) if has_run => Some(Recreation {
+            number: before.number + 1,
+            empty: true,
+            ..before
+        }),
+        (true, false) | (false, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_runs_again_once_for_tables_that_are_gone() {
+        let binding: DatabaseBinding = serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+            "metadata": { "name": "auth", "namespace": "shops", "uid": "u1" },
+            "spec": { "serverRef": { "storefront": "demo" } },
+        }))
+        .expect("a binding");
+        let mut wanted = Wanted::of(&binding, true).expect("stored");
+        let inside = |tables| Inside {
+            tables,
+            ..Inside::default()
+        };
+        let mut look = |tables, has_run| {
+            let found = emptied(&wanted, &inside(tables), has_run);
+            let is_news = found.is_some();
+            wanted.recreation = found.or(wanted.recreation.take());
+            (
+                is_news,
+                wanted.recreation.as_ref().map_or(0, |it| it.number),
+            )
+        };
+        assert_eq!(look(false, false), (false, 0), "it has not run yet");
+        assert_eq!(look(true, true), (false, 0));
+        assert_eq!(look(false, true), (true, 1), "the tables are gone");
+        assert_eq!(look(false, true), (false, 1), "it makes none");
+        assert_eq!(look(true, true), (true, 1), "it has made them again");
+        assert_eq!(look(false, true), (true, 2), "gone once more");
+    }
 }

@@ -27,7 +27,7 @@ pub use audit::{
 };
 pub use backup::{Backup, BackupState, backup, backup_state, backup_volume_name};
 pub use claim::{Claim, judge};
-pub use loss::{LOST, RECREATE, may_create};
+pub use loss::{LOST, RECREATE, emptied, may_create};
 pub use mark::{Hold, Mark};
 pub use names::{Names, Wanted};
 pub use repair::{inside, login, outside};

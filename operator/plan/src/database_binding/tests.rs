@@ -256,6 +256,7 @@ fn perfect(wanted: &Wanted) -> (Seen, Inside) {
         extensions: ["citext", "plpgsql"].map(str::to_owned).into(),
         defaults: defaults.map(str::to_owned).into(),
         schemas: BTreeMap::from([("public".to_owned(), Schema::default())]),
+        tables: true,
         large_objects_for_all: false,
     };
     let facts = Facts {

@@ -1,7 +1,7 @@
 //! The server's side of a binding that should exist. Reads first and writes only what differs.
 
 use operator_plan::database_binding::{
-    Claim, Seen, Statement, Valid, inside, judge, login, outside, predecessors, shut_spare,
+    Claim, Inside, Seen, Statement, Valid, inside, judge, login, outside, predecessors, shut_spare,
 };
 
 use super::admin_session::AdminSession;
@@ -33,17 +33,18 @@ pub async fn enter(session: &mut AdminSession, valid: &Valid) -> Result<Entry, S
     })
 }
 
-/// Makes the server as it should be, and reads again until it is. Returns what was read last.
+/// Makes the server as it should be, and reads again until it is. Returns what was read last; of the inside
+/// only where the binding owns the database.
 pub async fn provision(
     session: &mut AdminSession,
     servers: &dyn Servers,
     valid: &Valid,
     password: &Password,
-) -> Result<Seen, ServerError> {
+) -> Result<(Seen, Option<Inside>), ServerError> {
     let mut last = "read the server";
     for _ in 0..ROUNDS {
         match round(session, servers, valid, password).await? {
-            Round::Settled(seen) => return Ok(seen),
+            Round::Settled(seen, within) => return Ok((seen, within)),
             Round::Changed(purpose) => last = purpose,
         }
     }
@@ -71,7 +72,7 @@ pub async fn shut(
 /// What one round led to.
 enum Round {
     /// Nothing was missing.
-    Settled(Seen),
+    Settled(Seen, Option<Inside>),
     /// The last statement was for this.
     Changed(&'static str),
 }
@@ -87,11 +88,13 @@ async fn round(
     let seen = session.read(wanted).await?;
     let around = outside(wanted, &seen);
     session.run(&around).await?;
-    let within = if wanted.access == crds::Access::Owner {
-        inside(wanted, &session.read_inside(wanted).await?)
+    let found = if wanted.access == crds::Access::Owner {
+        Some(session.read_inside(wanted).await?)
     } else {
-        Vec::new()
+        None
     };
+    let within = found.as_ref().map(|found| inside(wanted, found));
+    let within = within.unwrap_or_default();
     session.run(&within).await?;
     let verifier = if password_differs(servers, valid, &seen, password).await? {
         Some(password.verifier().map_err(|_| ServerError::NoEntropy)?)
@@ -105,7 +108,10 @@ async fn round(
     session.run(&left).await?;
     let statements = [&around, &within, &entrance, &left].into_iter().flatten();
     let last = statements.last().map(|last: &Statement| last.purpose);
-    Ok(last.map_or(Round::Settled(seen), Round::Changed))
+    Ok(match last {
+        None => Round::Settled(seen, found),
+        Some(purpose) => Round::Changed(purpose),
+    })
 }
 
 /// Whether the server does not hold our password. Where it shows no verifiers, a login is tried.

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::DatabaseBinding;
+use crds::{Condition, DatabaseBinding};
 use kube::ResourceExt;
 use operator_plan::database_binding::{
-    FINALIZER, Progress, Valid, Wanted, awaits_server, intent, may_create, next_step, status,
-    validate,
+    FINALIZER, Progress, Valid, Wanted, awaits_server, emptied, intent, may_create, next_step,
+    status, validate,
 };
+use operator_plan::service_deployment::bindings_of;
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
 
 use super::admin_session::AdminSession;
@@ -115,7 +116,6 @@ async fn make_in(
         Ok(recreation) => valid.wanted.recreation = recreation,
         Err(why) => return Ok(Verdict::Invalid(why)),
     }
-    let valid = &*valid;
     ctx.finalizers.add(&**binding, FINALIZER).await?;
     let intended = intent(binding, &valid.wanted, ctx.now());
     ctx.statuses.write(&**binding, &intended).await?;
@@ -131,13 +131,40 @@ async fn make_in(
             Verdict::Invalid(why) => return Ok(Verdict::Invalid(why)),
         },
     };
-    let seen = provision(session, servers, valid, &password).await?;
+    let (seen, within) = provision(session, servers, valid, &password).await?;
+    let has_run = is_migrated(ctx, binding);
+    let emptied = within.and_then(|within| emptied(&valid.wanted, &within, has_run));
+    if let Some(found) = emptied {
+        if found.empty {
+            let database = &valid.wanted.names.database;
+            let note =
+                format!("database {database} has no table any more: its migrations run again");
+            ctx.events
+                .warning(&**binding, "TablesLost", "Reconcile", note)
+                .await;
+        }
+        valid.wanted.recreation = Some(found);
+    }
     let found = Found {
         valid,
         seen,
         rotation: intended.rotation,
     };
     rotate(session, ctx, servers, binding, found).await
+}
+
+/// Whether a migration has run in the database: some workload that is bound to it says so.
+fn is_migrated(ctx: &Context, binding: &DatabaseBinding) -> bool {
+    let namespace = binding.namespace().unwrap_or_default();
+    let services = ctx.caches.service_deployments.store.objects_in(&namespace);
+    services.iter().any(|service| {
+        let is_bound = bindings_of(service).contains(&binding.name_any());
+        let status = service.status.as_ref().filter(|_| is_bound);
+        status.is_some_and(|status| {
+            let migrated = conditions::find(&status.conditions, "Migrated");
+            status.migrated.is_some() && migrated.is_some_and(Condition::is_true)
+        })
+    })
 }
 
 async fn settle(ctx: &Context, binding: &DatabaseBinding, settled: Settled) -> Result<Next, Error> {
