@@ -9,6 +9,7 @@ mod drift;
 mod https;
 mod metrics;
 mod neighbours;
+mod slips;
 mod support;
 mod team_service;
 mod traces;
