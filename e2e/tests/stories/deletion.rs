@@ -21,9 +21,7 @@ fn retain_keeps_the_database_and_a_new_shop_of_the_name_finds_its_customers() ->
     let ada = place.start("Retain")?.register("ada")?;
 
     place.delete_shop()?;
-    let left = place
-        .kubectl
-        .names(place.name(), "persistentvolumeclaims", "")?;
+    let left = claims(&place)?;
     ensure!(!left.is_empty(), "Retain kept no volume");
     wait_for_no_pods(&place)?;
 
@@ -38,7 +36,8 @@ fn delete_leaves_nothing_of_the_shop() -> anyhow::Result<()> {
     place.delete_shop()?;
     wait_for_no_pods(&place)?;
     eventually("nothing is left", Duration::from_secs(60), || {
-        let left = left_of_shop(&place)?;
+        let mut left = left_of_shop(&place)?;
+        left.extend(claims(&place)?);
         ensure!(left.is_empty(), "left behind: {left:?}");
         Ok(())
     })
@@ -63,6 +62,9 @@ fn backup_then_delete_leaves_dumps_and_a_new_shop_gets_its_customers_back() -> a
         let mut left = left_of_shop(&place)?;
         left.sort();
         ensure!(left == dumps, "{left:?}");
+        let mut claims = claims(&place)?;
+        claims.sort();
+        ensure!(claims == dumps, "{claims:?}");
         Ok(())
     })?;
 
@@ -94,6 +96,13 @@ fn can_log_in(shop: &Shop, email: &str, id: &str) -> anyhow::Result<()> {
 fn left_of_shop(place: &ShopNamespace) -> anyhow::Result<Vec<String>> {
     let kinds = format!("persistentvolumeclaims,{KINDS}");
     place.kubectl.names(place.name(), &kinds, OWNED)
+}
+
+/// Every volume claim of the namespace: those of StatefulSets have no label of the shop.
+fn claims(place: &ShopNamespace) -> anyhow::Result<Vec<String>> {
+    place
+        .kubectl
+        .names(place.name(), "persistentvolumeclaims", "")
 }
 
 /// Follows the runbook, with the manifest that the chart ships.
