@@ -8,7 +8,8 @@ use service_catalogue::Service;
 
 use super::{
     METRICS_PORT, SERVICE_PORT, Valid,
-    secrets::{ADMIN, INTERNAL, SIGNING_KEYS, SMTP},
+    known::SIGNING_KEYS,
+    secrets::{ADMIN, INTERNAL, SMTP},
 };
 use crate::{Objects, Planned, backing::Database, own_secret::OwnSecret};
 

@@ -5,6 +5,7 @@ pub mod certificate;
 mod desired;
 mod edge;
 mod ending;
+mod known;
 mod material;
 mod needs;
 mod observed;

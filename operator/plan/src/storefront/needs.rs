@@ -8,7 +8,7 @@ use kube::core::Resource;
 
 use super::{
     Data,
-    recovery::Known,
+    known::Known,
     references::references,
     secrets::SECRETS,
     signing_keys::{self, Rotation},

@@ -2,7 +2,7 @@
 
 use super::{
     Data, Valid, certificate,
-    recovery::{self, RECOVERY},
+    known::{RECOVERY, SIGNING_KEYS},
     secret::{OPAQUE, plan_computed, plan_generated, text},
     signing_keys::{asked, signing_keys},
 };
@@ -19,12 +19,6 @@ pub(super) const ADMIN: OwnSecret = OwnSecret {
 };
 /// Token of calls between the shop's own services.
 pub(super) const INTERNAL: OwnSecret = OwnSecret::generated("internal", "token");
-/// Keys that sign tokens.
-pub(super) const SIGNING_KEYS: OwnSecret = OwnSecret {
-    part: "signing-keys",
-    content: Content::SigningKeys,
-    when: |_| true,
-};
 /// Binding to the mail server.
 pub(super) const SMTP: OwnSecret = OwnSecret::computed("smtp");
 
@@ -43,13 +37,11 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     let password = valid.generated(&ADMIN);
     let data = password.map(|password| admin(valid, password));
     plan_generated(valid, objects, (&ADMIN, OPAQUE), data);
-    let keys = keys(valid);
-    plan_generated(valid, objects, (&SIGNING_KEYS, OPAQUE), keys.clone());
+    plan_generated(valid, objects, (&SIGNING_KEYS, OPAQUE), keys(valid));
     let token = valid.generated(&INTERNAL);
     let data = token.map(|token| text([("token", token)]));
     plan_generated(valid, objects, (&INTERNAL, OPAQUE), data);
     backing::plan_credentials(valid, objects);
-    recovery::plan(valid, keys.as_ref(), objects);
     if let Some(data) = certificate::content(valid) {
         let secret = (&certificate::SECRET, "kubernetes.io/tls");
         plan_computed(valid, objects, secret, Some(data));
@@ -59,7 +51,8 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
     plan_computed(valid, objects, mail, smtp(valid));
 }
 
-fn keys(valid: &Valid) -> Option<Data> {
+/// The signing keys, after the step that is due.
+pub(super) fn keys(valid: &Valid) -> Option<Data> {
     let own = valid.known().signing_keys();
     let fresh = valid.seen.fresh.signing_key.as_ref();
     signing_keys(

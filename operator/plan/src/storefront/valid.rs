@@ -3,7 +3,7 @@
 use crds::{DeletionPolicy, Storefront};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{observed::Observed, recovery::Known};
+use super::{known::Known, observed::Observed};
 use crate::{Platform, Waiting, own_secret::OwnSecret, pods::Scope};
 
 /// A Storefront that can be acted on.

@@ -40,7 +40,16 @@ pub(super) async fn end(
     ctx.metrics.outcome(KIND, "deleting");
     let end = match before_asking(binding, seen, ctx.now()) {
         Err(end) => end,
-        Ok(valid) => match remove(ctx, servers, binding, seen, &valid).await {
+        Ok(valid) => match (Ending {
+            ctx,
+            servers,
+            binding,
+            seen,
+            valid: &valid,
+        })
+        .remove()
+        .await
+        {
             Ok(end) => end,
             Err(Stop::Api(error)) => return Err(error),
             Err(Stop::Server(failure)) => {
@@ -125,45 +134,13 @@ async fn release(ctx: &Context, binding: &DatabaseBinding) -> Result<Next, Error
     Ok(Next::AwaitChange)
 }
 
-async fn remove(
-    ctx: &Context,
-    servers: &dyn Servers,
-    binding: &DatabaseBinding,
-    seen: &Observed,
-    valid: &Valid,
-) -> Result<End, Stop> {
-    let endpoint = Endpoint::from(&valid.server);
-    let statements = &ctx.metrics.sql_statements;
-    let mut session = AdminSession::open(servers, &endpoint, statements).await?;
-    let end = remove_at(&mut session, ctx, servers, binding, seen, valid).await;
-    session.close().await;
-    end
-}
-
-async fn remove_at(
-    session: &mut AdminSession,
-    ctx: &Context,
-    servers: &dyn Servers,
-    binding: &DatabaseBinding,
-    seen: &Observed,
-    valid: &Valid,
-) -> Result<End, Stop> {
-    let mut policy = end_policy(binding, seen);
-    let dumped = binding
-        .status
-        .as_ref()
-        .is_some_and(|status| status.backup.is_some());
-    if policy == DeletionPolicy::BackupThenDelete
-        && !dumped
-        && owns_database(&valid.wanted, &session.read(&valid.wanted).await?)
-    {
-        match back_up(session, ctx, servers, binding, seen, valid).await? {
-            Backup::Done => {}
-            Backup::Held(end) => return Ok(end),
-            Backup::Impossible => policy = DeletionPolicy::Retain,
-        }
-    }
-    Ok(reclaim(session, &valid.wanted, policy).await?)
+/// The end of a binding whose server can be asked.
+struct Ending<'a> {
+    ctx: &'a Context,
+    servers: &'a dyn Servers,
+    binding: &'a DatabaseBinding,
+    seen: &'a Observed,
+    valid: &'a Valid,
 }
 
 /// How the dump stands.
@@ -176,59 +153,121 @@ enum Backup {
     Impossible,
 }
 
-async fn back_up(
-    session: &mut AdminSession,
-    ctx: &Context,
-    servers: &dyn Servers,
-    binding: &DatabaseBinding,
-    seen: &Observed,
-    valid: &Valid,
-) -> Result<Backup, Stop> {
-    let wanted = &valid.wanted;
-    let release = match &seen.storefront {
-        Some(shop) => running_version(shop, &ctx.platform),
-        None => ctx.platform.version.clone(),
-    };
-    let plan = backup(binding, wanted, &ctx.platform, &release);
-    let name = &plan.job;
-    let key = Key::new(wanted.mark.namespace.clone(), name.clone());
-    let job = ctx.reader.job(&key).await?;
-    match backup_state(wanted, job.as_deref()) {
-        BackupState::Done(done) => {
-            // Written before anything is dropped: the status is the proof that it may be.
-            let message = format!("the dump is in {}", done.volume_claim);
-            let progress = Progress::Deleting {
-                reason: "BackedUp",
-                message: &message,
-            };
-            let mut new = status(binding, Some(wanted), progress, ctx.now());
-            new.backup = Some(done);
-            ctx.statuses.report(binding, &new).await?;
-            Ok(Backup::Done)
-        }
-        BackupState::Absent => {
-            if credentials(session, ctx, servers, binding, valid).await? {
-                return Ok(Backup::Held(End::Again));
+impl Ending<'_> {
+    async fn remove(&self) -> Result<End, Stop> {
+        let endpoint = Endpoint::from(&self.valid.server);
+        let statements = &self.ctx.metrics.sql_statements;
+        let mut session = AdminSession::open(self.servers, &endpoint, statements).await?;
+        let end = self.remove_at(&mut session).await;
+        session.close().await;
+        end
+    }
+
+    async fn remove_at(&self, session: &mut AdminSession) -> Result<End, Stop> {
+        let (binding, wanted) = (self.binding, &self.valid.wanted);
+        let mut policy = end_policy(binding, self.seen);
+        let status = binding.status.as_ref();
+        let is_dumped = status.is_some_and(|status| status.backup.is_some());
+        if policy == DeletionPolicy::BackupThenDelete
+            && !is_dumped
+            && owns_database(wanted, &session.read(wanted).await?)
+        {
+            match self.back_up(session).await? {
+                Backup::Done => {}
+                Backup::Held(end) => return Ok(end),
+                Backup::Impossible => policy = DeletionPolicy::Retain,
             }
-            match ctx.applier.apply(&plan.objects).await {
-                Ok(_) => Ok(Backup::Held(dumping(name))),
-                Err(error) if error.is_namespace_terminating() => {
-                    let note = "the namespace is being deleted and takes no backup Job: the database stays on its server";
-                    ctx.events
-                        .warning(binding, "BackupImpossible", "Delete", note)
-                        .await;
-                    Ok(Backup::Impossible)
+        }
+        Ok(reclaim(session, wanted, policy).await?)
+    }
+
+    async fn back_up(&self, session: &mut AdminSession) -> Result<Backup, Stop> {
+        let Self {
+            ctx,
+            binding,
+            seen,
+            valid,
+            ..
+        } = *self;
+        let wanted = &valid.wanted;
+        let release = match &seen.storefront {
+            Some(shop) => running_version(shop, &ctx.platform),
+            None => ctx.platform.version.clone(),
+        };
+        let plan = backup(binding, wanted, &ctx.platform, &release);
+        let name = &plan.job;
+        let key = Key::new(wanted.mark.namespace.clone(), name.clone());
+        let job = ctx.reader.job(&key).await?;
+        match backup_state(wanted, job.as_deref()) {
+            BackupState::Done(done) => {
+                // Written before anything is dropped: the status is the proof that it may be.
+                let message = format!("the dump is in {}", done.volume_claim);
+                let progress = Progress::Deleting {
+                    reason: "BackedUp",
+                    message: &message,
+                };
+                let mut new = status(binding, Some(wanted), progress, ctx.now());
+                new.backup = Some(done);
+                ctx.statuses.report(binding, &new).await?;
+                Ok(Backup::Done)
+            }
+            BackupState::Absent => {
+                if self.credentials(session).await? {
+                    return Ok(Backup::Held(End::Again));
                 }
-                Err(error) => Err(error.into()),
+                match ctx.applier.apply(&plan.objects).await {
+                    Ok(_) => Ok(Backup::Held(dumping(name))),
+                    Err(error) if error.is_namespace_terminating() => {
+                        let note = "the namespace is being deleted and takes no backup Job: the database stays on its server";
+                        ctx.events
+                            .warning(binding, "BackupImpossible", "Delete", note)
+                            .await;
+                        Ok(Backup::Impossible)
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+            BackupState::Running => Ok(Backup::Held(dumping(name))),
+            BackupState::Failed => Ok(Backup::Held(End::Held {
+                reason: "BackupFailed",
+                message: format!(
+                    "Job {name} could not dump the database, so nothing is dropped: see its logs and delete it to try again, or set spec.reclaimPolicy to Retain or Delete"
+                ),
+            })),
+        }
+    }
+
+    /// Makes sure that the Job can log in. Returns whether other credentials took the place of lost ones: then the
+    /// status names them, and what was read before is out of date.
+    async fn credentials(&self, session: &mut AdminSession) -> Result<bool, Stop> {
+        let Self {
+            ctx,
+            servers,
+            binding,
+            valid,
+            ..
+        } = *self;
+        if let InUse::Good(password) = secret::in_use(ctx, binding, valid).await? {
+            provision(session, servers, valid, &password).await?;
+            return Ok(false);
+        }
+        let mut lost = valid.clone();
+        lost.wanted.lost = true;
+        let mut new = binding.status.clone().unwrap_or_default();
+        new.rotation = rotation(binding, &lost.wanted, ctx.now());
+        ctx.statuses.write(binding, &new).await?;
+        let settled = Settled::of(lost, new.rotation);
+        match take_over(session, ctx, servers, binding, settled).await? {
+            Verdict::Ready(settled) => {
+                let new = renewed(binding, &settled.valid.wanted, settled.rotation.as_ref());
+                ctx.statuses.write(binding, &new).await?;
+                Ok(true)
+            }
+            Verdict::Waiting(Waiting { message, .. })
+            | Verdict::Invalid(Invalid { message, .. }) => {
+                Err(Stop::Api(Error::other(CredentialsError(message))))
             }
         }
-        BackupState::Running => Ok(Backup::Held(dumping(name))),
-        BackupState::Failed => Ok(Backup::Held(End::Held {
-            reason: "BackupFailed",
-            message: format!(
-                "Job {name} could not dump the database, so nothing is dropped: see its logs and delete it to try again, or set spec.reclaimPolicy to Retain or Delete"
-            ),
-        })),
     }
 }
 
@@ -236,37 +275,6 @@ fn dumping(job: &str) -> End {
     End::Held {
         reason: BACKING_UP,
         message: format!("Job {job} dumps the database before it is dropped"),
-    }
-}
-
-/// Makes sure that the Job can log in. Returns whether other credentials took the place of lost ones: then the
-/// status names them, and what was read before is out of date.
-async fn credentials(
-    session: &mut AdminSession,
-    ctx: &Context,
-    servers: &dyn Servers,
-    binding: &DatabaseBinding,
-    valid: &Valid,
-) -> Result<bool, Stop> {
-    if let InUse::Good(password) = secret::in_use(ctx, binding, valid).await? {
-        provision(session, servers, valid, &password).await?;
-        return Ok(false);
-    }
-    let mut lost = valid.clone();
-    lost.wanted.lost = true;
-    let mut new = binding.status.clone().unwrap_or_default();
-    new.rotation = rotation(binding, &lost.wanted, ctx.now());
-    ctx.statuses.write(binding, &new).await?;
-    let settled = Settled::of(lost, new.rotation);
-    match take_over(session, ctx, servers, binding, settled).await? {
-        Verdict::Ready(settled) => {
-            let new = renewed(binding, &settled.valid.wanted, settled.rotation.as_ref());
-            ctx.statuses.write(binding, &new).await?;
-            Ok(true)
-        }
-        Verdict::Waiting(Waiting { message, .. }) | Verdict::Invalid(Invalid { message, .. }) => {
-            Err(Stop::Api(Error::other(CredentialsError(message))))
-        }
     }
 }
 
