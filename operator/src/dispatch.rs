@@ -151,7 +151,7 @@ impl Queues {
         if !is_ready(&old.0) || is_ready(&new.0) {
             return;
         }
-        let key = Key::of(&new.0);
+        let key = Key::of(&*new.0);
         for name in bindings_of(&new.0) {
             let binding = Key::new(key.namespace.clone(), name);
             self.bindings.add_after(binding, DEBOUNCE, Priority::High);

@@ -332,7 +332,8 @@ impl World {
             .await;
         }
         for role in self.roles().await {
-            self.sql("postgres", &format!("drop role {role}")).await;
+            let drop = format!("drop owned by {role}; drop role {role}");
+            self.sql("postgres", &drop).await;
         }
     }
 }

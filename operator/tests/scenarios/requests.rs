@@ -91,7 +91,7 @@ async fn a_shop_comes_up_on_what_the_watches_and_the_answers_to_its_own_writes_s
         let ids = store.all().keys();
         let ids = ids.filter(|id| id.namespace == "shops" && id.resource != "events");
         // The shop itself, and the Secrets that the databases' controller makes here.
-        ids.filter(|id| id.resource != "storefronts" && !id.name.contains("-db-"))
+        ids.filter(|id| id.resource != "storefronts" && !id.name.ends_with("-db"))
             .count()
     });
     let events = writes.get("create events").copied().unwrap_or_default();

@@ -116,8 +116,8 @@ impl Server for Nats {
             secret: &passwords.join(" "),
         };
         let template = workload::template(valid, &EMBEDDED, pod(valid), &config);
-        let parts = (template, volume);
-        let mut set = workload::stateful_set(valid, &EMBEDDED, &config, parts);
+        let pair = (template, volume);
+        let mut set = workload::stateful_set(valid, &EMBEDDED, &config, pair);
         if is_cluster(&valid.storefront.spec) {
             cluster::plan(valid, EMBEDDED.part, objects);
             cluster::extend(valid, EMBEDDED.part, &mut set);

@@ -104,8 +104,8 @@ impl Server for Postgres {
             secret: valid.generated(&ADMIN).unwrap_or_default(),
         };
         let template = workload::template(valid, &EMBEDDED, pod(valid), &config);
-        let parts = (template, volume);
-        objects.apply(&workload::stateful_set(valid, &EMBEDDED, &config, parts));
+        let pair = (template, volume);
+        objects.apply(&workload::stateful_set(valid, &EMBEDDED, &config, pair));
     }
 
     fn readiness(

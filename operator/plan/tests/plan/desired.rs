@@ -244,7 +244,9 @@ fn the_dump_before_a_drop() {
         .pop()
         .expect("one");
     let wanted = Wanted::of(&binding, false).expect("stored");
-    assert_snapshot!(yaml(&backup(&binding, &wanted, &platform(), "1.0.0")));
+    assert_snapshot!(yaml(
+        &backup(&binding, &wanted, &platform(), "1.0.0").objects
+    ));
 }
 
 #[test]

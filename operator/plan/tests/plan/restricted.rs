@@ -49,12 +49,8 @@ fn every_plan() -> Vec<Objects<Planned>> {
     let (shop, world) = upgrade();
     let upgrading = storefront::validate(&shop, world, &platform());
     plans.push(storefront::desired(&upgrading.ready().expect("valid")));
-    plans.push(database_binding::backup(
-        &binding,
-        &wanted,
-        &platform(),
-        "1.0.0",
-    ));
+    let dump = database_binding::backup(&binding, &wanted, &platform(), "1.0.0");
+    plans.push(dump.objects);
     plans
 }
 

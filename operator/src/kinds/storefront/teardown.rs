@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
-use kube_cache::Owner;
+use kube_cache::{Key, Owner};
 use operator_plan::objects::{MANAGER, OWNER_UID_LABEL};
 use operator_plan::storefront::{Live, for_deletion, held, status, teardown};
 use operator_plan::{Invalid, ObjectKey, Objects, Outcome};

@@ -87,7 +87,10 @@ impl Store {
             meta["namespace"] = id.namespace.clone().into();
         }
         meta["uid"] = format!("uid-{}", self.uids).into();
-        meta["generation"] = 1.into();
+        // Secrets have no generation: each change counts.
+        if id.resource != "secrets" {
+            meta["generation"] = 1.into();
+        }
         meta["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
         default(id, &mut object);
         Ok(self.save("ADDED", id, object))
