@@ -39,7 +39,10 @@ impl<'a> Known<'a> {
     pub(super) fn value(self, secret: &OwnSecret) -> Option<&'a str> {
         let key = secret.content.key()?;
         let copy = || present(self.data(RECOVERY.part), &entry(secret.part, key));
-        let own = || present(self.data(secret.part), key);
+        // A server of the user may have had the Secret of this name: its password is not one of ours, and
+        // may hold what our configuration files do not take.
+        let is_ours = |data: &&Data| present(Some(data), "provider") != Some("external");
+        let own = || present(self.data(secret.part).filter(is_ours), key);
         match secret.content {
             Content::Chosen { .. } => own().or_else(copy),
             _ => copy().or_else(own),

@@ -244,3 +244,20 @@ fn the_copies_belong_to_whoever_the_data_belongs_to() {
     shop.spec.deletion_policy = crds::DeletionPolicy::Retain;
     assert_eq!(owners(&shop), json!(null));
 }
+
+#[test]
+fn the_password_of_a_server_that_the_user_ran_is_not_taken_over() {
+    let shop = shop("storefront.yaml");
+    let first = desired(&valid_shop(&shop));
+    let mut secrets = own(&shop, &first);
+    secrets.remove("demo-recovery");
+    let auth = secrets.get_mut("demo-redis-auth").expect("one");
+    auth.insert("provider".into(), b"external".into());
+    auth.insert("password".into(), b"it's \"theirs\"".into());
+    let second = again(&shop, secrets, &servers(&first));
+    let auth = data(body(&second, "Secret", "demo-redis-auth"));
+    assert_eq!(auth["password"], b"new-demo-redis-auth");
+    let config = data(body(&second, "Secret", "demo-redis-config"));
+    let text = String::from_utf8(config["redis.conf"].clone()).expect("text");
+    assert!(!text.contains("theirs"), "{text}");
+}
