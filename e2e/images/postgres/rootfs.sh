@@ -42,7 +42,7 @@ ln -s libpq.so.5 "usr/lib/x86_64-linux-gnu/$(basename "$wheel"/files/embedded_po
 rm -rf "$wheel"
 # Of the libraries stay those that a program or an extension loads.
 LIBRARIES=usr/lib/x86_64-linux-gnu
-loaded=$(for file in usr/bin/* usr/lib/postgresql/15/bin/* usr/lib/postgresql/15/lib/*.so; do
+loaded=$(for file in usr/bin/* usr/lib/postgresql/{15,"$NEWEST"}/bin/* usr/lib/postgresql/15/lib/*.so; do
   chroot . /lib64/ld-linux-x86-64.so.2 --list "/$file" 2>/dev/null || true
 done | grep -o '/[^ ]*\.so[^ ]*' | xargs -n1 basename | sort -u)
 find "$LIBRARIES" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
