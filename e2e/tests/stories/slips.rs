@@ -6,8 +6,11 @@ use std::time::Duration;
 use anyhow::ensure;
 use e2e::eventually;
 
-use crate::support::{CATALOGUE, READY, ShopFixture};
+use crate::support::{READY, ShopFixture};
 
+/// One product, of which there is enough for every attempt.
+const CATALOGUE: &str = "sku,title,description,category,on_hand,price_EUR\n\
+    MANY,Many of these,A thing that does not run out,things,100000,1000\n";
 /// How long a shop may be without something that was deleted.
 const SOON: Duration = Duration::from_secs(60);
 
