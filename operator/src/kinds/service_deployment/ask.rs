@@ -7,7 +7,7 @@ use crds::ServiceDeployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use operator_plan::objects::key_of;
-use operator_plan::probe::Answer;
+use operator_plan::probe::{Answer, Said};
 use operator_plan::service_deployment::asking;
 use operator_plan::{Applied, Live, Objects};
 
@@ -29,7 +29,8 @@ pub(super) async fn ask(
         .and_then(|again| Duration::try_from(again).ok());
     if let Some(question) = asking.now {
         let said = ctx.prober.ask(&question).await;
-        if said.names_failures() {
+        // A failure that was recorded stands until the next answer: that must not wait for the routine.
+        if said.names_failures() || (records_failures(service) && said == Said::Nothing) {
             again = Some(FAILING);
         }
         let namespace = service.namespace().unwrap_or_default();
@@ -38,4 +39,9 @@ pub(super) async fn ask(
         seen.items.push(Applied { key, live });
     }
     again.map_or(Next::AwaitChange, Next::Requeue)
+}
+
+fn records_failures(service: &ServiceDeployment) -> bool {
+    let status = service.status.as_ref();
+    status.is_some_and(|status| !status.failing.is_empty())
 }
