@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
     Preconditions, WatchEvent, WatchParams,
@@ -94,6 +95,7 @@ async fn contract(server: &Server) {
     an_apply_owns_what_it_names(server).await;
     an_apply_that_does_not_force_yields_to_another_manager(server).await;
     what_a_create_wrote_can_be_handed_over_to_an_apply(server).await;
+    a_finalizer_outlives_the_hand_over_and_the_apply(server).await;
     a_status_and_a_spec_are_written_apart(server).await;
     an_object_with_a_finalizer_is_deleted_in_two_steps(server).await;
     a_delete_checks_its_preconditions(server).await;
@@ -271,20 +273,56 @@ async fn what_a_create_wrote_can_be_handed_over_to_an_apply(server: &Server) {
         json!({ "a": "1", "b": "2" }),
         "the create owns it"
     );
-    let found = maps.get("created").await.expect("there");
-    let managed = found.metadata.managed_fields.clone().unwrap_or_default();
-    let managed = handed_over(&managed).expect("something to hand over");
-    let patch = json!({ "metadata": { "uid": found.uid(),
-        "resourceVersion": found.resource_version(), "managedFields": managed } });
+    let handed = hand_over(server, "created").await;
+    assert_eq!(handed_over(&handed), None);
+    let left = apply(server, MANAGER, true, &less).await.expect("applied");
+    assert_eq!(data(&left), json!({ "a": "1" }));
+}
+
+async fn a_finalizer_outlives_the_hand_over_and_the_apply(server: &Server) {
+    let maps = server.maps();
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let object = map("kept", &json!({ "a": "1", "b": "2" }));
+    maps.create(&params, &object).await.expect("created");
+    let finalizers = json!({ "metadata": { "finalizers": ["storefront.dev/test"] } });
+    merge(server, "kept", &finalizers).await;
+    let handed = hand_over(server, "kept").await;
+    assert_eq!(handed_over(&handed), None, "once is enough");
+    let less = applied("kept", &json!({ "a": "1" }));
+    let left = apply(server, MANAGER, true, &less).await.expect("applied");
+    assert_eq!(data(&left), json!({ "a": "1" }));
+    assert_eq!(left.finalizers(), ["storefront.dev/test"]);
+    merge(
+        server,
+        "kept",
+        &json!({ "metadata": { "finalizers": null } }),
+    )
+    .await;
+}
+
+/// Merges a patch as the operator.
+async fn merge(server: &Server, name: &str, patch: &Value) -> ConfigMap {
     let params = PatchParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    let handed = maps.patch("created", &params, &Patch::Merge(&patch)).await;
-    let handed = handed.expect("handed over").metadata.managed_fields;
-    assert_eq!(handed_over(&handed.unwrap_or_default()), None);
-    let left = apply(server, MANAGER, true, &less).await.expect("applied");
-    assert_eq!(data(&left), json!({ "a": "1" }));
+    let maps = server.maps();
+    let answer = maps.patch(name, &params, &Patch::Merge(patch)).await;
+    answer.expect("merged")
+}
+
+/// Hands over what was created, and returns who manages what then.
+async fn hand_over(server: &Server, name: &str) -> Vec<ManagedFieldsEntry> {
+    let found = server.maps().get(name).await.expect("there");
+    let managed = found.metadata.managed_fields.clone().unwrap_or_default();
+    let managed = handed_over(&managed).expect("something to hand over");
+    let patch = json!({ "metadata": { "uid": found.uid(),
+        "resourceVersion": found.resource_version(), "managedFields": managed } });
+    let answer = merge(server, name, &patch).await;
+    answer.metadata.managed_fields.unwrap_or_default()
 }
 
 async fn a_status_and_a_spec_are_written_apart(server: &Server) {

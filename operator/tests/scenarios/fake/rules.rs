@@ -57,6 +57,13 @@ pub(super) fn default(id: &Id, object: &mut Value) {
     }
 }
 
+/// The fields of a body, as `fieldsV1` writes them; a list counts as one value.
+pub(super) fn field_set(body: &Value) -> Value {
+    let fields = body.as_object().into_iter().flatten();
+    let fields = fields.map(|(name, value)| (format!("f:{name}"), field_set(value)));
+    Value::Object(fields.collect())
+}
+
 pub(super) fn meta_matches(old: &Value, new: &Value, field: &str) -> bool {
     let wanted = &new["metadata"][field];
     wanted.is_null() || *wanted == old["metadata"][field]

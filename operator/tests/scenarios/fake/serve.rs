@@ -328,7 +328,7 @@ fn handle(store: &mut Store, request: &Request, by: &By, body: &Value) -> Result
             }
             store.apply(id, &by.manager, status, body)
         }
-        ("PATCH", _) => store.merge(id, status, body),
+        ("PATCH", _) => store.merge(id, &by.manager, status, body),
         ("DELETE", _) => store.delete(id, &body["preconditions"]),
         _ => Err((405, "MethodNotAllowed")),
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use super::patch;
-use super::rules::{default, differs, drop_nulls, is_invalid, meta_matches};
+use super::rules::{default, differs, drop_nulls, field_set, is_invalid, meta_matches};
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,26 +108,41 @@ impl Store {
     /// An object as a reader sees it, with its managedFields.
     pub fn shown(&self, id: &Id) -> Option<Value> {
         let mut object = self.get(id)?.clone();
-        let entry = |manager: &str, operation: &str| {
+        let entry = |manager: &str, operation: &str, body: &Value| {
             json!({ "manager": manager, "operation": operation, "apiVersion": object["apiVersion"],
-                "fieldsType": "FieldsV1", "fieldsV1": {} })
+                "fieldsType": "FieldsV1", "fieldsV1": field_set(body) })
         };
-        let applied = self.applied.keys();
-        let applied = applied.filter(|(of, _, status)| of == id && !status);
-        let mut entries: Vec<Value> = applied.map(|(_, by, _)| entry(by, "Apply")).collect();
-        let created = self.created.keys().filter(|(of, _)| of == id);
-        entries.extend(created.map(|(_, by)| entry(by, "Update")));
+        let applied = self.applied.iter();
+        let applied = applied.filter(|((of, _, status), _)| of == id && !status);
+        let mut entries: Vec<Value> = applied
+            .map(|((_, by, _), body)| entry(by, "Apply", body))
+            .collect();
+        let created = self.created.iter().filter(|((of, _), _)| of == id);
+        entries.extend(created.map(|((_, by), body)| entry(by, "Update", body)));
         object["metadata"]["managedFields"] = entries.into();
         Some(object)
     }
 
-    /// Merges a patch into an object. One that renames an entry of the managedFields from `Update` to
-    /// `Apply` makes what that manager created something that it applied.
-    pub fn merge(&mut self, id: &Id, status: bool, patch: &Value) -> Result<Value, Refusal> {
+    /// Merges a patch into an object. Its manager owns the finalizers in it. One that renames an entry of
+    /// the managedFields from `Update` to `Apply` makes what that manager created something that it applied,
+    /// finalizers aside where they are left to an `Update`.
+    pub fn merge(
+        &mut self,
+        id: &Id,
+        manager: &str,
+        status: bool,
+        patch: &Value,
+    ) -> Result<Value, Refusal> {
         let mut patch = patch.clone();
         let meta = patch.get_mut("metadata").and_then(Value::as_object_mut);
         let managed = meta.and_then(|meta| meta.remove("managedFields"));
         let answer = self.update(id, status, |object| patch::merge(object, &patch))?;
+        let finalizers = &patch["metadata"]["finalizers"];
+        if finalizers.is_array() && self.objects.contains_key(id) {
+            let key = (id.clone(), manager.to_owned());
+            let written = self.created.entry(key).or_insert_with(|| json!({}));
+            written["metadata"]["finalizers"] = finalizers.clone();
+        }
         let Some(managed) = managed else {
             return Ok(answer);
         };
@@ -139,16 +154,27 @@ impl Store {
             .collect();
         for key in created {
             let entries = managed.as_array().into_iter().flatten();
-            let stays = entries
-                .filter(|entry| entry["manager"] == *key.1)
-                .any(|entry| entry["operation"] == "Update");
-            if !stays && let Some(mut body) = self.created.remove(&key) {
-                let applied = (key.0, key.1, false);
-                if let Some(more) = self.applied.get(&applied) {
-                    patch::merge(&mut body, more);
-                }
-                self.applied.insert(applied, body);
+            let mut updates = entries
+                .filter(|entry| entry["manager"] == *key.1 && entry["operation"] == "Update");
+            let stays = updates.next().map(|entry| entry["fieldsV1"].clone());
+            let finalizers = json!({ "f:metadata": { "f:finalizers": {} } });
+            if stays.as_ref().is_some_and(|fields| *fields != finalizers) {
+                continue;
             }
+            let Some(mut body) = self.created.remove(&key) else {
+                continue;
+            };
+            if stays.is_some() {
+                let meta = body["metadata"].as_object_mut();
+                let held = meta.and_then(|meta| meta.remove("finalizers"));
+                let held = json!({ "metadata": { "finalizers": held } });
+                self.created.insert(key.clone(), held);
+            }
+            let applied = (key.0, key.1, false);
+            if let Some(more) = self.applied.get(&applied) {
+                patch::merge(&mut body, more);
+            }
+            self.applied.insert(applied, body);
         }
         // Who owns a field is part of the object: it has another version now.
         let object = self.get(id).cloned().ok_or((404, "NotFound"))?;
