@@ -39,7 +39,7 @@ pub use servers::*;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct StorefrontSpec {
-    /// Host names of every listener and route of this shop. The first one is used in links and tokens.
+    /// Host names of every listener and route of this shop. The first one is used in links.
     #[schemars(
         length(min = 1, max = 8),
         inner(
@@ -72,6 +72,9 @@ pub struct StorefrontSpec {
     /// The gateway in front of the shop.
     #[serde(default)]
     pub gateway: GatewaySpec,
+    /// The first administrator, whose login is in the Secret `<name>-admin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
     /// The PostgreSQL server of the services' databases. Embedded or external is immutable.
     #[serde(default)]
     #[x_kube(validation = Rule::new("has(self.embedded) == has(oldSelf.embedded)")
@@ -105,6 +108,15 @@ pub struct StorefrontSpec {
     /// While true the operator changes nothing; the shop keeps running as it is.
     #[serde(default)]
     pub paused: bool,
+}
+
+/// The first administrator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Admin {
+    /// Its e-mail address. Default, where `admin` is absent: `admin@` and the host of `status.issuer`.
+    #[schemars(length(min = 3, max = 254), regex(pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    pub email: String,
 }
 
 /// The rule for the keys of `spec.services`: a map's keys have no schema of their own.
@@ -154,6 +166,13 @@ pub struct GatewaySpec {
     /// `Refuse` answers 404, `Accept` serves the shop. The Host header is never rewritten.
     #[serde(default)]
     pub other_hosts: OtherHosts,
+    /// Proxies in front of the gateway, such as a load balancer that speaks HTTP. Each of them is trusted to add
+    /// the address that it saw to the end of `X-Forwarded-For`, and the last one to set `X-Forwarded-Proto`: rate
+    /// limits, logs and services take the client's address from there. With 0 it is the address of the
+    /// connection, and what clients send in these headers is ignored. Read by the class `storefront` only.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 16))]
+    pub trusted_hops: i32,
 }
 
 /// What happens to a request for a host that the shop does not list.
@@ -177,12 +196,15 @@ impl Default for GatewaySpec {
             tls: None,
             rate_limits: Vec::new(),
             other_hosts: OtherHosts::default(),
+            trusted_hops: 0,
         }
     }
 }
 
-/// Where the certificate comes from: exactly one of the fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// Where the certificate comes from (exactly one of `secretRef`, `issuerRef` and `selfSigned`), and what HTTPS
+/// means for HTTP. A certificate that cannot be used never replaces one that can: the last good one is served, and
+/// GatewayProgrammed says why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(has(self.secretRef) ? 1 : 0) + (has(self.issuerRef) ? 1 : 0) + (has(self.selfSigned) ? 1 : 0) == 1")
     .message("spec.gateway.tls: give exactly one of secretRef, issuerRef or selfSigned"))]
@@ -198,6 +220,42 @@ pub struct GatewayTls {
     /// Clients verify it with that Secret's `ca.crt`, which changes with each renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_signed: Option<SelfSigned>,
+    /// Whether requests over HTTP are redirected to HTTPS. Only hosts for which a certificate is served are, and
+    /// never `/.well-known/acme-challenge/`. Done by the class `storefront` only.
+    #[serde(default = "yes")]
+    pub redirect: bool,
+    /// Tells browsers to use nothing but HTTPS for the shop's hosts. Done by the class `storefront` only. Absent:
+    /// browsers are told nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<Hsts>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for GatewayTls {
+    fn default() -> Self {
+        Self {
+            secret_ref: None,
+            issuer_ref: None,
+            self_signed: None,
+            redirect: true,
+            hsts: None,
+        }
+    }
+}
+
+/// HTTP Strict Transport Security (RFC 6797). Browsers cannot be told to forget it before its time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hsts {
+    /// Seconds for which a browser remembers it; at most two years.
+    #[schemars(range(min = 1, max = 63_072_000))]
+    pub max_age_secs: i64,
+    /// Whether it holds for the hosts below the shop's hosts too.
+    #[serde(default)]
+    pub include_subdomains: bool,
 }
 
 /// A cert-manager issuer.
@@ -331,6 +389,10 @@ pub struct StorefrontStatus {
     /// URL of the shop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Issuer of the shop's tokens: the URL that the shop had first. It does not follow later host names or TLS, so
+    /// that tokens stay valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// The Secret with the login of the first administrator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret_ref: Option<LocalRef>,
