@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
 use crds::{DatabaseBinding, JwtPolicy, RateLimitPolicy, ServiceDeployment, Storefront};
-use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute};
+use gateway_routes::api::{BackendTLSPolicy, Gateway, GatewayClass, HTTPRoute};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
@@ -80,6 +80,8 @@ pub struct Caches {
     pub gateways: Arc<Whole<Gateway>>,
     /// Routes.
     pub http_routes: Arc<Whole<HTTPRoute>>,
+    /// Policies that ask for TLS towards backends; a cluster may not know the kind.
+    pub backend_tls_policies: Arc<Whole<BackendTLSPolicy>>,
     /// JWT policies.
     pub jwt_policies: Arc<Whole<JwtPolicy>>,
     /// Rate limit policies.
@@ -235,6 +237,7 @@ impl Default for Caches {
             gateway_classes: whole(),
             gateways: whole(),
             http_routes: whole(),
+            backend_tls_policies: whole(),
             jwt_policies: whole(),
             rate_limit_policies: whole(),
             services: cut(),
@@ -342,6 +345,7 @@ cached! {
     GatewayClass: gateway_classes,
     Gateway: gateways,
     HTTPRoute: http_routes,
+    BackendTLSPolicy: backend_tls_policies,
     JwtPolicy: jwt_policies,
     RateLimitPolicy: rate_limit_policies,
 }

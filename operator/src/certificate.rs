@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use operator_plan::storefront::certificate::LIFE;
+use operator_plan::storefront::certificate::{AUTHORITY, LIFE};
 use operator_plan::storefront::{Certificate, Minted};
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -22,7 +22,7 @@ use crate::secrets::Data;
 /// and nothing else. The price is another `ca.crt` at each renewal.
 pub fn mint(hostnames: &[String], now: Timestamp) -> Result<Minted, Error> {
     let authority_key = KeyPair::generate().map_err(Error::other)?;
-    let mut authority = params("Storefront self-signed authority", now)?;
+    let mut authority = params(AUTHORITY, now)?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let signed = authority.self_signed(&authority_key);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crds::{Condition, DatabaseBinding, ServiceDeployment, Storefront};
-use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute};
+use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute, ParentReference};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Resource;
 use kube::core::ObjectMeta;
@@ -257,10 +257,21 @@ impl Queues {
         }
     }
 
-    /// A Gateway changed: itself, its routes, and the shop that it belongs to.
-    pub fn gateway(&self, change: &Change<Full<Gateway>>) {
+    /// A Gateway changed: itself, its routes, those of other namespaces that name it included, and the shop
+    /// that it belongs to.
+    pub fn gateway(&self, caches: &Caches, change: &Change<Full<Gateway>>) {
         if let Some((key, urgency)) = primary(&self.gateways, change) {
             self.namespace(&key, urgency);
+            for route in caches.http_routes.store.all() {
+                let home = route.key().namespace;
+                let mut parents = route.0.spec.parent_refs.iter().flatten();
+                let names = |parent: &ParentReference| {
+                    parent.namespace.as_ref() == Some(&key.namespace) && parent.name == key.name
+                };
+                if home != key.namespace && parents.any(names) {
+                    self.namespace(&route.key(), urgency);
+                }
+            }
         }
         self.owner(change);
     }

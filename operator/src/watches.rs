@@ -40,6 +40,8 @@ pub struct Watches<'a> {
 enum Whose {
     /// Also those of others.
     Everybodys,
+    /// The same; the cluster may not know the kind.
+    EverybodysIfServed,
     /// Those with our label.
     Ours,
     /// The same; the operator can do its work without them.
@@ -84,10 +86,18 @@ impl Watches<'_> {
         let everybodys = Whose::Everybodys;
         let q = || queues.clone();
         let mut tasks = Vec::new();
-        let told = q();
-        tasks.extend(self.typed(&caches.gateways, everybodys, move |c| told.gateway(c)));
+        let (told, known) = (q(), Arc::clone(caches));
+        tasks.extend(self.typed(&caches.gateways, everybodys, move |c| {
+            told.gateway(&known, c);
+        }));
         let told = q();
         tasks.extend(self.typed(&caches.http_routes, everybodys, move |c| told.route(c)));
+        let told = q();
+        tasks.extend(self.typed(
+            &caches.backend_tls_policies,
+            Whose::EverybodysIfServed,
+            move |c| told.policy(c),
+        ));
         let told = q();
         tasks.extend(self.typed(&caches.jwt_policies, everybodys, move |c| told.policy(c)));
         let told = q();
@@ -199,7 +209,7 @@ impl Watches<'_> {
         W: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
         V: Cached,
     {
-        let is_ours = whose != Whose::Everybodys;
+        let is_ours = !matches!(whose, Whose::Everybodys | Whose::EverybodysIfServed);
         let watch = Watch {
             api,
             scope: scope.clone(),
@@ -210,7 +220,7 @@ impl Watches<'_> {
             callbacks: Callbacks::on_change(move |change| on_change(change)),
             activity: Some(self.activity.clone()),
         };
-        let optional = whose == Whose::OursIfPermitted;
+        let optional = matches!(whose, Whose::OursIfPermitted | Whose::EverybodysIfServed);
         let status = watch.status(&cache.resource.kind, optional);
         let future = watch.run(Arc::clone(&status), self.stop.clone());
         Task {

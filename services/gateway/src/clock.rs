@@ -14,7 +14,12 @@ pub fn unix_now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
+/// The instant.
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// The instant as RFC 3339, for logs.
 pub fn rfc3339_now() -> String {
-    format!("{:.6}", jiff::Timestamp::now())
+    format!("{:.6}", now())
 }

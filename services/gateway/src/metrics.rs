@@ -43,6 +43,8 @@ pub struct Metrics {
     pub jwt: IntCounterVec,
     /// Fetches of key sets, by outcome.
     pub jwks_fetches: IntCounterVec,
+    waits: IntCounterVec,
+    dropped_headers: IntCounterVec,
     /// Failed watches, and objects that cannot be decoded, by kind.
     pub watch_errors: IntCounterVec,
     /// Listeners whose port could not be bound.
@@ -64,6 +66,7 @@ impl Metrics {
             )
         };
         let (duration, upstream) = durations(&registry)?;
+        let [waits, dropped_headers, rate_limited] = of_clients(&registry)?;
         Ok(Self {
             duration,
             upstream,
@@ -92,11 +95,7 @@ impl Metrics {
                 "Endpoints ejected after failed connections",
             )?,
             config_generation: gauge("gateway_config_generation", "Published routing tables")?,
-            rate_limited: counters(
-                "gateway_rate_limited_total",
-                "Requests refused by rate limit, by limit",
-                &["limit"],
-            )?,
+            rate_limited,
             jwt: counters(
                 "gateway_jwt_total",
                 "Tokens: passed, anonymous, absent, invalid, forbidden, no_keys",
@@ -107,6 +106,8 @@ impl Metrics {
                 "Fetches of key sets: fetched, failed",
                 &["outcome"],
             )?,
+            waits,
+            dropped_headers,
             watch_errors: counters(
                 "gateway_watch_errors_total",
                 "Failed watches (watch) and objects that cannot be decoded (object), by kind",
@@ -149,6 +150,20 @@ impl Metrics {
         self.upstream.with_label_values(&[route])
     }
 
+    /// A request found no endpoint, and waited for one or not.
+    pub fn waited(&self, has_ended: bool) {
+        let outcome = if has_ended { "ended" } else { "refused" };
+        self.waits.with_label_values(&[outcome]).inc();
+    }
+
+    /// Header fields of clients were not passed on, by reason.
+    pub fn dropped(&self, counts: [(&str, u64); 3]) {
+        for (reason, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            let series = self.dropped_headers.with_label_values(&[reason]);
+            series.inc_by(count);
+        }
+    }
+
     /// A new table was published: the series of routes that are gone are removed.
     pub fn published(&self, generation: u64, routes: &HashSet<&str>) {
         *lock(&self.published_at) = Some(Instant::now());
@@ -186,6 +201,30 @@ fn durations(registry: &Registry) -> Result<(HistogramVec, HistogramVec), promet
         &["http_route"],
     )?;
     Ok((requests, upstream))
+}
+
+/// What clients send and wait for.
+fn of_clients(registry: &Registry) -> Result<[IntCounterVec; 3], prometheus::Error> {
+    let make = |name: &str, help: &str, label: &str| {
+        let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        add(registry, counter)
+    };
+    let waits = make(
+        "gateway_upstream_waits_total",
+        "Requests without a ready endpoint: ended (there was one soon), refused",
+        "outcome",
+    )?;
+    let dropped = make(
+        "gateway_dropped_headers_total",
+        "Header fields of clients that were not passed on: forwarding, identity, underscore",
+        "reason",
+    )?;
+    let limited = make(
+        "gateway_rate_limited_total",
+        "Requests refused by rate limit, by limit",
+        "limit",
+    )?;
+    Ok([waits, dropped, limited])
 }
 
 fn add<C: Collector + Clone + 'static>(

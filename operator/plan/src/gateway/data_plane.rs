@@ -43,7 +43,7 @@ pub fn desired(valid: &Valid) -> Objects<Planned> {
     objects
 }
 
-fn meta(valid: &Valid) -> ObjectMeta {
+pub(super) fn meta(valid: &Valid) -> ObjectMeta {
     let mut meta = valid.scope.meta(&valid.name(), APP, valid.gateway());
     if let Some(labels) = meta.labels.as_mut() {
         labels.extend(valid.labels.clone());

@@ -2,12 +2,14 @@
 //! conditions of Gateway and routes, are decided in `gateway-routes`.
 
 mod data_plane;
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_routes::api::Gateway;
+use gateway_routes::{api::Gateway, certificate::kept_secret};
 
 pub use data_plane::desired;
+pub use kept::keep;
 
 use crate::{
     Invalid, Platform, Verdict, names, objects::owner_of, pods::Scope,
@@ -36,6 +38,13 @@ impl Valid {
     /// The Gateway's name.
     pub fn gateway(&self) -> &str {
         &self.scope.owner.name
+    }
+
+    /// Without these Secrets: they are no certificates, so the data plane may not read them.
+    #[must_use]
+    pub fn without_secrets(mut self, foreign: &BTreeSet<String>) -> Self {
+        self.tls_secrets.retain(|name| !foreign.contains(name));
+        self
     }
 
     /// Name of every object that is made for it.
@@ -114,14 +123,20 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
     })
 }
 
-/// Secrets of the Gateway's own namespace that its listeners refer to: the only ones that the data plane may read.
+/// Secrets of the Gateway's own namespace that its HTTPS listeners refer to, and that with the last good
+/// certificates: the only ones that the data plane may read.
 fn tls_secrets(gateway: &Gateway) -> BTreeSet<String> {
     let own = gateway.metadata.namespace.as_deref();
-    let listeners = gateway.spec.listeners.iter().filter_map(|l| l.tls.as_ref());
-    listeners
+    let listeners = gateway.spec.listeners.iter();
+    let listeners = listeners.filter(|listener| listener.protocol == "HTTPS");
+    let mut names: BTreeSet<String> = listeners
+        .filter_map(|listener| listener.tls.as_ref())
         .flat_map(|tls| tls.certificate_refs.iter().flatten())
         .filter(|secret| secret.is_secret())
         .filter(|secret| secret.namespace.is_none() || secret.namespace.as_deref() == own)
         .map(|secret| secret.name.clone())
-        .collect()
+        .collect();
+    let kept = gateway.metadata.name.as_deref().and_then(kept_secret);
+    names.extend(kept.filter(|_| !names.is_empty()));
+    names
 }

@@ -15,7 +15,7 @@ use gateway_routes::api::{
 use super::valid::{Taken, Valid};
 use crate::{
     Objects, Planned, hash, names,
-    storefront::{SERVICE_PORT, url},
+    storefront::{SERVICE_PORT, issuer},
 };
 
 /// Callers that are accepted: the paths of a workload are grouped by this.
@@ -78,7 +78,7 @@ fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {
                 name: name.clone(),
                 section_name: None,
             }],
-            issuer: url(&valid.storefront),
+            issuer: issuer(&valid.storefront),
             audiences: vec![shop.to_owned()],
             jwks_uri: format!(
                 "http://{shop}-auth.{namespace}.svc:{SERVICE_PORT}/.well-known/jwks.json"
@@ -112,7 +112,7 @@ fn http_route(valid: &Valid, callers: &Callers, paths: &[&str]) -> HTTPRoute {
                 port: u16::try_from(SERVICE_PORT).ok(),
             },
             weight: Some(1),
-            filters: None,
+            ..HTTPBackendRef::default()
         }]),
         ..HTTPRouteRule::default()
     });
@@ -127,6 +127,7 @@ fn http_route(valid: &Valid, callers: &Callers, paths: &[&str]) -> HTTPRoute {
             }]),
             hostnames: hostnames(&valid.storefront.spec),
             rules: Some(rules.collect()),
+            ..HTTPRouteSpec::default()
         },
     );
     route.metadata = valid.scope.meta(&name, valid.app(), valid.name());

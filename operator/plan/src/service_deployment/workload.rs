@@ -16,7 +16,7 @@ use super::Valid;
 use crate::{
     names,
     pods::{self, env, mount},
-    storefront::{SERVICE_PORT, url},
+    storefront::{SERVICE_PORT, issuer, url},
     tracing::Collector,
 };
 
@@ -149,7 +149,7 @@ fn environment(valid: &Valid, collector: Option<&Collector>) -> Vec<EnvVar> {
             ("LISTEN", format!("0.0.0.0:{}", spec.port)),
             ("PORT", spec.port.to_string()),
             ("SERVICE_BINDING_ROOT", BINDINGS.to_owned()),
-            ("TOKEN_ISSUER", url(&valid.storefront)),
+            ("TOKEN_ISSUER", issuer(&valid.storefront)),
             ("TOKEN_AUDIENCE", shop.to_owned()),
             (
                 "JWKS_URL",

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{Storefront, StorefrontSpec, storefront::IssuerRef};
+use gateway_routes::certificate::signed_by;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Data, Valid};
 use crate::own_secret::{Content, OwnSecret};
 
+/// Common name of the authority of self-signed certificates.
+pub const AUTHORITY: &str = "Storefront self-signed authority";
 /// Validity of a self-signed certificate.
 pub const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// The Secret, where its name is ours.
@@ -101,18 +104,25 @@ impl Valid {
         self.awaited_certificate().is_some()
     }
 
-    fn has_certificate(&self) -> bool {
-        own_secret(&self.storefront)
-            .and_then(|name| self.seen.own.get(&name))
-            .is_some_and(|data| data.contains_key("tls.crt"))
+    /// The chain in the Secret with a name that is ours.
+    fn own_chain(&self) -> Option<&Vec<u8>> {
+        let name = own_secret(&self.storefront)?;
+        self.seen.own.get(&name)?.get("tls.crt")
     }
 
     /// Message while the certificate of an issuer is waited for.
     pub(super) fn awaited_certificate(&self) -> Option<String> {
-        let issuer = issuer(&self.storefront).filter(|_| !self.has_certificate())?;
+        let issuer = issuer(&self.storefront)?;
         let secret = own_secret(&self.storefront)?;
+        let why = match self.own_chain() {
+            None => "does not exist yet",
+            Some(chain) if signed_by(chain).as_deref() == Some(AUTHORITY) => {
+                "still holds the self-signed one of before, which is served until then"
+            }
+            Some(_) => return None,
+        };
         Some(format!(
-            "waiting for the certificate from {} {}: the Secret {secret} does not exist yet; see `kubectl describe certificate {secret}`",
+            "waiting for the certificate from {} {}: the Secret {secret} {why}; see `kubectl describe certificate {secret}`",
             issuer.kind, issuer.name
         ))
     }

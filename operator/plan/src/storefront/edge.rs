@@ -1,12 +1,15 @@
 //! The shop's Gateway and its rate limits.
 
-use crds::{OtherHosts, PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
+use std::collections::BTreeMap;
+
+use crds::{OtherHosts, PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec, Storefront};
 use gateway_routes::api::{
     AllowedRoutes, GROUP, Gateway, GatewaySpec, Listener, ListenerTls, RouteNamespaces,
     SecretObjectReference,
 };
+use gateway_routes::settings::{HSTS, HTTPS_REDIRECT, TRUSTED_HOPS};
 
-use super::{Valid, certificate};
+use super::{BUILT_IN_CLASS, Valid, certificate};
 use crate::{Objects, Planned, tracing::Collector};
 
 /// Annotation of a Gateway with the release that its data plane runs.
@@ -58,8 +61,7 @@ fn gateway(valid: &Valid) -> Gateway {
         GatewaySpec {
             gateway_class_name: spec.gateway.class_name.clone(),
             listeners,
-            addresses: None,
-            infrastructure: None,
+            ..GatewaySpec::default()
         },
     );
     gateway.metadata = valid.scope.meta(valid.name(), "gateway", valid.name());
@@ -68,8 +70,37 @@ fn gateway(valid: &Valid) -> Gateway {
     if let Some(collector) = Collector::of(&valid.storefront) {
         annotations.extend(collector.annotations());
     }
+    annotations.extend(settings(&valid.storefront));
     gateway.metadata.annotations = Some(annotations);
     gateway
+}
+
+/// What the data plane of our own class reads from annotations.
+fn settings(storefront: &Storefront) -> BTreeMap<String, String> {
+    let spec = &storefront.spec.gateway;
+    let mut settings = BTreeMap::new();
+    if spec.class_name != BUILT_IN_CLASS {
+        return settings;
+    }
+    if spec.trusted_hops > 0 {
+        settings.insert(TRUSTED_HOPS.to_owned(), spec.trusted_hops.to_string());
+    }
+    let Some(tls) = &spec.tls else {
+        return settings;
+    };
+    if tls.redirect {
+        settings.insert(HTTPS_REDIRECT.to_owned(), "true".to_owned());
+    }
+    if let Some(hsts) = &tls.hsts {
+        let below = if hsts.include_subdomains {
+            "; includeSubDomains"
+        } else {
+            ""
+        };
+        let value = format!("max-age={}{below}", hsts.max_age_secs);
+        settings.insert(HSTS.to_owned(), value);
+    }
+    settings
 }
 
 fn name(scheme: &str, index: usize) -> String {
@@ -96,7 +127,7 @@ fn listener(name: String, port: u16, host: Option<&String>, secret: Option<&str>
                 name: secret.to_owned(),
                 namespace: None,
             }]),
-            options: None,
+            ..ListenerTls::default()
         }),
         allowed_routes: Some(AllowedRoutes {
             namespaces: Some(RouteNamespaces {
@@ -105,5 +136,6 @@ fn listener(name: String, port: u16, host: Option<&String>, secret: Option<&str>
             }),
             kinds: None,
         }),
+        ..Listener::default()
     }
 }

@@ -58,6 +58,14 @@ pub fn url(storefront: &Storefront) -> String {
     format!("{scheme}://{host}")
 }
 
+/// The issuer of the shop's tokens: the URL that the shop had when it was made. Tokens would all be refused at
+/// once if it followed host names and scheme.
+pub fn issuer(storefront: &Storefront) -> String {
+    let known = storefront.status.as_ref();
+    let known = known.and_then(|status| status.issuer.clone());
+    known.unwrap_or_else(|| url(storefront))
+}
+
 /// The release that the shop runs: that of the spec, else the one in its status, else the operator's own.
 pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
     let pinned = storefront

@@ -2,6 +2,7 @@
 
 use crds::{Condition, ServiceDeployment};
 use gateway_routes::api::Gateway;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     Applied, Live, Objects, conditions,
@@ -82,6 +83,31 @@ fn from_conditions(
         pods: None,
         stalls: conditions::find(list, "Stalled").is_some_and(Condition::is_true),
     }
+}
+
+/// What is wrong with the certificates of the Gateway, as its listeners say.
+pub(super) fn certificate_trouble(objects: &Objects<Applied>, name: &str) -> Option<Trouble> {
+    let gateway = objects.get::<Gateway>(name)?;
+    let generation = gateway.metadata.generation;
+    let listeners = gateway.status?.listeners?;
+    let mut unresolved = listeners.iter().flat_map(|listener| {
+        let conditions = listener.conditions.iter();
+        conditions
+            .filter(|c| c.type_ == "ResolvedRefs" && c.status == "False")
+            .filter(|c| c.observed_generation == generation)
+            .map(|c| (&listener.name, c))
+    });
+    let (listener, condition) = unresolved.next()?;
+    Some(Trouble {
+        message: format!("listener {listener}: {}", condition.message),
+        since: condition.last_transition_time.clone(),
+    })
+}
+
+/// A fault of a part that serves all the same.
+pub(super) struct Trouble {
+    pub(super) message: String,
+    pub(super) since: Time,
 }
 
 pub(super) fn gateway(objects: &Objects<Applied>, name: &str) -> Part {

@@ -1,7 +1,9 @@
 //! The shop's Secrets, in front of whatever mounts them.
 
+use crds::Storefront;
+
 use super::{
-    Data, Valid, certificate,
+    Data, Valid, certificate, issuer,
     known::{RECOVERY, SIGNING_KEYS},
     secret::{OPAQUE, plan_computed, plan_generated, text},
     signing_keys::{asked, signing_keys},
@@ -63,9 +65,18 @@ pub(super) fn keys(valid: &Valid) -> Option<Data> {
     )
 }
 
+/// That of the spec; else one that stays the same when the shop gets other host names.
+fn admin_email(storefront: &Storefront) -> String {
+    if let Some(admin) = &storefront.spec.admin {
+        return admin.email.clone();
+    }
+    let issuer = issuer(storefront);
+    let host = issuer.split_once("://").map_or("", |(_, host)| host);
+    format!("admin@{host}")
+}
+
 fn admin(valid: &Valid, password: &str) -> Data {
-    let host = valid.storefront.spec.hostnames.first();
-    let email = format!("admin@{}", host.map_or("localhost", String::as_str));
+    let email = admin_email(&valid.storefront);
     text([
         ("email", email.as_str()),
         ("username", "admin"),

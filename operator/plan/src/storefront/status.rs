@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use service_catalogue::Service;
 
 use super::{
-    Missing, Valid,
-    parts::{gateway, service},
+    Missing, Valid, issuer,
+    parts::{Trouble, certificate_trouble, gateway, service},
     url,
 };
 use crate::{
@@ -37,6 +37,7 @@ pub fn status(
             status.version = Some(valid.version().to_owned());
         }
         status.url = Some(url(storefront));
+        status.issuer = Some(issuer(storefront));
         status.admin_secret_ref = Some(LocalRef::new(valid.child("admin")));
     }
     let known = &previous.conditions;
@@ -214,7 +215,19 @@ fn edge(
 ) -> (&'static str, Part) {
     let part = gateway(objects, name_of(storefront));
     let Some(message) = valid.and_then(Valid::awaited_certificate) else {
-        return ("GatewayNotProgrammed", part);
+        let trouble = certificate_trouble(objects, name_of(storefront));
+        return match trouble.filter(|_| part.ready) {
+            Some(Trouble { message, since }) => {
+                let part = Part {
+                    ready: false,
+                    since: Some(since),
+                    message,
+                    ..part
+                };
+                ("CertificateNotUsable", part)
+            }
+            None => ("GatewayNotProgrammed", part),
+        };
     };
     let part = Part {
         ready: false,

@@ -95,3 +95,84 @@ fn every_route_is_accepted_whatever_happens_to_other_hosts() {
         }
     }
 }
+
+fn with_tls(tls: serde_json::Value) -> Storefront {
+    let mut shop = shop("storefront.yaml");
+    shop.spec.gateway.tls = serde_json::from_value(tls).expect("TLS");
+    shop
+}
+
+fn annotations(shop: &Storefront) -> std::collections::BTreeMap<String, String> {
+    let items = storefront::desired(&valid_shop(shop)).items;
+    let gateway = decoded::<gateway_routes::api::Gateway>(&items, "Gateway").remove(0);
+    let mut all = gateway.metadata.annotations.clone().unwrap_or_default();
+    all.retain(|name, _| name != "storefront.dev/version");
+    all
+}
+
+#[test]
+fn the_data_plane_is_told_of_redirects_and_trusted_proxies() {
+    let pairs = |all: std::collections::BTreeMap<String, String>| {
+        all.into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+    };
+    assert!(annotations(&demo(OtherHosts::Refuse)).is_empty());
+    let own = serde_json::json!({ "selfSigned": {} });
+    assert_eq!(
+        pairs(annotations(&with_tls(own.clone()))),
+        ["storefront.dev/https-redirect=true"]
+    );
+    let mut quiet = with_tls(serde_json::json!({ "selfSigned": {}, "redirect": false,
+        "hsts": { "maxAgeSecs": 600, "includeSubdomains": true } }));
+    quiet.spec.gateway.trusted_hops = 2;
+    assert_eq!(
+        pairs(annotations(&quiet)),
+        [
+            "storefront.dev/hsts=max-age=600; includeSubDomains",
+            "storefront.dev/trusted-hops=2"
+        ]
+    );
+    let mut foreign = with_tls(own);
+    foreign.spec.gateway.class_name = "istio".into();
+    foreign.spec.gateway.rate_limits.clear();
+    assert!(annotations(&foreign).is_empty());
+}
+
+#[test]
+fn issuer_and_administrator_stay_when_scheme_and_names_change() {
+    let told = |shop: &Storefront| {
+        let items = storefront::desired(&valid_shop(shop)).items;
+        let admin = items.iter().find(|item| item.key.name == "demo-admin");
+        let email = admin.expect("the Secret").body["data"]["email"].clone();
+        let mut issuers: Vec<String> = children(shop)
+            .iter()
+            .flat_map(|service| {
+                let items = service_deployment::desired(&valid_service(service, shop)).items;
+                decoded::<crds::JwtPolicy>(&items, "JwtPolicy")
+            })
+            .map(|policy| policy.spec.issuer.clone())
+            .collect();
+        issuers.dedup();
+        (issuers, email)
+    };
+    let mut shop = shop("storefront.yaml");
+    let before = told(&shop);
+    assert_eq!(before.0, ["http://demo.localhost"]);
+    shop.status = Some(crds::StorefrontStatus {
+        issuer: Some("http://demo.localhost".into()),
+        ..crds::StorefrontStatus::default()
+    });
+    shop.spec.hostnames.insert(0, "new.example".into());
+    shop.spec.gateway.tls = with_tls(serde_json::json!({ "selfSigned": {} }))
+        .spec
+        .gateway
+        .tls;
+    assert_eq!(told(&shop), before);
+    shop.spec.admin = Some(crds::storefront::Admin {
+        email: "owner@acme.example".into(),
+    });
+    let named = told(&shop).1;
+    assert_ne!(named, before.1);
+    assert_eq!(named, serde_json::json!("b3duZXJAYWNtZS5leGFtcGxl"));
+}

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use gateway_routes::api::{Gateway, GatewayAddress};
-use gateway_routes::{DataPlane, View, certificate_names};
+use gateway_routes::{DataPlane, View};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, ResourceExt};
 use kube_cache::{Key, Owner};
-use operator_plan::gateway::{desired, resource_name, validate};
+use operator_plan::gateway::{desired, keep, resource_name, validate};
 use operator_plan::{Applied, Objects, Verdict};
 
+use super::certificates::Certificates;
 use super::observe::{is_ours, observe};
 use super::report;
 use crate::context::Context;
@@ -55,9 +56,12 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     }
     let namespace = gateway.namespace().unwrap_or_default();
     let name = gateway.name_any();
+    let certificates = Certificates::observe(ctx, gateway).await?;
     let (plane, outcome) = match validate(gateway, &ctx.platform) {
         Verdict::Ready(valid) => {
-            let plan = desired(&valid);
+            let valid = valid.without_secrets(&certificates.foreign);
+            let mut plan = desired(&valid);
+            keep(&valid, certificates.kept.clone(), &mut plan);
             if is_paused(ctx, gateway) {
                 (plane(&ctx.reader.read(&plan).await?, &name), "paused")
             } else {
@@ -77,19 +81,17 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
             (DataPlane::default(), "invalid")
         }
     };
-    let certificates: Vec<Key> = certificate_names(gateway)
-        .into_iter()
-        .filter(|name| name.namespace == namespace)
-        .map(|name| Key::new(name.namespace, name.name))
-        .collect();
     let subscriber = subscriber(gateway);
-    ctx.secrets.subscribe(&subscriber, &[], &certificates);
-    let seen = observe(ctx, &namespace).await?;
+    let own: Vec<Key> = certificates.own.iter().cloned().collect();
+    ctx.secrets
+        .subscribe(&subscriber, &own, &certificates.named);
+    let mut seen = observe(ctx, &namespace).await?;
+    seen.kept_certificates = certificates.last_good(gateway);
     let status = View::new(&seen).gateway_status(gateway, &plane, ctx.now());
     let api = Api::<Gateway>::namespaced(ctx.client.clone(), &namespace);
     report::status(ctx, &api, gateway, &status).await?;
     ctx.metrics.outcome("Gateway", outcome);
-    Ok(next(ctx, &subscriber))
+    Ok(next(ctx, &subscriber).sooner(certificates.next(ctx)))
 }
 
 /// Whether the shop that the Gateway belongs to is to be left alone.

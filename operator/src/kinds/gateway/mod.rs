@@ -5,6 +5,7 @@
 //! These kinds are shared with other controllers, so their statuses are written another way than those
 //! of our own kinds (see [`report`]); that is why they are not a [`crate::kind_loop::Kind`].
 
+mod certificates;
 mod class;
 mod gateways;
 mod observe;

@@ -1,9 +1,9 @@
 //! What `gateway-routes` needs to know of one namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gateway_routes::api::{CONTROLLER_NAME, Gateway};
+use gateway_routes::api::{CONTROLLER_NAME, Gateway, HTTPRoute};
 use gateway_routes::{CertificateState, ObjectName, Objects, Scope, certificate_names};
 use kube_cache::Key;
 use operator_plan::storefront::BUILT_IN_CLASS;
@@ -30,6 +30,8 @@ pub fn is_ours(ctx: &Context, gateway: &Gateway) -> bool {
 pub async fn observe(ctx: &Context, namespace: &str) -> Result<Objects, Error> {
     let caches = &ctx.caches;
     let mut gateways = caches.gateways.store.objects_in(namespace);
+    let http_routes = caches.http_routes.store.objects_in(namespace);
+    gateways.extend(parents_elsewhere(ctx, namespace, &http_routes));
     gateways.retain(|gateway| is_ours(ctx, gateway));
     let mut certificates: BTreeMap<ObjectName, CertificateState> = BTreeMap::new();
     for name in gateways
@@ -49,7 +51,7 @@ pub async fn observe(ctx: &Context, namespace: &str) -> Result<Objects, Error> {
     Ok(Objects {
         scope: Scope::Namespace,
         gateways,
-        http_routes: caches.http_routes.store.objects_in(namespace),
+        http_routes,
         jwt_policies: caches.jwt_policies.store.objects_in(namespace),
         rate_limit_policies: caches.rate_limit_policies.store.objects_in(namespace),
         services: services
@@ -59,4 +61,25 @@ pub async fn observe(ctx: &Context, namespace: &str) -> Result<Objects, Error> {
         certificates,
         ..Objects::default()
     })
+}
+
+/// The Gateways of other namespaces that routes name as parents. They serve none of these routes, and the routes
+/// are told so.
+fn parents_elsewhere(
+    ctx: &Context,
+    namespace: &str,
+    routes: &[Arc<HTTPRoute>],
+) -> Vec<Arc<Gateway>> {
+    let parents = routes
+        .iter()
+        .flat_map(|route| route.spec.parent_refs.iter().flatten());
+    let keys: BTreeSet<Key> = parents
+        .filter(|parent| parent.is_gateway())
+        .filter_map(|parent| {
+            let home = parent.namespace.clone().filter(|home| home != namespace)?;
+            Some(Key::new(home, parent.name.clone()))
+        })
+        .collect();
+    let store = &ctx.caches.gateways.store;
+    keys.iter().filter_map(|key| store.object(key)).collect()
 }

@@ -23,6 +23,11 @@ impl Reconciler for Routes {
         let is_empty = caches.http_routes.store.in_namespace(namespace).is_empty()
             && caches.jwt_policies.store.in_namespace(namespace).is_empty()
             && caches
+                .backend_tls_policies
+                .store
+                .in_namespace(namespace)
+                .is_empty()
+            && caches
                 .rate_limit_policies
                 .store
                 .in_namespace(namespace)
@@ -52,6 +57,10 @@ async fn reconcile(ctx: &Context, namespace: &str) -> Result<Next, Error> {
     for route in &seen.http_routes {
         let status = view.route_status(route, now);
         report::status(ctx, &api(ctx, namespace), &**route, &status).await?;
+    }
+    for policy in ctx.caches.backend_tls_policies.store.objects_in(namespace) {
+        let status = view.backend_tls_status(&policy, now);
+        report::status(ctx, &api(ctx, namespace), &*policy, &status).await?;
     }
     for policy in &seen.jwt_policies {
         let status = view.jwt_policy_status(policy, now);

@@ -51,6 +51,14 @@ pub(crate) fn attach(
             "no listener has this section name and port",
         );
     }
+    if objects.scope == Scope::Namespace
+        && gateway.gateway.metadata.namespace != route.metadata.namespace
+    {
+        return refuse(
+            "NotAllowedByListeners",
+            "a Gateway of this class serves routes of its own namespace only; create the route there",
+        );
+    }
     let allowed = keep(named, |index| {
         allows(gateway.gateway, &listeners[index], route, objects)
     });
@@ -121,9 +129,6 @@ fn allows(
         return false;
     }
     let from_home = gateway.metadata.namespace == route.metadata.namespace;
-    if objects.scope == Scope::Namespace && !from_home {
-        return false;
-    }
     let default = RouteNamespaces::default();
     let namespaces = view
         .listener

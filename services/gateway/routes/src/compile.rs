@@ -14,9 +14,11 @@ use crate::matcher::{self, Match, PathMatch};
 use crate::objects::Objects;
 use crate::policy::{Place, Policies};
 use crate::rule::{Backends, Choice, RouteRule, Target, timeouts};
+use crate::settings::Settings;
 use crate::table::{
     Candidate, Cluster, HostMap, ListenerTable, Order, PathIndex, PortTable, Table,
 };
+use crate::unsupported;
 use crate::view::{GatewayView, View};
 
 impl Table {
@@ -33,6 +35,7 @@ impl Table {
         let Some(own) = view.gateways.get(gateway) else {
             return table;
         };
+        table.settings = Settings::lenient(own.gateway);
         let mut compiler = Compiler {
             view: &view,
             policies,
@@ -160,7 +163,7 @@ impl Compiler<'_, '_> {
             .flatten()
             .filter_map(|backend| self.choice(route, backend))
             .collect();
-        let is_broken = check(source).is_err();
+        let is_broken = check(source).is_err() || unsupported::of_route(route).is_err();
         let (request_timeout, backend_timeout) = timeouts.unwrap_or_default();
         let place = Place {
             gateway: self.gateway,
@@ -190,11 +193,12 @@ impl Compiler<'_, '_> {
                 let Clusters { list, index } = &mut self.clusters;
                 let endpoints = &self.endpoints;
                 Target::Cluster(*index.entry((service.clone(), number)).or_insert_with(|| {
-                    let endpoints = endpoints.ready(&service, port);
+                    let (endpoints, is_ready) = endpoints.usable(&service, port);
                     list.push(Cluster {
                         service,
                         port: number,
                         endpoints,
+                        is_ready,
                     });
                     list.len() - 1
                 }))
@@ -219,6 +223,7 @@ fn insert(index: &mut PathIndex, one: &Match, candidate: Candidate) {
 /// Whether everything in a rule is supported. A rule with an unsupported match is left out, one with anything
 /// else that is unsupported answers 500.
 pub(crate) fn check(source: &HTTPRouteRule) -> Result<(), String> {
+    unsupported::of_rule(source)?;
     matcher::read_all(source)?;
     timeouts(source.timeouts.as_ref())?;
     let filters = Filters::read(source.filters.as_deref())?;

@@ -32,8 +32,24 @@ impl<'a> Endpoints<'a> {
         Self { slices: index }
     }
 
-    /// The addresses behind a port of a Service: ready, not terminating, sorted, without duplicates.
-    pub fn ready(&self, service: &ObjectName, port: &ServicePort) -> Arc<[SocketAddr]> {
+    /// The addresses behind a port of a Service, sorted, without duplicates: those that are ready; where none
+    /// is, those that still serve while they terminate, so that deleting the only pod of a Service costs no
+    /// request as long as the pod answers. With them whether they are ready.
+    pub fn usable(&self, service: &ObjectName, port: &ServicePort) -> (Arc<[SocketAddr]>, bool) {
+        let ready = self.addresses(service, port, is_ready);
+        if ready.is_empty() {
+            (self.addresses(service, port, is_serving), false)
+        } else {
+            (ready, true)
+        }
+    }
+
+    fn addresses(
+        &self,
+        service: &ObjectName,
+        port: &ServicePort,
+        test: fn(&Endpoint) -> bool,
+    ) -> Arc<[SocketAddr]> {
         let wanted = port.name.as_deref().unwrap_or_default();
         let mut found = Vec::new();
         for slice in self.slices.get(service).into_iter().flatten() {
@@ -48,7 +64,7 @@ impl<'a> Endpoints<'a> {
                 slice
                     .endpoints
                     .iter()
-                    .filter(|endpoint| is_ready(endpoint))
+                    .filter(|endpoint| test(endpoint))
                     .flat_map(|endpoint| &endpoint.addresses)
                     .filter_map(|address| address.parse::<IpAddr>().ok())
                     .map(|address| SocketAddr::new(address, number)),
@@ -64,4 +80,12 @@ fn is_ready(endpoint: &Endpoint) -> bool {
     endpoint.conditions.as_ref().is_none_or(|conditions| {
         conditions.ready != Some(false) && conditions.terminating != Some(true)
     })
+}
+
+/// Nothing is said about `serving` where it means the same as `ready`.
+fn is_serving(endpoint: &Endpoint) -> bool {
+    endpoint
+        .conditions
+        .as_ref()
+        .is_some_and(|conditions| conditions.serving.or(conditions.ready) == Some(true))
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 mod attach;
+pub mod certificate;
 mod compile;
 mod duration;
 mod endpoints;
@@ -12,20 +13,25 @@ mod listener;
 pub mod matcher;
 mod names;
 mod objects;
+pub mod path;
 mod policy;
 mod rule;
+pub mod settings;
 mod status;
 mod table;
+mod unsupported;
 mod verdict;
 mod view;
 mod weight;
 
+pub use certificate::{CertificateState, inspect_certificate};
 pub use listener::{ADMIN_PORT, certificate_names, container_port};
 pub use matcher::RequestHead;
 pub use names::ObjectName;
-pub use objects::{CertificateState, Objects, Scope, inspect_certificate};
+pub use objects::{Objects, Scope};
 pub use policy::{Guard, JwtSettings, Limit};
 pub use rule::{Backends, Choice, RouteRule, Target, Timeout};
+pub use settings::Settings;
 pub use status::{DataPlane, SUPPORTED_FEATURES, gateway_class_status};
 pub use table::{Cluster, Hosts, ListenerTable, Matched, PortTable, Table};
 pub use view::View;

@@ -1,10 +1,13 @@
 //! Which listeners of a gateway can be served, and why not.
 
+use jiff::Timestamp;
+
 use crate::api::{GROUP, Gateway, Listener, RouteGroupKind, SecretObjectReference};
+use crate::certificate::{CertificateState, Validity};
 use crate::hostname::Pattern;
-use crate::objects::{CertificateState, Objects, Scope};
+use crate::objects::{Objects, Scope};
 use crate::verdict::Verdict;
-use crate::{ObjectName, grant};
+use crate::{ObjectName, grant, unsupported};
 
 /// The port on which the data plane answers health checks; no listener may take it.
 pub const ADMIN_PORT: u16 = 9090;
@@ -25,6 +28,8 @@ pub(crate) struct ListenerView<'a> {
     pub resolved: Verdict,
     pub kinds: Vec<RouteGroupKind>,
     pub certificates: Vec<ObjectName>,
+    /// Validity of the last good certificate, where there was one.
+    pub kept: Option<Validity>,
 }
 
 impl ListenerView<'_> {
@@ -39,22 +44,30 @@ impl ListenerView<'_> {
 
     /// Whether the data plane can bind it.
     pub fn is_servable(&self) -> bool {
-        self.is_valid() && (!self.is_tls() || !self.certificates.is_empty())
+        let has_certificate = !self.certificates.is_empty() || self.kept.is_some();
+        self.is_valid() && (!self.is_tls() || has_certificate)
     }
 }
 
-/// Checks all listeners of a gateway, in the order of the spec.
-pub(crate) fn view<'a>(gateway: &'a Gateway, objects: &Objects) -> Vec<ListenerView<'a>> {
+/// Checks all listeners of a gateway, in the order of the spec. With `now`, certificates must be valid then;
+/// which of them are served does not depend on it.
+pub(crate) fn view<'a>(
+    gateway: &'a Gateway,
+    objects: &Objects,
+    now: Option<Timestamp>,
+) -> Vec<ListenerView<'a>> {
     let all = &gateway.spec.listeners;
     all.iter()
         .enumerate()
         .map(|(index, listener)| {
             let (kinds, kinds_resolved) = supported_kinds(listener);
-            let (certificates, certificates_resolved) = certificates(gateway, listener, objects);
+            let kept = kept(gateway, listener, objects);
+            let look = Look { objects, kept, now };
+            let (certificates, certificates_resolved) = certificates(gateway, listener, look);
             ListenerView {
                 listener,
                 hostname: Pattern::parse(listener.hostname.as_deref()),
-                accepted: accept(all, index),
+                accepted: accept(gateway, index),
                 conflicted: conflict(all, index),
                 resolved: if certificates_resolved.ok {
                     kinds_resolved
@@ -63,13 +76,33 @@ pub(crate) fn view<'a>(gateway: &'a Gateway, objects: &Objects) -> Vec<ListenerV
                 },
                 kinds,
                 certificates,
+                kept,
             }
         })
         .collect()
 }
 
-fn accept(all: &[Listener], index: usize) -> Verdict {
+/// What the certificates of a listener are checked against.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    objects: &'a Objects,
+    kept: Option<Validity>,
+    now: Option<Timestamp>,
+}
+
+fn kept(gateway: &Gateway, listener: &Listener, objects: &Objects) -> Option<Validity> {
+    let key = (ObjectName::of(gateway), listener.name.clone());
+    objects.kept_certificates.get(&key).copied()
+}
+
+fn accept(gateway: &Gateway, index: usize) -> Verdict {
+    let all = &gateway.spec.listeners;
     let listener = &all[index];
+    let honoured =
+        unsupported::of_gateway(gateway).and_then(|()| unsupported::of_listener(listener));
+    if let Err(why) = honoured {
+        return Verdict::no("UnsupportedValue", why);
+    }
     if !is_supported(listener) {
         let why = format!(
             "protocol {} is not supported: use HTTP or HTTPS",
@@ -173,20 +206,18 @@ fn supported_kinds(listener: &Listener) -> (Vec<RouteGroupKind>, Verdict) {
 fn certificates(
     gateway: &Gateway,
     listener: &Listener,
-    objects: &Objects,
+    look: Look<'_>,
 ) -> (Vec<ObjectName>, Verdict) {
+    let resolved = || Verdict::yes("ResolvedRefs", "All references are resolved");
     if listener.protocol != "HTTPS" {
-        return (
-            Vec::new(),
-            Verdict::yes("ResolvedRefs", "All references are resolved"),
-        );
+        return (Vec::new(), resolved());
     }
     let refs = listener
         .tls
         .as_ref()
         .and_then(|tls| tls.certificate_refs.as_deref())
         .unwrap_or_default();
-    let mut usable = Vec::new();
+    let (mut usable, mut is_good) = (Vec::new(), false);
     let mut problem = refs.is_empty().then(|| {
         Verdict::no(
             "InvalidCertificateRef",
@@ -194,21 +225,50 @@ fn certificates(
         )
     });
     for reference in refs {
-        match certificate(gateway, reference, objects) {
-            Ok(name) => usable.push(name),
+        match certificate(gateway, reference, look.objects) {
+            Ok((name, validity)) => {
+                let why = look.now.and_then(|now| validity.problem(now));
+                is_good |= why.is_none();
+                let why = why.map(|why| {
+                    Verdict::no("InvalidCertificateRef", format!("Secret {name}: {why}"))
+                });
+                problem = problem.or(why);
+                usable.push(name);
+            }
             Err(why) => problem = problem.or(Some(why)),
         }
     }
-    let verdict =
-        problem.unwrap_or_else(|| Verdict::yes("ResolvedRefs", "All references are resolved"));
+    let verdict = match problem {
+        Some(why) if !is_good => served_instead(why, !usable.is_empty(), look),
+        Some(why) => why,
+        None => resolved(),
+    };
     (usable, verdict)
+}
+
+/// Adds what is served where no certificate of a listener is good.
+fn served_instead(why: Verdict, has_own: bool, look: Look<'_>) -> Verdict {
+    let lasts = |kept: Validity| look.now.is_none_or(|now| kept.holds(now));
+    let instead = match look.kept {
+        Some(kept) if lasts(kept) => format!(
+            "the last good certificate, valid until {}, is served until this is mended",
+            kept.not_after
+        ),
+        _ if has_own => "it is served all the same, for want of a valid one".to_owned(),
+        Some(kept) => format!(
+            "the last good certificate, which expired at {}, is served for want of a valid one",
+            kept.not_after
+        ),
+        None => return why,
+    };
+    Verdict::no(why.reason, format!("{}; {instead}", why.message))
 }
 
 fn certificate(
     gateway: &Gateway,
     reference: &SecretObjectReference,
     objects: &Objects,
-) -> Result<ObjectName, Verdict> {
+) -> Result<(ObjectName, Validity), Verdict> {
     let invalid = |why: String| Err(Verdict::no("InvalidCertificateRef", why));
     if !reference.is_secret() {
         return invalid(format!("certificate {} is not a Secret", reference.name));
@@ -229,8 +289,11 @@ fn certificate(
         }
     }
     match objects.certificates.get(&name) {
-        Some(CertificateState::Usable) => Ok(name),
+        Some(CertificateState::Usable(validity)) => Ok((name, *validity)),
         Some(CertificateState::Malformed(why)) => invalid(format!("Secret {name}: {why}")),
+        Some(CertificateState::NoCertificate) => invalid(format!(
+            "Secret {name} holds no certificate: tls.crt and tls.key are missing"
+        )),
         None => invalid(format!("Secret {name} does not exist")),
     }
 }

@@ -3,13 +3,14 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::api::{HTTPRouteMatch, HTTPRouteRule, HTTPValueMatch};
+use crate::path;
 
 /// The parts of a request that routing depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// Normalised host, see [`crate::hostname::normalise`].
     pub host: &'a str,
-    /// Path as sent.
+    /// Path in the spelling of [`crate::path::normalise`].
     pub path: &'a str,
     /// Query as sent.
     pub query: Option<&'a str>,
@@ -133,12 +134,12 @@ pub(crate) fn read_all(rule: &HTTPRouteRule) -> Result<Vec<Match>, String> {
 }
 
 fn read(source: &HTTPRouteMatch) -> Result<Match, String> {
-    let path = source.path.as_ref();
-    let value = path.and_then(|path| path.value.as_deref()).unwrap_or("/");
-    if !value.starts_with('/') {
-        return Err(format!("path {value:?} does not begin with a slash"));
-    }
-    let path = match path
+    let condition = source.path.as_ref();
+    let value = condition
+        .and_then(|path| path.value.as_deref())
+        .unwrap_or("/");
+    let value = path::read(value)?;
+    let path = match condition
         .and_then(|path| path.type_.as_deref())
         .unwrap_or("PathPrefix")
     {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::{JwtPolicy, RateLimitPolicy};
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::ObjectName;
 use crate::api::{Gateway, HTTPRoute, ReferenceGrant};
+use crate::certificate::{CertificateState, Validity};
 
 /// How far the references of one gateway may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,37 +45,8 @@ pub struct Objects {
     pub endpoint_slices: Vec<Arc<EndpointSlice>>,
     /// The TLS Secrets that listeners name, as far as they exist.
     pub certificates: BTreeMap<ObjectName, CertificateState>,
+    /// The last good certificates, by gateway and listener: served where none of a listener's own can be.
+    pub kept_certificates: BTreeMap<(ObjectName, String), Validity>,
     /// Labels of namespaces; only read in [`Scope::Cluster`].
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-/// Whether a Secret can be served as a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateState {
-    /// Certificate chain and key are there and decode.
-    Usable,
-    /// The reason why it cannot.
-    Malformed(String),
-}
-
-/// Checks a Secret without keeping anything of it.
-pub fn inspect_certificate(secret: &Secret) -> CertificateState {
-    let part = |key: &str| secret.data.as_ref().and_then(|data| data.get(key));
-    let problem = match (part("tls.crt"), part("tls.key")) {
-        (None, _) => Some("tls.crt is missing"),
-        (_, None) => Some("tls.key is missing"),
-        (Some(chain), Some(key)) => {
-            let mut chain = CertificateDer::pem_slice_iter(&chain.0).peekable();
-            if chain.peek().is_none() || chain.any(|certificate| certificate.is_err()) {
-                Some("tls.crt holds no PEM certificate chain")
-            } else if PrivateKeyDer::from_pem_slice(&key.0).is_err() {
-                Some("tls.key holds no PEM private key")
-            } else {
-                None
-            }
-        }
-    };
-    problem.map_or(CertificateState::Usable, |why| {
-        CertificateState::Malformed(why.to_owned())
-    })
 }

@@ -9,6 +9,7 @@ use http::{HeaderName, Method, Uri, header};
 use crate::ObjectName;
 use crate::api::GROUP;
 use crate::objects::Objects;
+use crate::path;
 
 /// Which callers a rule lets through.
 #[derive(Clone, Debug)]
@@ -68,6 +69,16 @@ impl JwtSettings {
     }
 }
 
+/// The Service of the policy's own namespace that its key set comes from, if it is one: `name.namespace.svc` with
+/// or without the domain of the cluster.
+pub(crate) fn key_service(settings: &JwtSettings) -> Option<ObjectName> {
+    let uri: Uri = settings.jwks_uri.parse().ok()?;
+    let mut labels = uri.host()?.splitn(4, '.');
+    let (name, namespace, svc) = (labels.next()?, labels.next()?, labels.next()?);
+    let is_local = svc == "svc" && namespace == settings.policy.namespace;
+    is_local.then(|| ObjectName::new(namespace, name))
+}
+
 /// Refuses headers that frame, route or authenticate a message.
 fn identity_header(name: &str) -> Result<HeaderName, String> {
     let reserved = [
@@ -122,13 +133,12 @@ impl Limit {
                 .filter(|requests| *requests > 0)
                 .ok_or_else(|| format!("limits[{index}].requests must be above zero"))?;
             let method = source.method.as_deref().map(str::parse).transpose();
+            let path = source.path.as_deref().map(path::read).transpose();
+            let path = path.map_err(|why| format!("limits[{index}]: {why}"))?;
             Ok(Arc::new(Self {
                 id: format!("{owner}#{index}").into(),
                 name: format!("{}-{index}", owner.name).into(),
-                path: source
-                    .path
-                    .as_deref()
-                    .map(|path| path.trim_end_matches('/').into()),
+                path: path.map(|path| path.trim_end_matches('/').into()),
                 method: method.map_err(|_| format!("limits[{index}].method is not a method"))?,
                 requests,
                 window_secs,

@@ -10,26 +10,31 @@ use crate::ObjectName;
 use crate::hostname::Pattern;
 use crate::matcher::{Predicates, RequestHead};
 use crate::rule::RouteRule;
+use crate::settings::Settings;
 
 /// Everything that one gateway serves.
 #[derive(Debug, Default)]
 pub struct Table {
     /// The gateway.
     pub gateway: ObjectName,
+    /// Its settings.
+    pub settings: Settings,
     pub(crate) ports: BTreeMap<u16, PortTable>,
     pub(crate) clusters: Vec<Cluster>,
     pub(crate) identity_headers: Vec<HeaderName>,
 }
 
-/// A port of a Service and the endpoints that are ready behind it.
+/// A port of a Service and the endpoints behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// The Service.
     pub service: ObjectName,
     /// The Service's port.
     pub port: u16,
-    /// Ready and not terminating, sorted.
+    /// Those that are ready, sorted; where none is, those that serve while they terminate.
     pub endpoints: Arc<[SocketAddr]>,
+    /// Whether they are ready.
+    pub is_ready: bool,
 }
 
 /// What is served on one port.
@@ -70,6 +75,14 @@ impl Table {
     /// What is served on a port.
     pub fn port(&self, port: u16) -> Option<&PortTable> {
         self.ports.get(&port)
+    }
+
+    /// The port on which a host is served with TLS: 443 where that is one, else the lowest.
+    pub fn tls_port(&self, host: &str) -> Option<u16> {
+        let serves = |port: &&PortTable| port.is_tls && port.listener(host).is_some();
+        let standard = self.ports.get(&443).filter(serves);
+        let port = standard.or_else(|| self.ports.values().find(serves))?;
+        Some(port.port)
     }
 
     /// The cluster that a backend names.

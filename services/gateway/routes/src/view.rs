@@ -33,7 +33,7 @@ impl<'a> View<'a> {
                 .gateways
                 .iter()
                 .map(|gateway| {
-                    let listeners = listener::view(gateway, objects);
+                    let listeners = listener::view(gateway, objects, None);
                     (
                         ObjectName::of(&**gateway),
                         GatewayView { gateway, listeners },
@@ -51,6 +51,11 @@ impl<'a> View<'a> {
                 .map(|service| (ObjectName::of(&**service), &**service))
                 .collect(),
         }
+    }
+
+    /// Whether a Service exists.
+    pub(crate) fn has_service(&self, name: &ObjectName) -> bool {
+        self.services.contains_key(name)
     }
 
     /// Resolves a backend reference of `route`, or gives the reason why it does not resolve.

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use tokio::sync::watch;
 
 use super::tls::Certificates;
+use crate::clock::now;
 use crate::edge::Resources;
 use crate::published::Published;
 
@@ -31,9 +32,9 @@ impl Publisher {
         resources: Arc<Resources>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            gateway,
             generation: 0,
-            certificates: Certificates::new()?,
+            certificates: Certificates::new(gateway.clone())?,
+            gateway,
             sender,
             keys_client: chassis::http_client(Duration::from_secs(5))?,
             resources,
@@ -45,15 +46,23 @@ impl Publisher {
         &self.gateway
     }
 
+    /// How long what is published stays right if no object changes.
+    pub fn lasts(&self) -> Option<Duration> {
+        let turn = self.certificates.turn(now())?;
+        turn.try_into().ok()
+    }
+
     /// Publishes a snapshot; requests in progress finish with the one that they began with.
     pub fn publish(
         &mut self,
         mut objects: Objects,
         secrets: &BTreeMap<ObjectName, Arc<Secret>>,
     ) -> anyhow::Result<u64> {
-        objects.certificates = self.certificates.replace(secrets);
+        let seen = self.certificates.replace(secrets);
+        objects.certificates = seen.certificates;
+        objects.kept_certificates = seen.kept;
         let table = Table::compile(&objects, &self.gateway);
-        let tls = self.certificates.configs(&table)?;
+        let tls = self.certificates.configs(&table, now())?;
         self.generation += 1;
         let uris: BTreeSet<&str> = table
             .rules()

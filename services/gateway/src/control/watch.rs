@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crds::{JwtPolicy, RateLimitPolicy};
 use gateway_routes::api::{Gateway, HTTPRoute};
+use gateway_routes::certificate::kept_secret;
 use gateway_routes::{ObjectName, Objects, certificate_names};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -26,6 +27,8 @@ use crate::metrics::Metrics;
 
 /// Changes that arrive within this time are compiled together.
 const GATHER: Duration = Duration::from_millis(5);
+/// A table is compiled anew at least this often: timers cannot wait for as long as certificates last.
+const MAX_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 type Objs<K> = Arc<Store<Full<K>>>;
 type Secrets = NamedWatches<DeserializeGuard<Secret>, Full<Secret>>;
@@ -69,7 +72,9 @@ pub async fn run(client: Client, mut publisher: Publisher, metrics: Arc<Metrics>
     };
     let secrets = context.secrets();
     loop {
-        context.changed.notified().await;
+        let stays = publisher.lasts().unwrap_or(MAX_LASTS).min(MAX_LASTS);
+        // The time is up: a certificate becomes valid or expires.
+        let _ = tokio::time::timeout(stays, context.changed.notified()).await;
         tokio::time::sleep(GATHER).await;
         let Some((objects, certificates)) = snapshot(&context.namespace, &stores, &secrets) else {
             continue;
@@ -92,7 +97,7 @@ fn snapshot(
     // Secrets of other namespaces are out of reach; conditions report that.
     let named = gateways
         .iter()
-        .flat_map(|gateway| certificate_names(gateway))
+        .flat_map(|gateway| all_certificate_names(gateway))
         .filter(|name| name.namespace == namespace);
     let wanted: BTreeSet<Key> = named
         .map(|name| Key::new(name.namespace, name.name))
@@ -126,6 +131,14 @@ fn snapshot(
     Some((objects, found.collect()))
 }
 
+/// The Secrets that the listeners name, and that with the last good certificates.
+fn all_certificate_names(gateway: &Gateway) -> Vec<ObjectName> {
+    let mut names = certificate_names(gateway);
+    let kept = kept_secret(&gateway.name_any()).filter(|_| !names.is_empty());
+    names.extend(kept.map(|kept| ObjectName::new(gateway.namespace().unwrap_or_default(), kept)));
+    names
+}
+
 fn synced<K>(store: &Store<Full<K>>, namespace: &str) -> Option<Vec<Arc<K>>>
 where
     K: Resource + Send + Sync + 'static,
@@ -135,9 +148,11 @@ where
 }
 
 /// Whether only the status differs: the operator writes it, and routing does not read it. Kinds
-/// without a generation always count as changed.
+/// without a generation always count as changed. Annotations have none, and carry settings of Gateways.
 fn is_status_only(old: &ObjectMeta, new: &ObjectMeta) -> bool {
-    new.generation.is_some() && (&old.generation, &old.uid) == (&new.generation, &new.uid)
+    let relevant =
+        |meta: &ObjectMeta| (meta.generation, meta.uid.clone(), meta.annotations.clone());
+    new.generation.is_some() && relevant(old) == relevant(new)
 }
 
 /// A JWT policy that does not decode closes its targets instead of leaving them open.

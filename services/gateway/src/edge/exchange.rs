@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 use traces::http::{Asked, answered, method_label, routed, serve};
 use traces::{Span, TraceContext};
 
+use super::connection::Connection;
 use super::head::Head;
 use super::headers::TRACEPARENT;
 use super::state::WorkerState;
@@ -27,7 +28,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 #[derive(Debug)]
 pub struct Exchange {
-    worker: Rc<WorkerState>,
+    connection: Rc<Connection>,
     started: Instant,
     method: Method,
     client: IpAddr,
@@ -45,14 +46,15 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn new(
-        worker: Rc<WorkerState>,
+        connection: Rc<Connection>,
         method: Method,
         client: IpAddr,
         request_id: String,
     ) -> Self {
-        worker.metrics().active.inc();
+        connection.worker.metrics().active.inc();
+        connection.conversation.begin();
         Self {
-            worker,
+            connection,
             started: Instant::now(),
             method,
             client,
@@ -69,8 +71,12 @@ impl Exchange {
         }
     }
 
+    fn worker(&self) -> &WorkerState {
+        &self.connection.worker
+    }
+
     /// The head was understood. Where spans are exported, one begins: as a child of the client's, if it has one.
-    pub fn requested(&mut self, head: &Head, is_tls: bool, headers: &HeaderMap) {
+    pub fn requested(&mut self, head: &Head, is_https: bool, headers: &HeaderMap) {
         head.host.clone_into(&mut self.host);
         head.path.clone_into(&mut self.path);
         if !traces::is_on() {
@@ -81,7 +87,7 @@ impl Exchange {
             .and_then(|value| value.to_str().ok());
         let asked = Asked {
             method: method_label(&self.method),
-            scheme: if is_tls { "https" } else { "http" },
+            scheme: if is_https { "https" } else { "http" },
             authority: &head.authority,
             path: &head.path,
         };
@@ -108,7 +114,7 @@ impl Exchange {
         let elapsed = self.started.elapsed();
         self.upstream = Some((endpoint, elapsed));
         if let Some(route) = &self.route {
-            self.worker.series.observe_upstream(route, elapsed);
+            self.worker().series.observe_upstream(route, elapsed);
         }
     }
 
@@ -120,6 +126,13 @@ impl Exchange {
     /// A part of the response body was passed on.
     pub fn sent(&mut self, bytes: u64) {
         self.bytes_out += bytes;
+    }
+
+    /// Whether all of the request's body was read. `has_body` tells of a request that went to no backend.
+    pub fn is_read(&self, has_body: bool) -> bool {
+        self.upload
+            .as_ref()
+            .map_or(!has_body, |upload| upload.is_done())
     }
 
     pub fn request_id(&self) -> &str {
@@ -148,7 +161,7 @@ impl Exchange {
 
     fn log(&self, elapsed: Duration) {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.worker.log.write(&Line {
+        self.worker().log.write(&Line {
             time: rfc3339_now(),
             target: "access",
             method: self.method.as_str(),
@@ -175,12 +188,13 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
-        self.worker.metrics().active.dec();
+        self.connection.conversation.end();
+        self.worker().metrics().active.dec();
         let route = self.route.as_ref();
-        let series = &self.worker.series;
+        let series = &self.worker().series;
         series.observe(&self.method, route, self.status, elapsed);
         self.finish_span();
-        if self.worker.log.is_on() {
+        if self.worker().log.is_on() {
             self.log(elapsed);
         }
     }

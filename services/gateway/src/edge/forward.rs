@@ -1,12 +1,10 @@
 //! To a backend and back.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::Problem;
-use gateway_routes::{Choice, Table, Target, Timeout};
+use gateway_routes::{Choice, Cluster, Table, Target, Timeout};
 use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -17,11 +15,16 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::exchange::Exchange;
 use super::head::Head;
-use super::refusal::{body_too_large, broken_route, closing, malformed};
+use super::refusal::{body_too_large, broken_route, closing, head_too_large, malformed};
 use super::response_body::Rest;
 use super::route::Route;
+use super::state::WorkerState;
+use super::visitor::Visitor;
 use super::{headers, upgrade};
-use crate::pool::{Answer, Lease, RequestBody, SendError, TimeLimits};
+use crate::pool::{Answer, Failed, Lease, RequestBody, SendError, TimeLimits};
+
+/// Header fields of a request, together with those that the gateway adds.
+const MAX_FIELDS: usize = 100;
 
 /// What goes back to the client.
 pub enum Reply {
@@ -33,6 +36,7 @@ pub enum Reply {
 /// What decides where a request goes and how it looks there.
 pub struct Forward<'a> {
     pub connection: &'a Connection,
+    pub visitor: Visitor,
     pub table: &'a Table,
     pub head: &'a Head,
     pub route: &'a Route,
@@ -47,7 +51,7 @@ pub async fn forward(
 ) -> Result<Reply, Problem> {
     let worker = &to.connection.worker;
     let rule = &to.route.rule;
-    let (choice, addresses) = to.backend()?;
+    let (choice, cluster) = to.backend()?;
     let max_body = worker.limits().max_body_bytes;
     if declared_length(&request).is_some_and(|length| length > max_body) {
         return Err(body_too_large());
@@ -68,7 +72,7 @@ pub async fn forward(
         deadline: whole.map(|whole| started + whole),
         per_try: rule.backend_timeout.or(None),
     };
-    let sent = worker.pool.send(&addresses, outgoing, limits).await;
+    let sent = send(worker, cluster, outgoing, limits).await;
     let Answer {
         mut response,
         lease,
@@ -97,18 +101,52 @@ pub async fn forward(
     Ok(Reply::Backend(response, rest))
 }
 
+/// Sends a request to an endpoint of a cluster, if need be to one that is ready only later.
+async fn send(
+    worker: &WorkerState,
+    cluster: &Cluster,
+    request: Request<RequestBody>,
+    limits: TimeLimits,
+) -> Result<Answer, SendError> {
+    let first = worker.pool.send(&cluster.endpoints, request, limits).await;
+    let Failed { error, unsent } = match first {
+        Ok(answer) => return Ok(answer),
+        Err(failed) => failed,
+    };
+    let nobody = matches!(error, SendError::NoEndpoint | SendError::Unreachable);
+    let Some(request) = unsent.filter(|_| nobody) else {
+        return Err(error);
+    };
+    let Cluster { service, port, .. } = cluster;
+    let look = || {
+        let published = worker.published();
+        let mut clusters = published.table.clusters().iter();
+        let found = clusters.find(|other| other.service == *service && other.port == *port)?;
+        found.is_ready.then(|| found.endpoints.clone())
+    };
+    let deadline = limits.deadline;
+    let waited = worker
+        .waiting
+        .endpoints(service, *port, deadline, look)
+        .await;
+    worker.metrics().waited(waited.is_some());
+    let endpoints = waited.ok_or(error)?;
+    let second = worker.pool.send(&endpoints, *request, limits).await;
+    second.map_err(|failed| failed.error)
+}
+
 impl<'a> Forward<'a> {
     /// The backend for this request, by weight, and its endpoints.
-    fn backend(&self) -> Result<(&'a Choice, Arc<[SocketAddr]>), Problem> {
+    fn backend(&self) -> Result<(&'a Choice, &'a Cluster), Problem> {
         let choice = self.route.rule.backends.pick();
         let choice =
             choice.ok_or_else(|| broken_route("The route has no backend that takes requests"))?;
-        let Target::Cluster(cluster) = choice.target else {
-            return Err(broken_route("The route's backend does not exist"));
+        let cluster = match choice.target {
+            Target::Cluster(cluster) => self.table.cluster(cluster),
+            Target::Invalid => None,
         };
-        let cluster = self.table.cluster(cluster);
-        let addresses = cluster.map(|cluster| cluster.endpoints.clone());
-        Ok((choice, addresses.unwrap_or_default()))
+        let cluster = cluster.ok_or_else(|| broken_route("The route's backend does not exist"))?;
+        Ok((choice, cluster))
     }
 
     /// The request as the backend receives it.
@@ -118,11 +156,11 @@ impl<'a> Forward<'a> {
         request: Request<Incoming>,
         exchange: &Exchange,
     ) -> Result<Request<Incoming>, Problem> {
-        let Connection { client, is_tls, .. } = *self.connection;
+        let Visitor { client, is_https } = self.visitor;
         let filters = &self.route.rule.filters;
         let (mut parts, body) = request.into_parts();
         let map = &mut parts.headers;
-        headers::forwarded(map, client, is_tls, &self.head.authority);
+        headers::forwarded(map, client, is_https, &self.head.authority);
         if let Ok(id) = HeaderValue::try_from(exchange.request_id()) {
             map.insert(headers::REQUEST_ID, id);
         }
@@ -140,6 +178,10 @@ impl<'a> Forward<'a> {
         }
         filters.request.apply(map);
         choice.filters.request.apply(map);
+        // The parsers of most servers take so many; the ones added here are among them.
+        if map.len() > MAX_FIELDS {
+            return Err(head_too_large());
+        }
         let path = self.head.path.as_str();
         let changed = new
             .and_then(|rewrite| rewrite.path.as_ref())
@@ -186,6 +228,9 @@ fn refusal(error: SendError) -> Problem {
         SendError::Busy => unavailable("The backends are busy"),
         SendError::Unreachable => bad("The backend could not be reached"),
         SendError::Closed => bad("The backend closed the connection"),
+        SendError::Malformed => {
+            bad("The response of the backend is not valid HTTP, or has more than 100 header fields")
+        }
         SendError::TimedOut => {
             let title = "The backend did not respond in time";
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "backend_timeout", title)
@@ -214,6 +259,8 @@ fn switch(
         return Err(refusal(SendError::Closed));
     };
     let held = (lease, connection.worker.live.hold());
+    // Bytes that pass through are nobody's to read.
+    connection.conversation.begin();
     upgrade::join(client, &mut response, held);
     let mut own = Response::new(Bytes::new());
     *own.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

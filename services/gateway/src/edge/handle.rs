@@ -9,7 +9,7 @@ use gateway_routes::Guard;
 use gateway_routes::filter::{Origin, Redirect};
 use http::header::{CONNECTION, LOCATION};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use super::connection::Connection;
 use super::exchange::Exchange;
@@ -20,83 +20,121 @@ use super::refusal::broken_route;
 use super::response_body::ResponseBody;
 use super::route::{self, Route};
 use super::state::WorkerState;
-use super::{headers, upgrade};
+use super::visitor::Visitor;
+use super::{headers, https, upgrade};
 use crate::policy::jwt::{self, Identity};
+use crate::published::Snapshot;
 
 /// Responds to a request. There is always a response, and each one is recorded.
 pub async fn handle(
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let worker = connection.worker.clone();
-    let version = request.version();
+    let worker = &connection.worker;
+    let (version, has_body) = (request.version(), !request.body().is_end_stream());
     let request_id = match headers::valid_request_id(request.headers()) {
         Some(id) => id.to_owned(),
         None => worker.request_ids.mint(),
     };
+    let published = worker.published();
+    let hops = published.table.settings.trusted_hops;
+    let visitor = Visitor::of(&connection, request.headers(), hops);
     let method = request.method().clone();
-    let mut exchange = Exchange::new(worker.clone(), method, connection.client, request_id);
+    let mut exchange = Exchange::new(connection.clone(), method, visitor.client, request_id);
     let mut limit = TightestLimit::default();
-    let replied = respond(&connection, request, &mut exchange, &mut limit).await;
+    let asked = Asked {
+        connection: &connection,
+        published: &published,
+        visitor,
+    };
+    let replied = asked.respond(request, &mut exchange, &mut limit).await;
+    let is_read = exchange.is_read(has_body);
     let mut response = into_response(replied, exchange);
     let headers = response.headers_mut();
     limit.describe(headers);
+    let hsts = published.table.settings.hsts.as_ref();
+    headers::to_client(headers, hsts.filter(|_| visitor.is_https));
     if version > Version::HTTP_11 {
         headers.remove(CONNECTION);
+    } else if !is_read {
+        // What the client still sends belongs to this request, and nobody reads it.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        connection.conversation.linger();
     } else if worker.is_draining() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-/// Every step either refuses the request or lets it pass on to the next one.
-async fn respond(
-    connection: &Rc<Connection>,
-    mut request: Request<Incoming>,
-    exchange: &mut Exchange,
-    limit: &mut TightestLimit,
-) -> Result<Reply, Problem> {
-    let worker = &connection.worker;
-    let published = worker.published();
+/// Who asks what is served.
+struct Asked<'a> {
+    connection: &'a Rc<Connection>,
+    published: &'a Snapshot,
+    visitor: Visitor,
+}
 
-    // 1. Understand the request in one way only.
-    let head = head::check(&request, worker.limits().max_head_bytes)?;
-    exchange.requested(&head, connection.is_tls, request.headers());
+impl Asked<'_> {
+    /// Every step either refuses the request or lets it pass on to the next one.
+    async fn respond(
+        &self,
+        mut request: Request<Incoming>,
+        exchange: &mut Exchange,
+        limit: &mut TightestLimit,
+    ) -> Result<Reply, Problem> {
+        let Self {
+            connection,
+            published,
+            visitor,
+        } = *self;
+        let worker = &connection.worker;
 
-    // 2. Find the listener and the rule; what services only say to each other has none, whatever routes name.
-    let listener = route::listener(connection, &published.table, &head)?;
-    head::refuse_internal(&head.path)?;
-    let route = route::rule(listener, &head, &request)?;
-    exchange.routed(&route.rule.label);
-    route::check_servable(&route.rule)?;
+        // 1. Understand the request in one way only.
+        let head = head::check(&request, worker.limits().max_head_bytes)?;
+        exchange.requested(&head, visitor.is_https, request.headers());
 
-    // 3. Count at the limits per client, before a token costs the verification of a signature.
-    let counted = (request.method(), head.path.as_str());
-    let client = chassis::client_network(connection.client);
-    limit.count(worker, &route.rule.limits, counted, client)?;
+        // 2. Find the listener and the rule; what services only say to each other has none, whatever routes name.
+        let listener = route::listener(connection, &published.table, &head)?;
+        head::refuse_internal(&head.path)?;
+        let query = request.uri().query();
+        if let Some(moved) = https::redirect(&published.table, visitor, &head, query) {
+            return Ok(Reply::Own(moved));
+        }
+        let route = route::rule(listener, &head, &request)?;
+        exchange.routed(&route.rule.label);
+        route::check_servable(&route.rule)?;
 
-    // 4. Establish who is calling, and refuse who may not. Limits per user would be counted after this.
-    let identity = authenticate(worker, route.rule.guard.as_ref(), request.headers()).await?;
+        // 3. Count at the limits per client, before a token costs the verification of a signature.
+        let counted = (request.method(), head.path.as_str());
+        let client = chassis::client_network(visitor.client);
+        limit.count(worker, &route.rule.limits, counted, client)?;
 
-    // 5. Replace the headers that are not the client's to set.
-    let protocol = upgrade::wanted(&request);
-    headers::to_backend(request.headers_mut(), published.table.identity_headers());
-    if let (Some(Guard::Jwt(settings)), Some(identity)) = (&route.rule.guard, &identity) {
-        jwt::pass_claims(settings, identity, request.headers_mut());
+        // 4. Establish who is calling, and refuse who may not. Limits per user would be counted after this.
+        let identity = authenticate(worker, route.rule.guard.as_ref(), request.headers()).await?;
+
+        // 5. Replace the headers that are not the client's to set.
+        let protocol = upgrade::wanted(&request);
+        let identity_headers = published.table.identity_headers();
+        let dropped = headers::to_backend(request.headers_mut(), identity_headers);
+        worker.metrics().dropped(dropped.by_reason());
+        if let (Some(Guard::Jwt(settings)), Some(identity)) = (&route.rule.guard, &identity) {
+            jwt::pass_claims(settings, identity, request.headers_mut());
+        }
+        exchange.authenticated(identity);
+
+        // 6. Redirect, or forward to a backend.
+        if let Some(redirect) = &route.rule.filters.redirect {
+            let origin = (connection.port, visitor.is_https);
+            return redirect_to(origin, &head, &route, redirect, request.uri().query());
+        }
+        let forwarded = Forward {
+            connection,
+            visitor,
+            table: &published.table,
+            head: &head,
+            route: &route,
+        };
+        forward(forwarded, request, protocol, exchange).await
     }
-    exchange.authenticated(identity);
-
-    // 6. Redirect, or forward to a backend.
-    if let Some(redirect) = &route.rule.filters.redirect {
-        return redirect_to(connection, &head, &route, redirect, request.uri().query());
-    }
-    let forwarded = Forward {
-        connection,
-        table: &published.table,
-        head: &head,
-        route: &route,
-    };
-    forward(forwarded, request, protocol, exchange).await
 }
 
 fn into_response(
@@ -151,16 +189,16 @@ async fn authenticate(
 }
 
 fn redirect_to(
-    connection: &Connection,
+    (port, is_https): (u16, bool),
     head: &Head,
     route: &Route,
     redirect: &Redirect,
     query: Option<&str>,
 ) -> Result<Reply, Problem> {
     let location = redirect.location(&Origin {
-        scheme: if connection.is_tls { "https" } else { "http" },
+        scheme: if is_https { "https" } else { "http" },
         host: &head.host,
-        port: connection.port,
+        port,
         path: &head.path,
         query,
         prefix: &head.path[..route.prefix_len],

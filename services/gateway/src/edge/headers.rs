@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -65,15 +65,41 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Headers of a client that were not passed on, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Those that only the outermost proxy may set.
+    pub forwarding: u64,
+    /// Those that policies fill from claims.
+    pub identity: u64,
+    /// Those with an underscore in their name.
+    pub underscore: u64,
+}
+
+impl Dropped {
+    /// The counts with the names of the reasons.
+    pub fn by_reason(self) -> [(&'static str, u64); 3] {
+        [
+            ("forwarding", self.forwarding),
+            ("identity", self.identity),
+            ("underscore", self.underscore),
+        ]
+    }
+}
+
 /// Removes from a client's headers what a backend must not take from a client. `identity` are the headers that
 /// policies fill from claims.
-pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
+pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) -> Dropped {
     strip_hop_by_hop(headers);
     join_cookies(headers);
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
-    for name in EDGE_ONLY.iter().chain(identity) {
-        headers.remove(name);
+    let mut dropped = Dropped::default();
+    for name in &EDGE_ONLY {
+        dropped.forwarding += u64::from(headers.remove(name).is_some());
+    }
+    for name in identity {
+        dropped.identity += u64::from(headers.remove(name).is_some());
     }
     // Some backends read `x_user_id` as `x-user-id`.
     let ambiguous: Vec<HeaderName> = headers
@@ -82,7 +108,21 @@ pub fn to_backend(headers: &mut HeaderMap, identity: &[HeaderName]) {
         .cloned()
         .collect();
     for name in ambiguous {
-        headers.remove(name);
+        dropped.underscore += u64::from(headers.remove(name).is_some());
+    }
+    dropped
+}
+
+/// What every response says to browsers, unless the backend says otherwise: take the type of the body from its
+/// header and from nothing else; and, over HTTPS, use nothing but HTTPS for a while.
+pub fn to_client(headers: &mut HeaderMap, hsts: Option<&HeaderValue>) {
+    headers
+        .entry(X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
+    if let Some(hsts) = hsts {
+        headers
+            .entry(STRICT_TRANSPORT_SECURITY)
+            .or_insert_with(|| hsts.clone());
     }
 }
 
@@ -103,11 +143,11 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Tells the backend who asked, and for which host.
-pub fn forwarded(headers: &mut HeaderMap, client: IpAddr, is_tls: bool, authority: &str) {
+pub fn forwarded(headers: &mut HeaderMap, client: IpAddr, is_https: bool, authority: &str) {
     if let Ok(value) = HeaderValue::try_from(client.to_canonical().to_string()) {
         headers.insert(FORWARDED_FOR, value);
     }
-    let scheme = if is_tls { "https" } else { "http" };
+    let scheme = if is_https { "https" } else { "http" };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     if let Ok(value) = HeaderValue::try_from(authority) {
         headers.insert(FORWARDED_HOST, value);
@@ -176,7 +216,9 @@ mod tests {
             ("forwarded", "for=127.0.0.1"),
             ("x-original-url", "/internal"),
         ]);
-        to_backend(&mut map, &[HeaderName::from_static("x-user-id")]);
+        let dropped = to_backend(&mut map, &[HeaderName::from_static("x-user-id")]);
+        let counts = (dropped.forwarding, dropped.identity, dropped.underscore);
+        assert_eq!(counts, (2, 1, 1));
         forwarded(&mut map, IpAddr::from([192, 0, 2, 1]), true, "shop.example");
         assert_eq!(map.len(), 3);
         assert_eq!(map["x-forwarded-for"], "192.0.2.1");

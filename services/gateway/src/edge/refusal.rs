@@ -21,6 +21,14 @@ pub fn body_too_large() -> Problem {
     closing(problem)
 }
 
+pub fn head_too_large() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head_too_large",
+        "The request head has too many bytes, or more than 100 header fields",
+    )
+}
+
 /// The route cannot be served as it is written.
 pub fn broken_route(title: &'static str) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken_route", title)

@@ -19,6 +19,11 @@ impl RequestIds {
         format!("{:016x}{:016x}", self.next(), self.next())
     }
 
+    /// Ids that differ from these, for another place.
+    pub fn split(&self) -> Self {
+        Self::new(self.next())
+    }
+
     fn next(&self) -> u64 {
         let state = self.state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.state.set(state);

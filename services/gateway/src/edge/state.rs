@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::request_id::RequestIds;
 use super::series::Series;
+use super::waiting::Waiting;
 use crate::access_log::{AccessLog, LogSink};
 use crate::config::Limits;
 use crate::live::Live;
@@ -35,6 +36,7 @@ pub struct WorkerState {
     pub series: Series,
     pub request_ids: RequestIds,
     pub live: Rc<Live>,
+    pub waiting: Waiting,
     published: RefCell<Rc<Snapshot>>,
     is_draining: Cell<bool>,
 }
@@ -55,6 +57,7 @@ impl WorkerState {
             series: Series::new(metrics),
             request_ids: RequestIds::new(seed),
             live: Rc::default(),
+            waiting: Waiting::default(),
             published: RefCell::new(Rc::new(Snapshot::new(published))),
             is_draining: Cell::new(false),
             resources,
@@ -83,7 +86,9 @@ impl WorkerState {
         self.pool.retain(&addresses);
         self.tokens.forget();
         self.series.forget();
-        *self.published.borrow_mut() = Rc::new(Snapshot::new(published));
+        let new = Rc::new(Snapshot::new(published));
+        let old = self.published.replace(new.clone());
+        self.waiting.replaced(&old.table, &new.table);
     }
 
     /// From now on responses ask clients to reconnect elsewhere.

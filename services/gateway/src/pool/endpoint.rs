@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
+use super::patient::Patient;
 use crate::metrics::Metrics;
 
 /// Idle connections kept for each endpoint.
@@ -85,7 +86,7 @@ impl Endpoint {
             .await
             .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::handshake(TokioIo::new(Patient::new(stream)))
             .await
             .map_err(std::io::Error::other)?;
         // How it ends shows at the sender, which is the only one to react to it.

@@ -4,8 +4,9 @@ mod body;
 mod budget;
 mod endpoint;
 mod endpoints;
+mod patient;
 mod send;
 
 pub use body::{BodyError, RequestBody, Upload};
 pub use endpoint::Lease;
-pub use send::{Answer, Pool, SendError, TimeLimits};
+pub use send::{Answer, Failed, Pool, SendError, TimeLimits};

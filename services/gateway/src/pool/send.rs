@@ -44,6 +44,8 @@ pub enum SendError {
     Unreachable,
     /// The connection closed before there was a response.
     Closed,
+    /// What came back is not an HTTP response that can be passed on.
+    Malformed,
     /// The time was up.
     TimedOut,
     /// The time was up while the client was still sending.
@@ -52,6 +54,31 @@ pub enum SendError {
     BodyTooLarge,
     /// The client closed the connection before its body was complete.
     ClientGone,
+}
+
+/// Why there is no response, with the request where no part of it was sent.
+#[derive(Debug)]
+pub struct Failed {
+    pub error: SendError,
+    pub unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl From<SendError> for Failed {
+    fn from(error: SendError) -> Self {
+        Self {
+            error,
+            unsent: None,
+        }
+    }
+}
+
+impl Failed {
+    fn unsent(error: SendError, request: Request<RequestBody>) -> Self {
+        Self {
+            error,
+            unsent: Some(Box::new(request)),
+        }
+    }
 }
 
 /// A response, and the connection that its body still comes from.
@@ -97,15 +124,16 @@ impl Pool {
         addresses: &[SocketAddr],
         mut request: Request<RequestBody>,
         limits: TimeLimits,
-    ) -> Result<Answer, SendError> {
+    ) -> Result<Answer, Failed> {
         self.budget.earn();
         let upload = request.body().upload();
         let repeatable = Repeatable::of(&request);
         let mut avoid = None;
         let mut fresh_only = false;
         for tries_left in (0..TRIES).rev() {
-            let endpoint = self.endpoints.pick(addresses, avoid);
-            let endpoint = endpoint.ok_or(SendError::NoEndpoint)?;
+            let Some(endpoint) = self.endpoints.pick(addresses, avoid) else {
+                return Err(Failed::unsent(SendError::NoEndpoint, request));
+            };
             let deadline = limits.deadline_of_try();
             let leased = within(deadline, self.lease(&endpoint, fresh_only)).await?;
             let mut lease = match leased {
@@ -114,10 +142,10 @@ impl Pool {
                     avoid = Some(endpoint.address);
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(Failed::unsent(error, request)),
             };
             let Some(sender) = lease.sender() else {
-                return Err(SendError::Closed);
+                return Err(SendError::Closed.into());
             };
             let mut error = match within(deadline, sender.try_send_request(request)).await? {
                 Ok(response) => {
@@ -128,6 +156,10 @@ impl Pool {
             };
             blame_client(&upload)?;
             tracing::debug!(endpoint = %endpoint.address, error = %error.error(), "no response");
+            // The request arrived, and its next response would be no better.
+            if error.error().is_parse() {
+                return Err(SendError::Malformed.into());
+            }
             // An idle connection that the backend had closed: the other idle ones may be as old.
             fresh_only = lease.is_reused;
             if !lease.is_reused {
@@ -136,10 +168,10 @@ impl Pool {
             request = match (error.take_message(), &repeatable) {
                 (Some(unsent), _) if tries_left > 0 && self.may_retry("unsent") => unsent,
                 (None, Some(copy)) if tries_left > 0 && self.may_retry("broken") => copy.request(),
-                _ => return Err(SendError::Closed),
+                _ => return Err(SendError::Closed.into()),
             };
         }
-        Err(SendError::Closed)
+        Err(SendError::Closed.into())
     }
 
     async fn lease(&self, endpoint: &Rc<Endpoint>, fresh_only: bool) -> Result<Lease, SendError> {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_routes::hostname;
@@ -15,10 +16,11 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::client_stream::ClientStream;
 use super::shared::{Phase, Shared};
 use super::stall::Unstalled;
 use crate::config::Limits;
-use crate::edge::{Connection, WorkerState, handle};
+use crate::edge::{Connection, WorkerState, handle, record_refused};
 
 const BACKLOG: u32 = 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,7 +120,7 @@ impl Acceptor {
     }
 
     /// Completes the TLS handshake where the port asks for one.
-    async fn secure(self, stream: TcpStream, client: IpAddr, stop: CancellationToken) {
+    async fn secure(self, stream: TcpStream, peer: IpAddr, stop: CancellationToken) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "client closed the connection at once");
             return;
@@ -129,10 +131,11 @@ impl Acceptor {
         };
         let mut connection = Connection {
             worker: self.worker.clone(),
-            client,
+            peer,
             port: self.port,
             is_tls: port.is_tls,
             listener: None,
+            conversation: Arc::default(),
         };
         if !port.is_tls {
             return self.http(stream, connection, stop).await;
@@ -159,18 +162,24 @@ impl Acceptor {
         stop: CancellationToken,
     ) {
         let idle = Duration::from_secs(self.worker.limits().idle_timeout_secs);
-        let stream = TokioIo::new(Unstalled::new(stream, idle));
+        let conversation = connection.conversation.clone();
+        let request_ids = self.worker.request_ids.split();
+        let stream = Unstalled::new(stream, idle);
+        let stream = ClientStream::new(stream, conversation, request_ids);
+        let stream = TokioIo::new(stream);
         let builder = builder(self.worker.limits());
         let connection = Rc::new(connection);
-        let service = service_fn(move |request| handle(connection.clone(), request));
+        let asked = connection.clone();
+        let service = service_fn(move |request| handle(asked.clone(), request));
         let mut serving = pin!(builder.serve_connection_with_upgrades(stream, service));
-        // How a client ends its connection does not matter: its requests have been recorded.
+        // How a client ends its connection does not matter: its requests have been recorded, but for one that
+        // was refused before it was one.
         tokio::select! {
-            _ = serving.as_mut() => return,
+            _ = serving.as_mut() => return record_refused(&connection),
             () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
         }
         tokio::select! {
-            _ = serving => {}
+            _ = serving => record_refused(&connection),
             _ = self.phase.wait_for(|phase| *phase == Phase::Cut) => {}
             () = tokio::time::sleep(self.drain) => {}
         }

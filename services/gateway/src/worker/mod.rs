@@ -2,6 +2,7 @@
 //! request never changes threads.
 
 mod accept;
+mod client_stream;
 mod listeners;
 mod shared;
 mod stall;

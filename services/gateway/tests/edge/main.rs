@@ -11,11 +11,14 @@
 
 mod churn;
 mod drain;
+mod endings;
 mod filters;
 mod framing;
+mod hops;
 mod limits;
 mod listeners;
 mod proxying;
+mod refusals;
 mod support;
 mod timeouts;
 mod tls;

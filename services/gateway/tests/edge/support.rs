@@ -58,6 +58,8 @@ pub struct Rig {
     pub secrets: BTreeMap<ObjectName, Arc<Secret>>,
     pub log: Arc<Mutex<Vec<u8>>>,
     pub port: u16,
+    /// Of the Gateway; they are taken over by `listeners`.
+    pub annotations: Value,
 }
 
 #[derive(Clone)]
@@ -122,6 +124,7 @@ impl Rig {
             secrets: BTreeMap::new(),
             log,
             port,
+            annotations: Value::Null,
         };
         rig.listeners(json!([{"name": "http", "port": port, "protocol": "HTTP"}]));
         rig
@@ -129,7 +132,9 @@ impl Rig {
 
     pub fn listeners(&mut self, listeners: Value) {
         let spec = json!({"gatewayClassName": "storefront", "listeners": listeners});
-        self.objects.gateways = vec![object(json!({"metadata": metadata(GATEWAY), "spec": spec}))];
+        let mut metadata = metadata(GATEWAY);
+        metadata["annotations"] = self.annotations.clone();
+        self.objects.gateways = vec![object(json!({"metadata": metadata, "spec": spec}))];
     }
 
     /// Adds or replaces a route; `rules` as in the YAML.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::{Backend, NAMESPACE, Rig, eventually, free_port};
+use crate::support::{Backend, NAMESPACE, Rig, client, eventually, free_port};
 
 struct Issued {
     secret: Arc<Secret>,
@@ -20,8 +20,14 @@ struct Issued {
 }
 
 fn issue(name: &str) -> Issued {
+    issue_until(name, 2100)
+}
+
+fn issue_until(name: &str, year: i32) -> Issued {
     let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let certificate = params.self_signed(&key).expect("a certificate");
     let data = BTreeMap::from([
         (
@@ -138,7 +144,7 @@ async fn a_connection_for_one_name_serves_no_other_listener() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_served_without_a_restart_and_a_bad_one_costs_only_its_listener() {
+async fn a_new_certificate_is_served_without_a_restart_and_what_cannot_be_served_replaces_none() {
     let (mut rig, _backend, port, old, b) = rig().await;
     let new = issue("a.example");
     rig.secrets.insert(secret_name("a"), new.secret.clone());
@@ -162,21 +168,110 @@ async fn a_new_certificate_is_served_without_a_restart_and_a_bad_one_costs_only_
         .as_mut()
         .expect("data")
         .insert("tls.key".to_owned(), key);
+    let served = async |rig: &mut Rig, issued: &Issued| {
+        rig.publish().await;
+        // A client without a session from before: those may be resumed, whatever the certificate is now.
+        let fresh = connector(&[issued]);
+        let answer = get(&fresh, port, "a.example", "a.example").await;
+        answer.expect("a handshake").starts_with("HTTP/1.1 200")
+    };
     rig.secrets.insert(secret_name("a"), Arc::new(mixed));
-    rig.publish().await;
-    // A client without a session from before: those may be resumed, whatever the certificate is now.
-    assert!(
-        get(&connector(&[&new]), port, "a.example", "a.example")
-            .await
-            .is_err()
-    );
+    assert!(served(&mut rig, &new).await, "a key of another certificate");
+    rig.secrets.insert(secret_name("a"), Arc::default());
+    assert!(served(&mut rig, &new).await, "an empty Secret");
+    rig.secrets.remove(&secret_name("a"));
+    assert!(served(&mut rig, &new).await, "no Secret");
+    let expired = issue_until("a.example", 2021);
+    rig.secrets.insert(secret_name("a"), expired.secret.clone());
+    assert!(served(&mut rig, &new).await, "an expired certificate");
+    let next = issue("a.example");
+    rig.secrets.insert(secret_name("a"), next.secret.clone());
+    assert!(served(&mut rig, &next).await, "a good one");
     let only_b = connector(&[&b]);
     let answer = get(&only_b, port, "b.example", "b.example")
         .await
         .expect("a handshake");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     eventually("failed handshakes are counted", || async {
-        rig.metric("gateway_connections_total{outcome=\"tls_failed\"}") >= 2
+        rig.metric("gateway_connections_total{outcome=\"tls_failed\"}") >= 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_starts_while_the_secret_is_bad_serves_what_the_operator_kept() {
+    let (mut rig, _backend, port, old, _b) = rig().await;
+    let data = old.secret.data.as_ref().expect("data");
+    let kept = BTreeMap::from([
+        ("a.crt".to_owned(), data["tls.crt"].clone()),
+        ("a.key".to_owned(), data["tls.key"].clone()),
+    ]);
+    let kept = Secret {
+        data: Some(kept),
+        ..Secret::default()
+    };
+    let (port_of_new, backend) = (free_port(), Backend::start("one").await);
+    let mut fresh = Rig::start(&[]);
+    let gateway = serde_json::to_string(&*rig.objects.gateways[0]).expect("JSON");
+    let gateway = gateway.replace(&port.to_string(), &port_of_new.to_string());
+    fresh.objects = rig.objects.clone();
+    fresh.objects.gateways = vec![Arc::new(serde_json::from_str(&gateway).expect("a Gateway"))];
+    fresh.service("one", &[backend.address]);
+    fresh.secrets.insert(secret_name("a"), Arc::default());
+    fresh
+        .secrets
+        .insert(secret_name("demo-kept-certificates"), Arc::new(kept));
+    fresh.publish().await;
+    let answer = get(&connector(&[&old]), port_of_new, "a.example", "a.example").await;
+    let answer = answer.expect("a handshake");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The listener without any certificate, of before or of now, is not served.
+    let names = get(&connector(&[&old]), port_of_new, "b.example", "b.example").await;
+    assert!(names.is_err());
+    rig.publish().await;
+}
+
+#[tokio::test]
+async fn a_host_with_https_is_redirected_to_it_except_where_certificates_are_asked_for() {
+    let (mut rig, _backend, port, a, _b) = rig().await;
+    let plain = rig.port;
+    let listener = |name: &str| {
+        json!({"name": name, "hostname": format!("{name}.example"), "port": port, "protocol": "HTTPS",
+            "tls": {"certificateRefs": [{"name": name}]}})
+    };
+    let http = json!({"name": "http", "port": plain, "protocol": "HTTP"});
+    rig.annotations = json!({"storefront.dev/https-redirect": "true",
+        "storefront.dev/hsts": "max-age=600"});
+    rig.listeners(json!([listener("a"), http]));
+    rig.publish().await;
+    let ask = async |host: &str, path: &str| {
+        let request = client().get(format!("http://127.0.0.1:{plain}{path}"));
+        let response = request.header("host", host).send().await;
+        let response = response.expect("an answer");
+        let location = response.headers().get("location");
+        let location = location.map(|value| value.to_str().expect("text").to_owned());
+        assert!(!response.headers().contains_key("strict-transport-security"));
+        (response.status().as_u16(), location)
+    };
+    let moved = format!("https://a.example:{port}/x%20y?q=1");
+    assert_eq!(ask("a.example", "/x%20y?q=1").await, (308, Some(moved)));
+    assert_eq!(
+        ask("a.example", "/.well-known/acme-challenge/token").await,
+        (200, None)
+    );
+    assert_eq!(ask("other.test", "/").await, (200, None));
+    let answer = get(&connector(&[&a]), port, "a.example", "a.example").await;
+    let answer = answer.expect("a handshake");
+    assert!(
+        answer.contains("strict-transport-security: max-age=600"),
+        "{answer}"
+    );
+
+    // Nothing is served over HTTPS without a certificate, so there is nowhere to redirect to.
+    let mut listeners = json!([listener("a"), http]);
+    listeners[0]["name"] = json!("never");
+    listeners[0]["tls"]["certificateRefs"] = json!([{"name": "missing"}]);
+    rig.listeners(listeners);
+    rig.publish().await;
+    assert_eq!(ask("a.example", "/").await, (200, None));
 }

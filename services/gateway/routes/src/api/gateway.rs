@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-use super::{ParametersReference, RouteGroupKind, SecretObjectReference};
+use super::{ParametersReference, RouteGroupKind, SecretObjectReference, Unknown};
 
 /// An instance of a class: which ports, hosts and certificates are served.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct GatewaySpec {
     /// Labels and annotations of what is made for this gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub infrastructure: Option<GatewayInfrastructure>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// One logical endpoint of a gateway.
@@ -57,6 +60,9 @@ pub struct Listener {
     /// Which routes may attach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_routes: Option<AllowedRoutes>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// TLS of a listener.
@@ -72,6 +78,9 @@ pub struct ListenerTls {
     /// Implementation-specific options; we have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<BTreeMap<String, String>>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// Which routes may attach to a listener.

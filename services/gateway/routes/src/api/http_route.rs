@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-use super::{BackendObjectReference, ParentReference};
+use super::{BackendObjectReference, ParentReference, Unknown};
 
 /// Which requests go to which backends.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct HTTPRouteSpec {
     /// What to do with requests for these hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<HTTPRouteRule>>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// One rule: any of the matches, then the filters, then one of the backends.
@@ -49,6 +52,9 @@ pub struct HTTPRouteRule {
     /// How long a request may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<HTTPRouteTimeouts>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// Conditions that must all hold.
@@ -67,6 +73,9 @@ pub struct HTTPRouteMatch {
     /// An HTTP method, in capitals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// A condition on the path.
@@ -208,6 +217,9 @@ pub struct HTTPBackendRef {
     /// Applied only to requests for this backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<HTTPRouteFilter>>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// Timeouts as Gateway API durations (`10s`, `1m30s`, `500ms`); `0s` means none.
@@ -220,6 +232,9 @@ pub struct HTTPRouteTimeouts {
     /// For one try at a backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_request: Option<String>,
+    /// Fields that this implementation does not know: it refuses them, because what they ask for would be left out.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// What controllers say about a route.

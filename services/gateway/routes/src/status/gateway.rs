@@ -5,6 +5,8 @@ use crate::ObjectName;
 use crate::api::{Gateway, GatewayAddress, GatewayStatus, ListenerStatus};
 use crate::attach;
 use crate::listener::ListenerView;
+use crate::settings::Settings;
+use crate::unsupported;
 use crate::verdict::Verdict;
 use crate::view::View;
 
@@ -31,7 +33,7 @@ impl View<'_> {
             now,
             generation: gateway.metadata.generation,
         };
-        let views = crate::listener::view(gateway, self.objects);
+        let views = crate::listener::view(gateway, self.objects, Some(now));
         let accepted = accepted(gateway, &views);
         let programmed = programmed(gateway, plane, accepted.ok);
         let name = ObjectName::of(gateway);
@@ -102,6 +104,12 @@ fn accepted(gateway: &Gateway, views: &[ListenerView<'_>]) -> Verdict {
             "infrastructure.parametersRef {} is not supported",
             parameters.name
         );
+        return Verdict::no("InvalidParameters", why);
+    }
+    if let Err(why) = unsupported::of_gateway(gateway) {
+        return Verdict::no("Invalid", why);
+    }
+    if let Err(why) = Settings::read(gateway) {
         return Verdict::no("InvalidParameters", why);
     }
     let odd = gateway.spec.addresses.iter().flatten().find(|address| {

@@ -1,5 +1,6 @@
 //! Conditions of objects. They change only when their content changes.
 
+mod backend_tls;
 mod gateway;
 mod gateway_class;
 mod policy;

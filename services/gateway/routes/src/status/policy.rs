@@ -7,7 +7,7 @@ use super::{Stamp, settle};
 use crate::ObjectName;
 use crate::api::{CONTROLLER_NAME, Condition, GROUP};
 use crate::attach;
-use crate::policy::{JwtSettings, Limit, Policies};
+use crate::policy::{JwtSettings, Limit, Policies, key_service};
 use crate::verdict::Verdict;
 use crate::view::View;
 
@@ -20,6 +20,8 @@ impl View<'_> {
         };
         let policies = Policies::new(self.objects);
         let checked = JwtSettings::read(policy);
+        let keyless = checked.as_ref().ok().and_then(key_service);
+        let keyless = keyless.filter(|service| !self.has_service(service));
         let judge = |target: &PolicyTargetRef| {
             if let Some(verdict) = self.target_problem(&ObjectName::of(policy), target) {
                 return verdict;
@@ -33,7 +35,16 @@ impl View<'_> {
                     "Conflicted",
                     format!("the older JwtPolicy {rival} already governs this target"),
                 ),
-                (Ok(_), None) => Verdict::yes("Accepted", "The policy is applied"),
+                (Ok(_), None) => match &keyless {
+                    None => Verdict::yes("Accepted", "The policy is applied"),
+                    Some(service) => Verdict::no(
+                        "KeysUnavailable",
+                        format!(
+                            "spec.jwksUri: Service {service} does not exist, so no token can be verified; requests \
+                             that need one are refused until it does"
+                        ),
+                    ),
+                },
             }
         };
         settle_ancestors(

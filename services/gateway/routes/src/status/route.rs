@@ -4,6 +4,7 @@ use super::{Stamp, settle};
 use crate::api::{CONTROLLER_NAME, HTTPRoute, HTTPRouteStatus, ParentReference, RouteParentStatus};
 use crate::attach;
 use crate::compile;
+use crate::unsupported;
 use crate::verdict::Verdict;
 use crate::view::View;
 
@@ -71,7 +72,13 @@ impl View<'_> {
             })
             .collect();
         let resolved = ("ResolvedRefs", self.references(route));
-        if problems.is_empty() || !attached.ok {
+        if !attached.ok {
+            return vec![("Accepted", attached), resolved];
+        }
+        if let Err(why) = unsupported::of_route(route) {
+            return vec![("Accepted", Verdict::no("UnsupportedValue", why)), resolved];
+        }
+        if problems.is_empty() {
             return vec![("Accepted", attached), resolved];
         }
         let why = problems.join("; ");

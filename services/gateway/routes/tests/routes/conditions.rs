@@ -3,7 +3,7 @@ use std::sync::Arc;
 use gateway_routes::api::{
     CONTROLLER_NAME, Gateway, GatewayClass, HTTPRoute, HTTPRouteStatus, RouteParentStatus,
 };
-use gateway_routes::{Scope, View, gateway_class_status};
+use gateway_routes::{ObjectName, Scope, Table, View, gateway_class_status};
 use serde_json::json;
 
 use crate::support::{at, brief, gateway, objects, plane, route, yaml};
@@ -324,5 +324,116 @@ fn only_our_class_is_accepted_and_features_are_sorted() {
     assert_eq!(
         brief(&status.conditions),
         ["Accepted=False/InvalidParameters"]
+    );
+}
+
+#[test]
+fn fields_that_are_not_honoured_are_refused_and_nothing_is_served_that_they_concern() {
+    let served = |spec: &str, listener: &str| {
+        let mut all = objects(vec![route(
+            "r",
+            "{parentRefs: [{name: demo}], rules: [{}]}",
+        )]);
+        all.gateways = vec![yaml(&format!(
+            "metadata: {{name: demo, namespace: shop, generation: 1}}\n\
+             spec: {{gatewayClassName: storefront, {spec} listeners: [\
+             {{name: http, port: 80, protocol: HTTP}}, \
+             {{name: https, port: 443, protocol: HTTPS, {listener}}}]}}"
+        ))];
+        let status = View::new(&all).gateway_status(&all.gateways[0], &plane(), at(0));
+        let https = status.listeners.expect("listeners").remove(1).conditions;
+        let ports: Vec<u16> = Table::compile(&all, &ObjectName::new("shop", "demo"))
+            .ports()
+            .map(|port| port.port)
+            .collect();
+        (
+            brief(&status.conditions)[0].clone(),
+            https[0].message.clone(),
+            ports,
+        )
+    };
+    let tls = "tls: {certificateRefs: [{name: tls}]}";
+    let (accepted, _, ports) = served("allowedListeners: {namespaces: {from: All}},", tls);
+    assert_eq!(
+        (accepted.as_str(), ports),
+        ("Accepted=True/Accepted", vec![80, 443])
+    );
+    let validation = "{default: {validation: {caCertificateRefs: [{name: ca}]}}}";
+    let (accepted, why, ports) = served(&format!("tls: {{frontend: {validation}}},"), tls);
+    assert_eq!(
+        (accepted.as_str(), ports),
+        ("Accepted=False/Invalid", vec![])
+    );
+    assert!(why.contains("spec.tls is not supported"), "{why}");
+    for (field, name) in [
+        (
+            "frontendValidation: {caCertificateRefs: [{name: ca}]}",
+            "tls.frontendValidation",
+        ),
+        ("options: {min-version: '1.3'}", "tls.options: min-version"),
+    ] {
+        let listener = format!("tls: {{certificateRefs: [{{name: tls}}], {field}}}");
+        let (accepted, why, ports) = served("", &listener);
+        assert_eq!(
+            (accepted.as_str(), ports),
+            ("Accepted=True/ListenersNotValid", vec![80])
+        );
+        assert!(why.contains(name), "{why}");
+    }
+}
+
+#[test]
+fn rules_with_fields_that_are_not_honoured_are_refused() {
+    for (rule, name) in [
+        ("retry: {attempts: 2}", "rule.retry"),
+        (
+            "sessionPersistence: {type: Cookie}",
+            "rule.sessionPersistence",
+        ),
+        (
+            "matches: [{path: {value: /}, cookies: []}]",
+            "matches.cookies",
+        ),
+        (
+            "backendRefs: [{name: web, port: 80, tls: {}}]",
+            "backendRefs.tls",
+        ),
+    ] {
+        let spec = format!("{{parentRefs: [{{name: demo}}], rules: [{{{rule}}}]}}");
+        let route = route("r", &spec);
+        let all = objects(vec![route.clone()]);
+        let status = View::new(&all).route_status(&route, at(0));
+        let condition = &status.parents[0].conditions[0];
+        assert_eq!(condition.reason, "UnsupportedValue", "{rule}");
+        assert!(condition.message.contains(name), "{}", condition.message);
+    }
+    let whole = said("{parentRefs: [{name: demo}], rules: [{}], mirror: {}}");
+    assert_eq!(whole[0], "Accepted=False/UnsupportedValue");
+    let backend =
+        said("{parentRefs: [{name: demo}], rules: [{backendRefs: [{name: web, port: 80}]}]}");
+    assert_eq!(
+        backend,
+        ["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"]
+    );
+}
+
+#[test]
+fn a_route_of_another_namespace_is_told_that_it_is_not_served() {
+    let mut route = HTTPRoute::clone(&route(
+        "r",
+        "{parentRefs: [{name: demo, namespace: shop}], rules: [{}]}",
+    ));
+    route.metadata.namespace = Some("team".to_owned());
+    let all = objects(vec![Arc::new(route.clone())]);
+    let status = View::new(&all).route_status(&route, at(0));
+    let accepted = &status.parents[0].conditions[0];
+    assert_eq!(
+        (accepted.status.as_str(), accepted.reason.as_str()),
+        ("False", "NotAllowedByListeners")
+    );
+    assert!(
+        accepted.message.contains("own namespace only"),
+        "{}",
+        accepted.message
     );
 }

@@ -1,6 +1,9 @@
 //! Objects in, table and conditions out.
 
+mod backend_tls;
+mod certificates;
 mod conditions;
+mod endpoints;
 mod listeners;
 mod policies;
 mod precedence;

@@ -205,3 +205,47 @@ fn rate_limits_add_up_over_all_levels() {
     let status = View::new(&all).rate_limit_policy_status(&all.rate_limit_policies[0], at(0));
     assert_eq!(brief(&status), ["Accepted=True/Accepted"]);
 }
+
+#[test]
+fn the_path_of_a_limit_is_compared_in_one_spelling_or_refused() {
+    let limit = |path: &str| -> Arc<RateLimitPolicy> {
+        yaml(&format!(
+            "apiVersion: storefront.dev/v1alpha1\nkind: RateLimitPolicy\nmetadata: {{name: p, namespace: shop}}\n\
+             spec: {{targetRefs: [{{{ROUTE}}}], limits: [{{path: '{path}', requests: 5, window: 1m}}]}}"
+        ))
+    };
+    let mut all = with(vec![]);
+    all.rate_limit_policies = vec![limit("/%7Elogin/caf%c3%a9/")];
+    let table = Table::compile(&all, &gateway_name());
+    let limits = &table.rules().next().expect("a rule").limits;
+    assert!(limits[0].covers(&Method::GET, "/~login/caf%C3%A9/x"));
+    let odd = limit("/a%2Fb");
+    let status = View::new(&all).rate_limit_policy_status(&odd, at(0));
+    assert_eq!(brief(&status), ["Accepted=False/Invalid"]);
+}
+
+#[test]
+fn a_policy_whose_key_set_nobody_serves_says_that_it_lets_nobody_through() {
+    let policy = |host: &str| {
+        let mut policy = JwtPolicy::clone(&jwt("p", 1, ROUTE, ""));
+        policy.spec.jwks_uri = format!("http://{host}:8080/.well-known/jwks.json");
+        Arc::new(policy)
+    };
+    for (host, expected) in [
+        ("web.shop.svc", "Accepted=True/Accepted"),
+        ("web.shop.svc.cluster.local", "Accepted=True/Accepted"),
+        ("gone.shop.svc", "Accepted=False/KeysUnavailable"),
+        (
+            "gone.shop.svc.cluster.local",
+            "Accepted=False/KeysUnavailable",
+        ),
+        // Out of sight: another namespace, another network.
+        ("gone.other.svc", "Accepted=True/Accepted"),
+        ("issuer.example", "Accepted=True/Accepted"),
+    ] {
+        let policy = policy(host);
+        let all = with(vec![policy.clone()]);
+        let status = View::new(&all).jwt_policy_status(&policy, at(0));
+        assert_eq!(brief(&status), [expected], "{host}");
+    }
+}

@@ -332,3 +332,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_path_with_escapes_matches_in_every_spelling() {
+    let table = compile(vec![
+        simple("cafe", "[]", "{value: /caf%c3%a9}"),
+        simple("home", "[]", "{type: Exact, value: /%7Eadmin}"),
+        simple("name", "[]", "{value: /%6Eame/x%20y/}"),
+    ]);
+    let goes = |path: &str| {
+        let path = gateway_routes::path::normalise(path).expect("a path");
+        goes_to(&table, "x", &path)
+    };
+    for path in ["/café/menu", "/caf%C3%A9", "/caf%c3%a9/"] {
+        assert_eq!(goes(path).as_deref(), Some("cafe"), "{path}");
+    }
+    for path in ["/~admin", "/%7eadmin"] {
+        assert_eq!(goes(path).as_deref(), Some("home"), "{path}");
+    }
+    assert_eq!(goes("/name/x%20y/z").as_deref(), Some("name"));
+    assert_eq!(goes("/name/x+y"), None);
+}
+
+#[test]
+fn a_rule_whose_path_no_request_can_have_is_refused() {
+    for path in ["/a%2fb", "/a%5Cb", "/a/%2e%2e", "/100%"] {
+        let odd = simple("odd", "[]", &format!("{{value: '{path}'}}"));
+        let all = objects(vec![odd.clone()]);
+        let status = gateway_routes::View::new(&all).route_status(&odd, crate::support::at(0));
+        let accepted = &status.parents[0].conditions[0];
+        assert_eq!(accepted.reason, "UnsupportedValue", "{path}");
+        assert!(
+            accepted.message.contains("matches no request"),
+            "{}",
+            accepted.message
+        );
+    }
+}

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use gateway_routes::api::{Condition, Gateway, HTTPRoute};
+use gateway_routes::certificate::Validity;
 use gateway_routes::{CertificateState, DataPlane, ObjectName, Objects, RequestHead, Scope, Table};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -52,9 +53,16 @@ pub fn objects(routes: Vec<Arc<HTTPRoute>>) -> Objects {
              - {addresses: [10.0.0.3], conditions: {ready: true, terminating: true}}\n\
              - {addresses: [10.0.0.4], conditions: {ready: true}}",
         )],
-        certificates: [(ObjectName::new("shop", "tls"), CertificateState::Usable)].into(),
+        certificates: [(ObjectName::new("shop", "tls"), usable())].into(),
         ..Objects::default()
     }
+}
+
+fn usable() -> CertificateState {
+    CertificateState::Usable(Validity {
+        not_before: at(-1_000_000),
+        not_after: at(1_000_000),
+    })
 }
 
 pub fn plane() -> DataPlane {

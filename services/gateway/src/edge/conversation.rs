@@ -1,0 +1,84 @@
+//! What the stream of a client's connection has to know of its requests, and the other way round. The stream is
+//! owned by hyper, which wants it to be `Send`; all of this stays on one thread, so relaxed atomics are enough.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use http::StatusCode;
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Conversation {
+    /// Requests whose response is not complete.
+    open: AtomicU32,
+    /// Whether everything that was answered is also written.
+    is_quiet: AtomicBool,
+    lingers: AtomicBool,
+    refused: OnceLock<Refused>,
+}
+
+/// A request that the parser refused, so that it never became a request here.
+#[derive(Debug)]
+pub struct Refused {
+    pub status: StatusCode,
+    pub request_id: String,
+    /// Bytes of the response's body.
+    pub bytes_out: u64,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            open: AtomicU32::new(0),
+            is_quiet: AtomicBool::new(true),
+            lingers: AtomicBool::new(false),
+            refused: OnceLock::new(),
+        }
+    }
+}
+
+impl Conversation {
+    /// A request began.
+    pub fn begin(&self) {
+        let open = self.open.load(Ordering::Relaxed);
+        self.open.store(open + 1, Ordering::Relaxed);
+        self.is_quiet.store(false, Ordering::Relaxed);
+    }
+
+    /// The response to a request was handed over to the last byte, or will never be.
+    pub fn end(&self) {
+        let open = self.open.load(Ordering::Relaxed);
+        self.open.store(open.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Everything that was handed over is written.
+    pub fn flushed(&self) {
+        if self.open.load(Ordering::Relaxed) == 0 {
+            self.is_quiet.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nothing is left to be written: what is written now is not the response to any request.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
+    }
+
+    /// The client may still be sending when the connection is closed.
+    pub fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
+    }
+
+    /// The parser refused what the client sent; that ends the connection, so it happens once.
+    pub fn refuse(&self, refused: Refused) {
+        drop(self.refused.set(refused));
+        self.linger();
+    }
+
+    pub fn refused(&self) -> Option<&Refused> {
+        self.refused.get()
+    }
+}
