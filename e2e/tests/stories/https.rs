@@ -58,8 +58,59 @@ fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()>
     eventually("the renewed certificate", Duration::from_secs(30), || {
         ask(address, &second)
     })?;
+    spoil_and_restart(&place, address, &second)?;
     std::fs::remove_dir_all(&folder)?;
     Ok(())
+}
+
+/// A Secret with rubbish is said, and changes nothing for clients, not even when the gateway's pod starts anew;
+/// HTTP is redirected all the while.
+fn spoil_and_restart(place: &ShopNamespace, address: &str, served: &str) -> anyhow::Result<()> {
+    let (kubectl, name) = (&place.kubectl, place.name());
+    let redirected = || {
+        let url = format!("http://{HOST}/v1/products?limit=1");
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                "--show-error",
+                "--max-time",
+                "10",
+                "--noproxy",
+                "*",
+            ])
+            .args(["--resolve", &format!("{HOST}:80:{address}")])
+            .args([
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code} %{redirect_url}",
+            ])
+            .arg(url)
+            .output()
+            .context("start curl")?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            said == format!("308 https://{HOST}/v1/products?limit=1"),
+            "{said}"
+        );
+        Ok(())
+    };
+    redirected()?;
+    let rubbish = r#"{"data":{"tls.key":"cnViYmlzaA=="}}"#;
+    kubectl.run(&["-n", name, "patch", "secret", "given-tls", "-p", rubbish])?;
+    eventually("the shop says so", Duration::from_secs(30), || {
+        let shop = kubectl.get(&["-n", name, "storefront", "shop"])?;
+        let said = shop["status"]["conditions"].to_string();
+        ensure!(said.contains("CertificateNotUsable"), "{said}");
+        Ok(())
+    })?;
+    ask(address, served)?;
+    let label = "gateway.networking.k8s.io/gateway-name=shop";
+    kubectl.run(&["-n", name, "delete", "pod", "-l", label])?;
+    eventually("the new pod serves it", Duration::from_secs(30), || {
+        ask(address, served)
+    })?;
+    redirected()
 }
 
 /// A self-signed certificate with its key, as paths without their endings.

@@ -6,6 +6,7 @@ mod alone;
 mod bad_manifests;
 mod deletion;
 mod drift;
+mod endings;
 mod https;
 mod metrics;
 mod neighbours;
