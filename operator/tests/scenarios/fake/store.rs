@@ -135,7 +135,7 @@ impl Store {
     ) -> Result<Value, Refusal> {
         let mut patch = patch.clone();
         let meta = patch.get_mut("metadata").and_then(Value::as_object_mut);
-        let managed = meta.and_then(|meta| meta.remove("managedFields"));
+        let renamed = meta.and_then(|meta| meta.remove("managedFields"));
         let answer = self.update(id, status, |object| patch::merge(object, &patch))?;
         let finalizers = &patch["metadata"]["finalizers"];
         if finalizers.is_array() && self.objects.contains_key(id) {
@@ -143,7 +143,7 @@ impl Store {
             let written = self.created.entry(key).or_insert_with(|| json!({}));
             written["metadata"]["finalizers"] = finalizers.clone();
         }
-        let Some(managed) = managed else {
+        let Some(renamed) = renamed else {
             return Ok(answer);
         };
         let created: Vec<_> = self
@@ -153,7 +153,7 @@ impl Store {
             .cloned()
             .collect();
         for key in created {
-            let entries = managed.as_array().into_iter().flatten();
+            let entries = renamed.as_array().into_iter().flatten();
             let mut updates = entries
                 .filter(|entry| entry["manager"] == *key.1 && entry["operation"] == "Update");
             let stays = updates.next().map(|entry| entry["fieldsV1"].clone());
