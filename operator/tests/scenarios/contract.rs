@@ -259,13 +259,7 @@ async fn an_apply_that_does_not_force_yields_to_another_manager(server: &Server)
 }
 
 async fn what_a_create_wrote_can_be_handed_over_to_an_apply(server: &Server) {
-    let params = PostParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PostParams::default()
-    };
-    let object = map("created", &json!({ "a": "1", "b": "2" }));
-    let maps = server.maps();
-    maps.create(&params, &object).await.expect("created");
+    create_as_operator(server, "created").await;
     let less = applied("created", &json!({ "a": "1" }));
     let kept = apply(server, MANAGER, true, &less).await.expect("applied");
     assert_eq!(
@@ -280,13 +274,7 @@ async fn what_a_create_wrote_can_be_handed_over_to_an_apply(server: &Server) {
 }
 
 async fn a_finalizer_outlives_the_hand_over_and_the_apply(server: &Server) {
-    let maps = server.maps();
-    let params = PostParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PostParams::default()
-    };
-    let object = map("kept", &json!({ "a": "1", "b": "2" }));
-    maps.create(&params, &object).await.expect("created");
+    create_as_operator(server, "kept").await;
     let finalizers = json!({ "metadata": { "finalizers": ["storefront.dev/test"] } });
     merge(server, "kept", &finalizers).await;
     let handed = hand_over(server, "kept").await;
@@ -295,21 +283,24 @@ async fn a_finalizer_outlives_the_hand_over_and_the_apply(server: &Server) {
     let left = apply(server, MANAGER, true, &less).await.expect("applied");
     assert_eq!(data(&left), json!({ "a": "1" }));
     assert_eq!(left.finalizers(), ["storefront.dev/test"]);
-    merge(
-        server,
-        "kept",
-        &json!({ "metadata": { "finalizers": null } }),
-    )
-    .await;
+    let none = json!({ "metadata": { "finalizers": null } });
+    merge(server, "kept", &none).await;
+}
+
+/// Creates an object as the operator.
+async fn create_as_operator(server: &Server, name: &str) {
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let object = map(name, &json!({ "a": "1", "b": "2" }));
+    let made = server.maps().create(&params, &object).await;
+    made.expect("created");
 }
 
 /// Merges a patch as the operator.
 async fn merge(server: &Server, name: &str, patch: &Value) -> ConfigMap {
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let maps = server.maps();
+    let (maps, params) = (server.maps(), PatchParams::apply(MANAGER));
     let answer = maps.patch(name, &params, &Patch::Merge(patch)).await;
     answer.expect("merged")
 }
