@@ -40,8 +40,8 @@ e2e: ## only the users' stories (KEEP=1 keeps their cluster)
 images: ## build the images that changed
 	@e2e/images.sh
 
-gen: ## write what is generated: CRDs, OpenAPI documents, list of services, crate edges, diagrams
-	@e2e/gen.sh
+gen: ## write what is generated: CRDs, OpenAPI documents, list of services, crate edges, diagrams (ONLY="crds product": these)
+	@e2e/gen.sh $(ONLY)
 
 sqlx: ## check every SQL statement on a real PostgreSQL and describe it for builds without one
 	@e2e/packages.sh --tests && e2e/sqlx.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes what is generated: CRDs (for users and for the chart), OpenAPI documents, the list of services for scripts,
 # the dependencies between crates, diagrams. `gen.sh --check` writes to a scratch folder instead and names what differs
-# from the committed files.
+# from the committed files. `gen.sh crds product ...` builds and writes only these: the CRDs, the document of a service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=e2e/lib.sh
@@ -39,6 +39,27 @@ diagrams() {
   [[ ${1-} != --check ]] || ((stale == 0))
 }
 
+# only NAME...: what one crate generates, without building the others.
+only() {
+  local name document
+  for name; do
+    if [[ $name == crds ]]; then
+      cargo run --quiet --locked -p crds --bin crdgen -- --write crds/generated
+      cp crds/generated/*.yaml charts/storefront/files/crds/
+      continue
+    fi
+    document=$(awk -F '\t' -v name="$name" '$1 == name && $3 != "-" { print $3 }' e2e/services.tsv)
+    [[ $document ]] || die "gen.sh $name: say crds, or a service with an OpenAPI document ($(awk -F '\t' '$3 != "-" { print $1 }' e2e/services.tsv | xargs))"
+    cargo run --quiet --locked -p "$name" -- openapi > "$document.new"
+    mv "$document.new" "$document"
+  done
+}
+
+if (($#)) && [[ $1 != --check ]]; then
+  only "$@"
+  git --no-pager diff --stat -- crds charts services
+  exit
+fi
 if [[ ${1-} != --check ]]; then
   generate .
   e2e/crate-edges.sh > e2e/crate-edges.txt
