@@ -18,6 +18,8 @@ const STARTING: SignedDuration = SignedDuration::from_secs(10);
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 /// Time between two questions while all is well.
 const ROUTINE: SignedDuration = SignedDuration::from_mins(5);
+/// Time between two questions to a workload that fails over a dependency or does without one.
+const FAILING: SignedDuration = SignedDuration::from_secs(5);
 /// Longest quotation of an answer.
 const LONGEST: usize = 200;
 
@@ -79,6 +81,17 @@ pub(crate) fn asking<'a>(
             probe: "readiness",
         }),
         again: Some(ROUTINE),
+    }
+}
+
+/// When to ask again after an answer. `recorded`: the status names a failure. It stands until the next answer,
+/// which must not wait for the routine, also where nobody answered this time.
+pub fn again_after(asking: &Asking, said: &Said, recorded: bool) -> Option<SignedDuration> {
+    let is_failing = said.names_failures() || (recorded && *said == Said::Nothing);
+    if is_failing {
+        Some(FAILING)
+    } else {
+        asking.again
     }
 }
 
@@ -170,4 +183,41 @@ fn quote(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let line: String = line.chars().take(LONGEST).collect();
     line.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(failing: &[(&str, &str)]) -> Said {
+        let failing = failing.iter();
+        Said::Response {
+            code: 503,
+            failing: failing
+                .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
+                .collect(),
+            degraded: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_named_failure_and_one_that_nobody_takes_back_are_asked_about_again_soon() {
+        let routine = Asking {
+            now: None,
+            again: Some(ROUTINE),
+        };
+        let named = told(&[("database", "refused")]);
+        assert_eq!(again_after(&routine, &named, false), Some(FAILING));
+        assert_eq!(again_after(&routine, &Said::Nothing, true), Some(FAILING));
+    }
+
+    #[test]
+    fn what_is_well_or_never_answered_is_left_to_the_routine() {
+        let routine = Asking {
+            now: None,
+            again: Some(ROUTINE),
+        };
+        assert_eq!(again_after(&routine, &told(&[]), true), Some(ROUTINE));
+        assert_eq!(again_after(&routine, &Said::Nothing, false), Some(ROUTINE));
+    }
 }

@@ -7,15 +7,12 @@ use crds::ServiceDeployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use operator_plan::objects::key_of;
-use operator_plan::probe::{Answer, Said};
+use operator_plan::probe::{Answer, again_after};
 use operator_plan::service_deployment::asking;
 use operator_plan::{Applied, Live, Objects};
 
 use crate::context::Context;
 use crate::next::Next;
-
-/// Time between two questions to a workload that fails over a dependency or does without one.
-const FAILING: Duration = Duration::from_secs(5);
 
 /// Puts the answer beside what else was read; returns when to ask again.
 pub(super) async fn ask(
@@ -24,20 +21,16 @@ pub(super) async fn ask(
     seen: &mut Objects<Applied>,
 ) -> Next {
     let asking = asking(service, seen, ctx.now());
-    let mut again = asking
-        .again
-        .and_then(|again| Duration::try_from(again).ok());
-    if let Some(question) = asking.now {
+    let mut again = asking.again;
+    if let Some(question) = asking.now.clone() {
         let said = ctx.prober.ask(&question).await;
-        // A failure that was recorded stands until the next answer: that must not wait for the routine.
-        if said.names_failures() || (records_failures(service) && said == Said::Nothing) {
-            again = Some(FAILING);
-        }
+        again = again_after(&asking, &said, records_failures(service));
         let namespace = service.namespace().unwrap_or_default();
         let key = key_of::<Pod>(&namespace, &question.pod);
         let live = Live::Answer(Arc::new(Answer { question, said }));
         seen.items.push(Applied { key, live });
     }
+    let again = again.and_then(|again| Duration::try_from(again).ok());
     again.map_or(Next::AwaitChange, Next::Requeue)
 }
 
