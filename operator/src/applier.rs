@@ -326,17 +326,7 @@ impl Applier {
         if let Mode::ApplyScaled { .. } = planned.mode {
             body = with_annotation(&body, AUTOSCALED, "true");
         }
-        let object: DynamicObject =
-            serde_json::from_value(body).map_err(|source| Error::Encode {
-                what: text(key),
-                source,
-            })?;
-        let params = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..Default::default()
-        };
-        let api = dynamic(&self.client, &planned.resource, key);
-        let mut answer = match api.create(&params, &object).await {
+        let mut answer = match self.post(planned, body, false).await? {
             Ok(answer) => answer,
             Err(error) if code(&error) == Some(409) => return Ok(None),
             Err(source) => return Err(Error::api("create", text(key), source)),
@@ -347,6 +337,26 @@ impl Applier {
         }
         tracing::info!(object = %text(key), "created");
         self.written(write, answer).map(Some)
+    }
+
+    /// Sends an object as a new one; what the API server says to it is the caller's.
+    async fn post(
+        &self,
+        planned: &Planned,
+        body: Value,
+        dry_run: bool,
+    ) -> Result<kube::Result<DynamicObject>, Error> {
+        let key = &planned.key;
+        let object = serde_json::from_value(body).map_err(|source| Error::Encode {
+            what: text(key),
+            source,
+        })?;
+        let params = PostParams {
+            dry_run,
+            field_manager: Some(MANAGER.to_owned()),
+        };
+        let api = dynamic(&self.client, &planned.resource, key);
+        Ok(api.create(&params, &object).await)
     }
 
     /// Makes the fields that were written by the create of this operator fields that were applied by it.

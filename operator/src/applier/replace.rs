@@ -8,8 +8,7 @@
 //!
 //! A kill between the two steps leaves no object, which the next reconciliation creates.
 
-use kube::api::{DeleteParams, DynamicObject, PostParams, Preconditions, PropagationPolicy};
-use operator_plan::objects::MANAGER;
+use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 use operator_plan::{Live, ObjectKey};
 use serde_json::Value;
 
@@ -62,17 +61,7 @@ impl Applier {
         let mut body = write.body.clone();
         let start: String = key.name.chars().take(LONGEST - TRIAL.len()).collect();
         body["metadata"]["name"] = format!("{start}{TRIAL}").into();
-        let object: DynamicObject =
-            serde_json::from_value(body).map_err(|source| Error::Encode {
-                what: text(key),
-                source,
-            })?;
-        let params = PostParams {
-            dry_run: true,
-            field_manager: Some(MANAGER.to_owned()),
-        };
-        let api = dynamic(&self.client, &write.planned.resource, key);
-        match api.create(&params, &object).await {
+        match self.post(write.planned, body, true).await? {
             Ok(_) => Ok(true),
             Err(error) if matches!(code(&error), Some(400..=499)) => Ok(false),
             Err(source) => Err(Error::api("try", text(key), source)),
