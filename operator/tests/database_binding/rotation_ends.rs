@@ -83,13 +83,36 @@ async fn a_binding_of_the_same_name_made_again_has_a_secret_of_another_name() {
     world.clean().await;
 }
 
-#[tokio::test]
-async fn a_dump_whose_credentials_were_lost_is_taken_with_others() {
+/// A binding that is made, and whose data are to be dumped when it ends.
+async fn dumped_at_its_end() -> World {
     let mut world = World::new();
     let shop = database(&world);
     let mut spec = owner_of(&shop, &[]);
     spec["reclaimPolicy"] = "BackupThenDelete".into();
     made(&mut world, "own", spec).await;
+    world
+}
+
+/// The Job of the dump uses this Secret, which works; once it has ended, so has the binding.
+async fn assert_ends_with_its_dump(world: &mut World, secret: &str) {
+    let path = world.api.paths("jobs").pop().expect("a Job");
+    let job = world.api.get(&path).expect("a Job").to_string();
+    let mount = format!("\"secretName\":\"{secret}\"");
+    assert!(job.contains(&mount), "{job}");
+    world.log_in(secret).await.expect("the Job can log in");
+    world.api.edit(&path, |job| {
+        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+    });
+    world.settle("own").await;
+    assert!(world.binding("own").is_none(), "{}", world.message("own"));
+    assert_eq!(world.roles().await, [""; 0]);
+    assert_eq!(world.databases().await, [""; 0]);
+    assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
+}
+
+#[tokio::test]
+async fn a_dump_whose_credentials_were_lost_is_taken_with_others() {
+    let mut world = dumped_at_its_end().await;
     let lost = world.secret_of("own");
     world.api.delete(&world.secret_path(&lost));
     world.api.delete(&world.binding_path("own"));
@@ -99,18 +122,7 @@ async fn a_dump_whose_credentials_were_lost_is_taken_with_others() {
     assert_eq!(world.ready("own").1, "BackingUp");
     let secret = world.secret_of("own");
     assert_ne!(secret, lost);
-    let path = world.api.paths("jobs").pop().expect("a Job");
-    let job = world.api.get(&path).expect("a Job").to_string();
-    let mount = format!("\"secretName\":\"{secret}\"");
-    assert!(job.contains(&mount), "{job}");
-    world.log_in(&secret).await.expect("the Job can log in");
-    world.api.edit(&path, |job| {
-        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
-    });
-    world.settle("own").await;
-    assert!(world.binding("own").is_none(), "{}", world.message("own"));
-    assert_eq!(world.roles().await, [""; 0]);
-    assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
+    assert_ends_with_its_dump(&mut world, &secret).await;
 }
 
 #[tokio::test]
@@ -172,32 +184,14 @@ async fn a_binding_that_ends_wherever_its_rotation_was_cut_off_leaves_nothing() 
 
 #[tokio::test]
 async fn a_dump_is_taken_with_the_credentials_in_use() {
-    let mut world = World::new();
-    let shop = database(&world);
-    let mut spec = owner_of(&shop, &[]);
-    spec["reclaimPolicy"] = "BackupThenDelete".into();
-    made(&mut world, "own", spec).await;
+    let mut world = dumped_at_its_end().await;
     world.ask_to_rotate("own");
     world.settle("own").await;
     let secret = world.secret_of("own");
     world.api.delete(&world.binding_path("own"));
     drop(world.once("own").await);
     assert_eq!(world.ready("own").1, "BackingUp");
-    let path = world.api.paths("jobs").pop().expect("a Job");
-    let job = world.api.get(&path).expect("a Job").to_string();
-    assert!(
-        job.contains(&format!("\"secretName\":\"{secret}\"")),
-        "{job}"
-    );
-    world.log_in(&secret).await.expect("the Job can log in");
-    world.api.edit(&path, |job| {
-        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
-    });
-    world.settle("own").await;
-    assert!(world.binding("own").is_none(), "{}", world.message("own"));
-    assert_eq!(world.roles().await, [""; 0]);
-    assert_eq!(world.databases().await, [""; 0]);
-    assert_eq!(world.api.paths("secrets"), [world.secret_path("server")]);
+    assert_ends_with_its_dump(&mut world, &secret).await;
 }
 
 #[tokio::test]

@@ -44,10 +44,7 @@ async fn of_two_operators_on_one_namespace_the_second_stands_back_until_the_firs
     assert_eq!(conflicts.count(), 1, "{told:?}");
 
     let lease = Id::new("coordination.k8s.io", "leases", "storefront-system", LEASE);
-    second
-        .fake
-        .with(|store| store.delete(&lease, &json!({})))
-        .expect("deleted");
+    second.fake.delete(&lease);
     let began = tokio::time::Instant::now();
     second
         .until("it takes over", |fake| {

@@ -142,16 +142,10 @@ async fn a_deletion_that_is_killed_again_and_again_still_leaves_nothing() {
         world.rest().await;
         let shop = ours("storefronts", "demo");
         let fake = world.kill().await;
-        fake.with(|store| store.delete(&shop, &serde_json::json!({})))
-            .expect("deleted");
+        fake.delete(&shop);
         let fake = killed_at(fake, requests).await;
         let world = World::start(fake);
-        world
-            .until("the shop is gone", |fake| {
-                fake.with(|store| store.get(&shop).is_none())
-            })
-            .await;
-        world.rest().await;
+        world.until_gone(&shop).await;
         let left = world.fake.with(|store| {
             let ids = store.all().keys();
             let ids = ids.filter(|id| id.namespace == "shops" && id.resource != "events");

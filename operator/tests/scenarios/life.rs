@@ -86,14 +86,8 @@ async fn what_is_deleted_returns_and_what_is_changed_is_put_right() {
         found["spec"]["template"]["spec"]["containers"][0]["image"].clone()
     };
     let right = image(&world.fake);
-    world
-        .fake
-        .with(|store| store.delete(&service, &json!({})))
-        .expect("deleted");
-    world
-        .fake
-        .with(|store| store.delete(&policy, &json!({})))
-        .expect("deleted");
+    world.fake.delete(&service);
+    world.fake.delete(&policy);
     let evil = |object: &mut serde_json::Value| {
         object["spec"]["template"]["spec"]["containers"][0]["image"] = "evil:1".into();
     };
@@ -228,10 +222,7 @@ async fn a_paused_shop_is_left_alone() {
     world.rest().await;
     let service = Id::new("", "services", "shops", "demo-nats");
     let gateway = Id::new("apps", "deployments", "shops", "demo-gateway");
-    world
-        .fake
-        .with(|store| store.delete(&service, &json!({})))
-        .expect("deleted");
+    world.fake.delete(&service);
     let scale = |object: &mut serde_json::Value| object["spec"]["replicas"] = 2.into();
     world
         .fake
@@ -298,16 +289,8 @@ async fn a_name_that_is_taken_is_reported_and_not_taken_over() {
 async fn a_deleted_shop_goes_services_first_and_leaves_nothing() {
     let world = ready_shop("Delete").await;
     let shop = ours("storefronts", "demo");
-    world
-        .fake
-        .with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.fake.delete(&shop);
+    world.until_gone(&shop).await;
     let gone: Vec<String> = world.fake.with(|store| {
         let deleted = store.history.iter().filter(|entry| entry.kind == "DELETED");
         deleted.map(|entry| entry.id.resource.clone()).collect()
@@ -340,16 +323,8 @@ async fn a_retained_shop_leaves_its_secrets_and_a_new_one_adopts_them() {
         |fake: &Fake| fake.with(|store| store.get(&secret).map(|found| found["data"].clone()));
     let before = data(&world.fake);
     assert!(before.is_some());
-    world
-        .fake
-        .with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.fake.delete(&shop);
+    world.until_gone(&shop).await;
     assert_eq!(data(&world.fake), before);
     assert!(names(&world.fake, "apps", "deployments").is_empty());
     add_shop(&world.fake, "demo", "Retain");
@@ -370,16 +345,8 @@ async fn a_policy_that_was_changed_to_retain_frees_the_secrets_from_their_owner(
         .with(|store| store.update(&shop, false, retain))
         .expect("changed");
     // Deleted before the change could be looked at in peace.
-    world
-        .fake
-        .with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.fake.delete(&shop);
+    world.until_gone(&shop).await;
     let secret = Id::new("", "secrets", "shops", "demo-signing-keys");
     assert!(world.fake.with(|store| store.get(&secret).is_some()));
 }
@@ -388,10 +355,7 @@ async fn a_policy_that_was_changed_to_retain_frees_the_secrets_from_their_owner(
 async fn a_shop_whose_parts_went_first_still_ends() {
     let world = ready_shop("Retain").await;
     let shop = ours("storefronts", "demo");
-    world
-        .fake
-        .with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
+    world.fake.delete(&shop);
     let fake = world.kill().await;
     let parts: Vec<Id> = fake.with(|store| {
         let ids = store
@@ -404,12 +368,7 @@ async fn a_shop_whose_parts_went_first_still_ends() {
         drop(fake.with(|store| store.delete(&part, &json!({}))));
     }
     let world = World::start(fake);
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.until_gone(&shop).await;
     let left = world.fake.with(|store| {
         let ids = store
             .all()
@@ -453,16 +412,8 @@ async fn the_end_of_one_shop_is_no_business_of_another() {
         .await;
     world.rest().await;
     let shop = ours("storefronts", "demo");
-    world
-        .fake
-        .with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.fake.delete(&shop);
+    world.until_gone(&shop).await;
     let gone = world.fake.with(|store| {
         let deleted = store.history.iter().filter(|entry| entry.kind == "DELETED");
         deleted

@@ -355,10 +355,7 @@ async fn a_path_has_one_owner_and_goes_over_when_he_goes() {
             told(fake, "young-reviews") == taken && !route(fake, "young-reviews")
         })
         .await;
-    world
-        .fake
-        .with(|store| store.delete(&old, &json!({})))
-        .expect("deleted");
+    world.fake.delete(&old);
     world
         .until("the path has gone over", |fake| {
             told(fake, "young-reviews") == accepted

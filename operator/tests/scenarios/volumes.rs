@@ -30,16 +30,8 @@ fn add_claims(world: &World) {
 
 async fn delete_shop(world: &World) {
     let shop = ours("storefronts", "demo");
-    world
-        .fake
-        .with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.fake.delete(&shop);
+    world.until_gone(&shop).await;
 }
 
 fn left(world: &World) -> Vec<&'static str> {
@@ -64,19 +56,12 @@ async fn the_volumes_go_with_the_shop_also_when_its_servers_went_first() {
     let fake = world.kill().await;
     for server in ["demo-postgres", "demo-nats"] {
         let set = Id::new("apps", "statefulsets", "shops", server);
-        fake.with(|store| store.delete(&set, &json!({})))
-            .expect("deleted");
+        fake.delete(&set);
     }
     let shop = ours("storefronts", "demo");
-    fake.with(|store| store.delete(&shop, &json!({})))
-        .expect("deleted");
+    fake.delete(&shop);
     let world = World::start(fake);
-    world
-        .until("the shop is gone", |fake| {
-            fake.with(|store| store.get(&shop).is_none())
-        })
-        .await;
-    world.rest().await;
+    world.until_gone(&shop).await;
     assert!(left(&world).is_empty());
 }
 

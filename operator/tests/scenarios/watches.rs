@@ -15,14 +15,8 @@ async fn what_vanished_while_the_watches_were_down_returns() {
     let service = Id::new("", "services", "shops", "demo-auth");
     let account = Id::new("", "serviceaccounts", "shops", "demo-order");
     world.fake.cut_watches();
-    world
-        .fake
-        .with(|store| store.delete(&service, &json!({})))
-        .expect("deleted");
-    world
-        .fake
-        .with(|store| store.delete(&account, &json!({})))
-        .expect("deleted");
+    world.fake.delete(&service);
+    world.fake.delete(&account);
     world.fake.cut_watches();
     world
         .until("the Service is back", |fake| {

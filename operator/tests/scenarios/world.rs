@@ -144,6 +144,15 @@ impl World {
         }
     }
 
+    /// Until an object is gone and nothing more follows from that.
+    pub async fn until_gone(&self, id: &Id) {
+        self.until("it is gone", |fake| {
+            fake.with(|store| store.get(id).is_none())
+        })
+        .await;
+        self.rest().await;
+    }
+
     /// Waits until nobody has anything to do but routine looks, for a while.
     pub async fn rest(&self) {
         let mut quiet = 0;

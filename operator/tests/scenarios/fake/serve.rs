@@ -91,6 +91,12 @@ impl Fake {
         }))
     }
 
+    /// Somebody deletes an object, which must exist.
+    pub fn delete(&self, id: &Id) {
+        let answer = self.with(|store| store.delete(id, &Value::Null));
+        answer.expect("an object to delete");
+    }
+
     /// Looks at or changes the store, as somebody else would.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         let mut store = self.0.store.lock().expect("the store");

@@ -129,7 +129,7 @@ impl Store {
     pub fn merge(
         &mut self,
         id: &Id,
-        manager: &str,
+        by: &str,
         status: bool,
         patch: &Value,
     ) -> Result<Value, Refusal> {
@@ -139,7 +139,7 @@ impl Store {
         let answer = self.update(id, status, |object| patch::merge(object, &patch))?;
         let finalizers = &patch["metadata"]["finalizers"];
         if finalizers.is_array() && self.objects.contains_key(id) {
-            let key = (id.clone(), manager.to_owned());
+            let key = (id.clone(), by.to_owned());
             let written = self.created.entry(key).or_insert_with(|| json!({}));
             written["metadata"]["finalizers"] = finalizers.clone();
         }
