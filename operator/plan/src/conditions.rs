@@ -17,6 +17,11 @@ pub const OVERDUE: &str = "DeadlineExceeded";
 /// Reasons of work that has a deadline of its own.
 const LIMITED: [&str; 2] = ["Migrating", "BackingUp"];
 
+/// Whether a reason is about work that has a deadline of its own: [`DEADLINE`] does not count then.
+pub fn has_deadline(reason: &str) -> bool {
+    LIMITED.contains(&reason)
+}
+
 /// One aspect of an object, such as whether its database is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aspect {
@@ -95,7 +100,8 @@ pub fn conditions(
         .map(|aspect| {
             let before = previous.iter().find(|c| c.type_ == aspect.type_);
             let is_counted = |c: &&Condition| {
-                aspect.type_ != "Reconciling" || c.observed_generation == generation
+                aspect.type_ != "Reconciling"
+                    || (c.observed_generation == generation && !is_over(c, &aspect))
             };
             let since = before
                 .filter(|c| c.status == aspect.status())
@@ -115,6 +121,11 @@ pub fn conditions(
     list
 }
 
+/// Whether work with a deadline of its own was under way and is not any more: what follows has its whole time.
+fn is_over(before: &Condition, now: &Aspect) -> bool {
+    has_deadline(&before.reason) && before.reason != now.reason
+}
+
 /// `Stalled` in place of `Reconciling` where that has lasted too long.
 fn in_time(
     previous: &[Condition],
@@ -126,12 +137,12 @@ fn in_time(
         let found = find(previous, type_).filter(|c| c.is_true());
         found.filter(|c| c.observed_generation == generation)
     };
-    let is_limited = LIMITED.contains(&aspect.reason.as_str());
-    if aspect.type_ != "Reconciling" || is_limited {
+    if aspect.type_ != "Reconciling" || has_deadline(&aspect.reason) {
         return aspect.clone();
     }
     let is_late = was("Stalled").is_some_and(|c| c.reason == OVERDUE)
         || was("Reconciling")
+            .filter(|c| !is_over(c, aspect))
             .is_some_and(|c| now.duration_since(c.last_transition_time.0) >= DEADLINE);
     if !is_late {
         return aspect.clone();

@@ -252,7 +252,7 @@ fn look(
         .collect();
     let (unprogrammed, gateway) = edge(storefront, valid, objects, now);
 
-    let (counts, services_aspect) = count(&services);
+    let (counts, services_aspect) = count(&services, objects);
     let mut aspects: Vec<Aspect> = servers
         .iter()
         .map(|(role, part)| aspect(role.condition(), role.not_ready(), part))
@@ -292,7 +292,7 @@ fn look(
 }
 
 /// How many services are ready, and which of the others comes first.
-fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
+fn count(services: &[Part], objects: &Objects<Applied>) -> (ServiceCounts, Aspect) {
     let total = services.len();
     let ready = services.iter().filter(|part| part.ready).count();
     let counts = ServiceCounts {
@@ -310,12 +310,22 @@ fn count(services: &[Part]) -> (ServiceCounts, Aspect) {
         ),
         Some(part) => Aspect::no(
             "ServicesReady",
-            "ServicesNotReady",
+            limited(part, objects)
+                .as_deref()
+                .unwrap_or("ServicesNotReady"),
             format!("{ready} of {total} services are ready; {}", blocked(part)),
         )
         .stalling(part.stalls),
     };
     (counts, aspect)
+}
+
+/// The reason of a service that is busy with work that has a deadline of its own, which counts for the shop too.
+fn limited(part: &Part, objects: &Objects<Applied>) -> Option<String> {
+    let service = objects.get::<ServiceDeployment>(&part.name)?;
+    let list = service.status?.conditions;
+    let reason = conditions::find(&list, "Ready")?.reason.clone();
+    (!part.stalls && conditions::has_deadline(&reason)).then_some(reason)
 }
 
 fn aspect(type_: &'static str, reason: &str, part: &Part) -> Aspect {

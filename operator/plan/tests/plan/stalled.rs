@@ -8,7 +8,8 @@ use operator_plan::conditions::{
 use operator_plan::storefront::{Live, held};
 use serde_json::json;
 
-use crate::fixtures::children;
+use crate::fixtures::{children, shop};
+use crate::status::{condition, look, of_shop, well};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -47,6 +48,39 @@ fn work_with_a_deadline_of_its_own_is_not_cut_short() {
     let much_later = START + DEADLINE * 20;
     let later = conditions(&first, &aspects, Some(1), much_later);
     assert!(is_true(&later, "Reconciling") && !is_true(&later, "Stalled"));
+}
+
+#[test]
+fn what_follows_work_with_a_deadline_of_its_own_has_its_whole_time() {
+    let migrating = reconciling("Migrating", "waiting for Job a");
+    let first = conditions(&[], &migrating, Some(1), START);
+    let mut at = START + DEADLINE * 2;
+    let starting = reconciling("PodsNotReady", "0 of 1");
+    let next = conditions(&first, &starting, Some(1), at);
+    assert!(is_true(&next, "Reconciling") && !is_true(&next, "Stalled"));
+    assert_eq!(time_left(&next, at), Some(DEADLINE));
+    at += DEADLINE;
+    let late = conditions(&next, &starting, Some(1), at);
+    assert!(is_true(&late, "Stalled"));
+}
+
+#[test]
+fn a_migration_of_a_service_does_not_stall_its_shop() {
+    let mut shop = shop("storefront.yaml");
+    let objects = look(&shop, |item| match item.key.name.as_str() {
+        "demo-order" => {
+            let mut ready = condition("Ready", "False");
+            ready["reason"] = "Migrating".into();
+            json!({ "conditions": [ready] })
+        }
+        _ => well(item),
+    });
+    shop.status = Some(of_shop(&shop, &objects, START));
+    let later = of_shop(&shop, &objects, START + DEADLINE * 2);
+    assert!(is_true(&later.conditions, "Reconciling"), "{later:?}");
+    assert!(!is_true(&later.conditions, "Stalled"), "{later:?}");
+    let ready = find(&later.conditions, "Ready").expect("Ready");
+    assert_eq!(ready.reason, "Migrating");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn later() -> Timestamp {
     NOW + SignedDuration::from_hours(1)
 }
 
-fn well(item: &Planned) -> Value {
+pub fn well(item: &Planned) -> Value {
     match item.key.kind.as_str() {
         "StatefulSet" => json!({ "replicas": 1, "readyReplicas": 1, "observedGeneration": 1 }),
         "Deployment" => {
@@ -36,12 +36,12 @@ fn well(item: &Planned) -> Value {
     }
 }
 
-fn condition(type_: &str, status: &str) -> Value {
+pub fn condition(type_: &str, status: &str) -> Value {
     json!({ "type": type_, "status": status, "reason": "Test", "message": "as the test says",
             "observedGeneration": 1, "lastTransitionTime": "1970-01-01T00:00:00Z" })
 }
 
-fn look(shop: &Storefront, status: impl Fn(&Planned) -> Value) -> Objects<Applied> {
+pub fn look(shop: &Storefront, status: impl Fn(&Planned) -> Value) -> Objects<Applied> {
     applied(&storefront::desired(&valid_shop(shop)), status)
 }
 
@@ -64,16 +64,20 @@ fn names(list: &[crds::Condition]) -> Vec<(&str, &str)> {
 }
 
 /// The status of a shop of which everything was applied.
-fn of_shop(shop: &Storefront, objects: &Objects<Applied>) -> crds::StorefrontStatus {
+pub fn of_shop(
+    shop: &Storefront,
+    objects: &Objects<Applied>,
+    now: Timestamp,
+) -> crds::StorefrontStatus {
     let valid = &valid_shop(shop);
-    storefront::status(shop, &Outcome::Applied { valid, objects }, NOW)
+    storefront::status(shop, &Outcome::Applied { valid, objects }, now)
 }
 
 #[test]
 fn a_shop_with_all_parts_ready_is_ready() {
     let shop = shop("storefront.yaml");
     let objects = look(&shop, well);
-    let status = of_shop(&shop, &objects);
+    let status = of_shop(&shop, &objects, NOW);
     assert_eq!(
         names(&status.conditions),
         [
@@ -97,7 +101,7 @@ fn a_shop_names_the_child_that_it_waits_for_and_since_when() {
         "demo-order" => json!({ "conditions": [condition("Ready", "False")] }),
         _ => well(item),
     });
-    let status = of_shop(&shop, &objects);
+    let status = of_shop(&shop, &objects, NOW);
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
@@ -117,7 +121,6 @@ fn a_shop_names_the_child_that_it_waits_for_and_since_when() {
 #[test]
 fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
     let shop = shop("storefront-full.yaml");
-    let valid = valid_shop(&shop);
     let with = |pods: i32| {
         let objects = look(&shop, |item| match item.key.name.as_str() {
             "acme-nats" if item.key.kind == "StatefulSet" => {
@@ -125,14 +128,7 @@ fn a_bus_of_three_is_ready_with_all_and_says_whether_a_majority_is() {
             }
             _ => well(item),
         });
-        let status = storefront::status(
-            &shop,
-            &Outcome::Applied {
-                valid: &valid,
-                objects: &objects,
-            },
-            NOW,
-        );
+        let status = of_shop(&shop, &objects, NOW);
         let queue = find(&status.conditions, "QueueReady").expect("QueueReady");
         (queue.status.clone(), queue.message.clone())
     };
@@ -187,7 +183,7 @@ fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
 fn a_cache_of_the_owners_is_not_waited_for_and_named() {
     let shop = shop("storefront-external-cache.yaml");
     let objects = look(&shop, well);
-    let status = of_shop(&shop, &objects);
+    let status = of_shop(&shop, &objects, NOW);
     let cache = find(&status.conditions, "CacheReady").expect("CacheReady");
     assert_eq!(
         (cache.status.as_str(), cache.reason.as_str()),
@@ -209,7 +205,7 @@ fn an_old_verdict_about_a_child_does_not_count() {
         .find(|item| item.key.name == "demo-web")
         .expect("web");
     edit(item, |live| live["metadata"]["generation"] = json!(2));
-    let status = of_shop(&shop, &objects);
+    let status = of_shop(&shop, &objects, NOW);
     assert_eq!(status.services.expect("counted").ready, 6);
 }
 
@@ -284,7 +280,7 @@ fn only_a_flip_moves_the_time_of_a_condition() {
 fn a_spec_that_only_its_author_can_mend_is_stalled_and_remembers_the_rest() {
     let mut shop = shop("storefront.yaml");
     let objects = look(&shop, well);
-    shop.status = Some(of_shop(&shop, &objects));
+    shop.status = Some(of_shop(&shop, &objects, NOW));
     shop.metadata.generation = Some(2);
     let why = Invalid::new("QueueStorageTooSmall", "spec.queue.nats.storage: too small");
     let nothing = Objects::new();
