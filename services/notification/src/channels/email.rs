@@ -1,9 +1,11 @@
 //! E-mail, through the shop's SMTP server.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use chassis::{Binding, BindingError};
+use lettre::address::Envelope;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::PoolConfig;
@@ -50,6 +52,9 @@ pub enum DeliveryError {
     /// The message was not composed.
     #[error("failed to compose the message")]
     Message(#[from] lettre::error::Error),
+    /// A library failed on what is in the message.
+    #[error("failed to compose the message: the code panicked")]
+    Panicked,
     /// The mail server refused it, or the connection failed.
     #[error("the mail server did not accept the message")]
     Smtp(#[from] lettre::transport::smtp::Error),
@@ -63,7 +68,8 @@ impl DeliveryError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Address(_) | Self::Message(_) => Failure::Address,
-            Self::Smtp(_) | Self::TimedOut => Failure::Server,
+            // Another release may do better.
+            Self::Smtp(_) | Self::TimedOut | Self::Panicked => Failure::Server,
         }
     }
 }
@@ -139,7 +145,8 @@ impl SmtpSender {
         let mut from: Mailbox = from
             .parse()
             .map_err(|_| SmtpConfigError::From(from.to_owned()))?;
-        from.name.get_or_insert_with(|| shop.name.clone());
+        let name = from.name.take().unwrap_or_else(|| shop.name.clone());
+        from.name = Some(one_line(&name));
         let builder = match Encryption::of(binding, port)? {
             Encryption::Off => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host),
             Encryption::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(host)?,
@@ -179,13 +186,21 @@ impl SmtpSender {
         delivered
     }
 
-    /// `Message-ID` and `Date` are the same at every attempt, so that mail systems that
-    /// compare them drop a second copy.
     async fn attempt(&self, claimed: &Claimed) -> Result<(), DeliveryError> {
+        let (envelope, message) = uninterrupted(|| self.compose(claimed))??;
+        let delivery = self.transport.send_raw(&envelope, &message);
+        let accepted = tokio::time::timeout(DELIVERY_TIMEOUT, delivery).await;
+        accepted.map_err(|_| DeliveryError::TimedOut)??;
+        Ok(())
+    }
+
+    /// The message as it is sent, with its sender and recipient. `Message-ID` and `Date` are the same at every
+    /// attempt, so that mail systems that compare them drop a second copy.
+    fn compose(&self, claimed: &Claimed) -> Result<(Envelope, Vec<u8>), DeliveryError> {
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, claimed.recipient.parse()?))
-            .subject(&claimed.subject)
+            .subject(one_line(&claimed.subject))
             .message_id(Some(format!("<{}@{}>", claimed.id.as_uuid(), self.host)))
             .date(SystemTime::from(claimed.created_at))
             .header(AutoSubmitted)
@@ -193,11 +208,20 @@ impl SmtpSender {
                 claimed.body_text.clone(),
                 claimed.body_html.clone(),
             ))?;
-        let delivery = self.transport.send(message);
-        let accepted = tokio::time::timeout(DELIVERY_TIMEOUT, delivery).await;
-        accepted.map_err(|_| DeliveryError::TimedOut)??;
-        Ok(())
+        Ok((message.envelope().clone(), message.formatted()))
     }
+}
+
+/// Runs code of others on content of others: a panic there costs the message an attempt, and not the
+/// process, which would start again with the same message.
+fn uninterrupted<T>(work: impl FnOnce() -> T) -> Result<T, DeliveryError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| DeliveryError::Panicked)
+}
+
+/// A text for a header, in which a line break would begin another header.
+fn one_line(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(visible).collect()
 }
 
 /// The host of a URL, without scheme, port and path.
@@ -262,6 +286,39 @@ mod tests {
             let sender = SmtpSender::new(&Binding::from_entries("smtp", entries), &shop).unwrap();
             assert_eq!(sender.from.name.as_deref(), Some("Shop"), "{tls}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_line_break_in_a_name_or_a_subject_begins_no_header() {
+        let shop = Shop {
+            name: "Demo\r\nBcc: all@example.com".to_owned(),
+            url: "http://demo.localhost".to_owned(),
+            locale: crate::shop::Locale::En,
+        };
+        let entries = [("host", "h"), ("port", "25"), ("from", "shop@example.com")];
+        let sender = SmtpSender::new(&Binding::from_entries("smtp", entries), &shop).unwrap();
+        let message = Claimed {
+            id: vocabulary::MessageId::from_uuid(uuid::Uuid::nil()),
+            template: "order-placed".to_owned(),
+            recipient: "ann@example.com".to_owned(),
+            subject: "Your order\nBcc: all@example.com".to_owned(),
+            body_text: "text".to_owned(),
+            body_html: "<p>text</p>".to_owned(),
+            attempts: 1,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        let (envelope, text) = sender.compose(&message).unwrap();
+        assert_eq!(envelope.to().len(), 1);
+        let text = String::from_utf8(text).unwrap();
+        let mut headers = text.split("\r\n\r\n").next().unwrap().lines();
+        assert!(!headers.any(|line| line.starts_with("Bcc")), "{text}");
+    }
+
+    #[test]
+    fn a_panic_while_a_message_is_composed_is_a_failed_attempt() {
+        let panics = || -> Vec<u8> { panic!("a library met what it did not expect") };
+        let failed = uninterrupted(panics).expect_err("it is caught");
+        assert_eq!(failed.failure(), Failure::Server);
     }
 
     #[test]

@@ -73,7 +73,7 @@ async fn publish_again(bus: &bus::Bus, event: &events::Event) {
 async fn an_event_that_the_bus_redelivers_is_one_message() {
     let app = app::start().await;
     let nats = testkit::nats().await;
-    let bus = bus::nats::connect(&nats.url(), None, "test", 1)
+    let bus = bus::nats::connect(&nats.url(), bus::nats::Login::default(), "test", 1)
         .await
         .unwrap();
     let metrics = outbox::Metrics::new(&app.registry).unwrap();
