@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use service::Builder;
 
 mod spec;
@@ -11,6 +10,7 @@ mod spec;
 mod accounts;
 mod keys;
 mod sessions;
+mod throttle;
 
 pub mod first_admin;
 
@@ -20,6 +20,7 @@ mod metrics;
 mod state;
 
 pub use accounts::hasher::Hasher;
+pub use accounts::registrations::Registrations;
 pub use api::{openapi, router};
 pub use config::Config;
 pub use keys::binding::{KeysError, read_keyring};
@@ -28,30 +29,22 @@ pub use sessions::failed_logins::FailedLogins;
 pub use sessions::sweep::SessionSweep;
 pub use spec::{MIGRATOR, SCHEMA, SPEC};
 pub use state::{AppState, Issuer};
+pub use throttle::domain::Limit;
 
 use first_admin::FirstAdmin;
 
 /// Assembles the service.
 pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
-    let Config {
-        token_issuer,
-        token_audience,
-    } = config;
     let metrics = Metrics::new(builder.registry())?;
-    let cache = builder.binding("cache")?;
     let app = AppState {
         core: builder.core(),
         hasher: Hasher::new(std::thread::available_parallelism()?.get(), metrics.clone()),
-        failed_logins: FailedLogins::connect(
-            cache.require("uri")?,
-            cache.get("ca.crt"),
-            metrics.clone(),
-        )
-        .context("invalid uri or ca.crt in binding cache")?,
+        failed_logins: config.failed_logins(),
+        registrations: config.registrations(),
         issuer: Arc::new(Issuer {
             keyring: read_keyring(&builder.binding("signing-keys")?)?,
-            name: token_issuer,
-            audience: token_audience,
+            name: config.token_issuer,
+            audience: config.token_audience,
         }),
         internal: builder.internal_token()?,
         metrics,

@@ -6,14 +6,12 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
 /// The metrics; clones share.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Registrations by outcome: ok, taken, invalid, busy. Panel "Accounts".
+    /// Registrations by outcome: ok, taken, invalid, throttled, busy. Panel "Accounts".
     pub registrations: IntCounterVec,
     /// Logins by outcome: ok, refused, throttled, busy. Alert: refused rises tenfold.
     pub logins: IntCounterVec,
     /// Refreshes by outcome: ok, invalid, just_used, reused. Alert: reused above zero.
     pub refreshes: IntCounterVec,
-    /// Logins that were not throttled, because Redis did not answer. Alert: above zero.
-    pub throttle_blind: IntCounter,
     /// Duration of a password hash. Panel "Accounts".
     pub hash_seconds: Histogram,
     /// Expired sessions and tokens that were removed. Panel "Accounts".
@@ -38,7 +36,7 @@ impl Metrics {
             registrations: by_outcome(
                 "shop_auth_registrations_total",
                 "Registrations, by outcome",
-                &["ok", "taken", "invalid", "busy"],
+                &["ok", "taken", "invalid", "throttled", "busy"],
             )?,
             logins: by_outcome(
                 "shop_auth_logins_total",
@@ -50,10 +48,6 @@ impl Metrics {
                 "Refreshes, by outcome",
                 &["ok", "invalid", "just_used", "reused"],
             )?,
-            throttle_blind: registry.register(IntCounter::new(
-                "shop_auth_throttle_blind_total",
-                "Logins not throttled because Redis did not answer",
-            )?)?,
             hash_seconds: registry.register(Histogram::with_opts(hash)?)?,
             swept: registry.register(IntCounter::new(
                 "shop_auth_swept_total",

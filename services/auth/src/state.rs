@@ -9,6 +9,7 @@ use service::Core;
 
 use crate::accounts::domain::account::Principal;
 use crate::accounts::hasher::Hasher;
+use crate::accounts::registrations::Registrations;
 use crate::keys::domain::{Keyring, SignError};
 use crate::metrics::Metrics;
 use crate::sessions::failed_logins::FailedLogins;
@@ -22,6 +23,8 @@ pub struct AppState {
     pub hasher: Hasher,
     /// Counts failed logins.
     pub failed_logins: FailedLogins,
+    /// Counts registrations.
+    pub registrations: Registrations,
     /// Signs tokens.
     pub issuer: Arc<Issuer>,
     /// Authenticates other services.

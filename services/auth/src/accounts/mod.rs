@@ -3,4 +3,5 @@
 pub mod api;
 pub mod domain;
 pub mod hasher;
+pub mod registrations;
 pub mod store;

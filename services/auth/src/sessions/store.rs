@@ -141,6 +141,27 @@ pub async fn find_token(
     }))
 }
 
+/// The session and the account of a token of an earlier login, also of one that has been used or has ended,
+/// but not one of which a copy exists.
+pub async fn find_device(
+    conn: &mut PgConnection,
+    hash: &[u8; 32],
+) -> Result<Option<(SessionId, UserId)>, StoreError> {
+    let row = sqlx::query!(
+        "select session_id, account_id
+         from auth.refresh_tokens join auth.sessions session using (session_id)
+         where token_hash = $1 and session.revoked_reason is distinct from 'reuse'",
+        hash.as_slice(),
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(failed("find device"))?;
+    Ok(row.map(|row| {
+        let session = SessionId::from_uuid(row.session_id);
+        (session, UserId::from_uuid(row.account_id))
+    }))
+}
+
 /// Ends a session; true unless it had ended before.
 pub async fn revoke(
     conn: &mut PgConnection,

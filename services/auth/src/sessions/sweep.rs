@@ -1,4 +1,4 @@
-//! Removes expired sessions and refresh tokens.
+//! Removes expired sessions, refresh tokens and counters.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use service::{PeriodicTask, Progress, StoreError};
 
 use super::store;
 use crate::state::AppState;
+use crate::throttle::store as throttles;
 
 /// Rows removed by one statement: few, so that it holds few locks.
 const BATCH: i64 = 500;
@@ -28,9 +29,11 @@ impl PeriodicTask for SessionSweep {
 
     async fn run(&self) -> Result<Progress, StoreError> {
         let mut conn = self.app.core.acquire().await?;
-        let removed = store::sweep(&mut conn, self.app.core.now(), BATCH).await?;
+        let now = self.app.core.now();
+        let removed = store::sweep(&mut conn, now, BATCH).await?;
+        let forgotten = throttles::sweep(&mut conn, now, BATCH).await?;
         self.app.metrics.swept.inc_by(removed);
-        Ok(if removed == 0 {
+        Ok(if removed + forgotten == 0 {
             Progress::Done
         } else {
             Progress::More

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use auth::{AppState, FailedLogins, Hasher, Issuer, MIGRATOR, Metrics};
+use auth::{AppState, FailedLogins, Hasher, Issuer, Limit, MIGRATOR, Metrics, Registrations};
 use axum::Router;
 use axum::http::StatusCode;
 use chassis::{Binding, HttpLimits, HttpMetrics, InternalToken, Registry};
@@ -26,12 +26,25 @@ pub struct TestApp {
     _db: TestDb,
 }
 
-/// The service without Redis: most of it must work without.
-pub async fn start() -> TestApp {
-    with_redis(&format!("redis://127.0.0.1:{}/0", testkit::free_port())).await
+/// So many in a quarter of an hour.
+pub const fn within(count: u32) -> Limit {
+    Limit {
+        count,
+        window_secs: 900,
+    }
 }
 
-pub async fn with_redis(redis: &str) -> TestApp {
+/// The service, with room for the registrations of a test.
+pub async fn start() -> TestApp {
+    limited(Registrations {
+        per_client: within(1_000),
+        per_network: within(1_000),
+    })
+    .await
+}
+
+/// The service with these limits of registrations.
+pub async fn limited(registrations: Registrations) -> TestApp {
     let db = testkit::db(&MIGRATOR).await;
     let keys = TestTokens::new(ISSUER, AUDIENCE);
     let binding = Binding::from_entries(
@@ -55,7 +68,11 @@ pub async fn with_redis(redis: &str) -> TestApp {
             entropy: Arc::new(SeededEntropy::default()),
         },
         hasher: Hasher::new(2, metrics.clone()),
-        failed_logins: FailedLogins::connect(redis, None, metrics.clone()).unwrap(),
+        failed_logins: FailedLogins {
+            per_account: within(20),
+            per_client: within(30),
+        },
+        registrations,
         issuer: Arc::new(Issuer {
             keyring: auth::read_keyring(&binding).unwrap(),
             name: ISSUER.to_owned(),
@@ -119,6 +136,25 @@ impl TestApp {
         testkit::post("/v1/users/login")
             .header("x-forwarded-for", forwarded)
             .json(&json!({"email": email, "password": password}))
+            .send(&self.router)
+            .await
+    }
+
+    /// The same from a device with a token of an earlier login.
+    pub async fn log_in_with(&self, token: &str, email: &str, password: &str) -> Answer {
+        testkit::post("/v1/users/login")
+            .header("x-forwarded-for", "203.0.113.9")
+            .json(&json!({"email": email, "password": password, "refresh_token": token}))
+            .send(&self.router)
+            .await
+    }
+
+    /// Tries to register through the gateway.
+    pub async fn register_from(&self, forwarded: &str, name: &str) -> Answer {
+        let email = format!("{name}@example.com");
+        testkit::post("/v1/users/register")
+            .header("x-forwarded-for", forwarded)
+            .json(&json!({"username": name, "email": email, "password": PASSWORD}))
             .send(&self.router)
             .await
     }

@@ -2,8 +2,10 @@
 //!
 //! ## Why the answer reveals a taken address
 //! 409 reveals that an address has an account. Hiding it needs a mail to the address, and the API has no
-//! such step. The gateway limits how often a client may ask; login, where passwords are guessed, reveals
-//! nothing.
+//! such step: whoever is told that an account was made finds out by logging in. So few registrations are
+//! answered to one client, and to its neighbourhood; login, where passwords are guessed, reveals nothing.
+
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -20,6 +22,8 @@ use crate::accounts::hasher::HashError;
 use crate::accounts::store::{self, InsertError, NewAccount, Taken};
 use crate::spec::SCHEMA;
 use crate::state::AppState;
+use crate::throttle::network::Network;
+use crate::throttle::refusal::throttled;
 
 /// A request for an account.
 #[derive(Deserialize, ToSchema)]
@@ -50,6 +54,7 @@ pub struct Registered {
 pub enum RegisterError {
     Fields(Vec<FieldError>),
     Taken(Vec<Taken>),
+    Throttled(Duration),
     Hash(HashError),
     Other(Problem),
 }
@@ -59,6 +64,7 @@ impl RegisterError {
         match self {
             Self::Fields(_) => Some("invalid"),
             Self::Taken(_) => Some("taken"),
+            Self::Throttled(_) => Some("throttled"),
             Self::Hash(HashError::Busy) => Some("busy"),
             Self::Hash(_) | Self::Other(_) => None,
         }
@@ -91,6 +97,9 @@ impl IntoResponse for RegisterError {
         let problem = match self {
             Self::Fields(errors) => service::invalid(errors),
             Self::Taken(taken) => is_taken(taken),
+            Self::Throttled(wait) => {
+                throttled("too_many_registrations", "Too many registrations", wait)
+            }
             Self::Hash(error) => error.into(),
             Self::Other(problem) => problem,
         };
@@ -122,15 +131,19 @@ fn is_taken(taken: Vec<Taken>) -> Problem {
          content_type = "application/problem+json"),
         (status = 422, description = "Fields are not valid", body = Problem,
          content_type = "application/problem+json"),
+        (status = 429, description = "Too many registrations of this client or network: wait", body = Problem,
+         content_type = "application/problem+json",
+         headers(("Retry-After" = u32, description = "Seconds to wait"))),
         (status = 503, description = "Too busy: retry", body = Problem,
          content_type = "application/problem+json"),
     )
 )]
 pub async fn handler(
     State(app): State<AppState>,
+    network: Network,
     Json(body): Json<Register>,
 ) -> Result<Response, RegisterError> {
-    let result = register(&app, body).await;
+    let result = register(&app, &network, body).await;
     let outcome = match &result {
         Ok(_) => Some("ok"),
         Err(error) => error.outcome(),
@@ -151,9 +164,28 @@ pub async fn handler(
         .into_response())
 }
 
-async fn register(app: &AppState, body: Register) -> Result<Registered, RegisterError> {
+/// Counts an attempt, whether its address turns out to be taken or not.
+async fn admit(app: &AppState, network: &Network) -> Result<(), RegisterError> {
+    let mut conn = app.core.acquire().await?;
+    let wait = app
+        .registrations
+        .admit(&mut conn, network, app.core.now())
+        .await?;
+    if wait.is_zero() {
+        Ok(())
+    } else {
+        Err(RegisterError::Throttled(wait))
+    }
+}
+
+async fn register(
+    app: &AppState,
+    network: &Network,
+    body: Register,
+) -> Result<Registered, RegisterError> {
     let wanted = Registration::check(&body.username, &body.email, body.password)
         .map_err(RegisterError::Fields)?;
+    admit(app, network).await?;
     let (email_key, username_key) = (wanted.email.key(), wanted.username.key());
     let taken = {
         let mut conn = app.core.acquire().await?;

@@ -13,9 +13,8 @@ use chassis::{Json, Problem};
 use serde::Deserialize;
 use service::StoreError;
 use utoipa::ToSchema;
-use vocabulary::SessionId;
+use vocabulary::{SessionId, UserId};
 
-use super::network::Network;
 use super::tokens::Tokens;
 use crate::accounts::domain::account::{Email, Password, Principal, email_key};
 use crate::accounts::domain::password;
@@ -25,6 +24,8 @@ use crate::sessions::domain::refresh_token::{RefreshToken, expires_at};
 use crate::sessions::failed_logins::Attempt;
 use crate::sessions::store::{self as sessions, NewToken};
 use crate::state::AppState;
+use crate::throttle::network::Network;
+use crate::throttle::refusal::throttled;
 
 /// Credentials.
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +37,10 @@ pub struct LogIn {
     /// Password of the account.
     #[schema(format = "password")]
     password: String,
+    /// A refresh token of an earlier login on this device, also one that has been used or has expired: failed
+    /// logins of others then do not make this one wait.
+    #[serde(default)]
+    refresh_token: Option<String>,
 }
 
 pub enum LogInError {
@@ -81,13 +86,7 @@ impl IntoResponse for LogInError {
                 let title = "Wrong e-mail address or password";
                 Problem::new(StatusCode::UNAUTHORIZED, "invalid_credentials", title)
             }
-            Self::Throttled(wait) => {
-                let title = "Too many failed logins";
-                // Rounded up: a client that retries early would have to wait again.
-                let secs = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", title)
-                    .retry_after(secs)
-            }
+            Self::Throttled(wait) => throttled("too_many_failures", "Too many failed logins", wait),
             Self::Hash(error) => error.into(),
             Self::Other(problem) => problem,
         };
@@ -112,10 +111,10 @@ impl IntoResponse for LogInError {
 )]
 pub async fn handler(
     State(app): State<AppState>,
-    Network(network): Network,
+    network: Network,
     Json(body): Json<LogIn>,
 ) -> Result<Tokens, LogInError> {
-    let result = log_in(&app, network, &body).await;
+    let result = log_in(&app, network.client, &body).await;
     let outcome = match &result {
         Ok(_) => Some("ok"),
         Err(error) => error.outcome(),
@@ -126,13 +125,25 @@ pub async fn handler(
     result
 }
 
-async fn log_in(app: &AppState, network: String, body: &LogIn) -> Result<Tokens, LogInError> {
-    let attempt = Attempt::new(&email_key(&body.email), network);
+async fn log_in(app: &AppState, client: String, body: &LogIn) -> Result<Tokens, LogInError> {
     let known = find_credentials(app, &body.email).await?;
+    let device = find_device(app, body.refresh_token.as_deref()).await?;
+    let device = device.filter(|(_, owner)| {
+        known
+            .as_ref()
+            .is_some_and(|known| known.principal.user_id == *owner)
+    });
+    let device = device.map(|(session, _)| session);
+    let attempt = Attempt::new(&email_key(&body.email), client, device);
     // The counters are read while holding a slot: at most as many guesses as there are slots can pass a
     // counter that is about to grow.
     let slot = app.hasher.slot().await?;
-    let wait = app.failed_logins.read(&attempt).await.wait(app.core.now());
+    let wait = {
+        let mut conn = app.core.acquire().await?;
+        app.failed_logins
+            .wait(&mut conn, &attempt, app.core.now())
+            .await?
+    };
     if !wait.is_zero() {
         return Err(LogInError::Throttled(wait));
     }
@@ -143,11 +154,17 @@ async fn log_in(app: &AppState, network: String, body: &LogIn) -> Result<Tokens,
     let compared = slot
         .compare(Password::attempt(&body.password), stored)
         .await?;
+    let mut conn = app.core.acquire().await?;
     let Some(known) = known.filter(|_| compared.matches) else {
-        app.failed_logins.count(&attempt, app.core.now()).await;
+        app.failed_logins
+            .count(&mut conn, &attempt, app.core.now())
+            .await?;
         return Err(LogInError::Refused);
     };
-    app.failed_logins.reset(&attempt).await;
+    app.failed_logins
+        .reset(&mut conn, &attempt, app.core.now())
+        .await?;
+    drop(conn);
     open_session(
         app,
         &known.principal,
@@ -163,6 +180,19 @@ async fn find_credentials(app: &AppState, email: &str) -> Result<Option<Credenti
     };
     let mut conn = app.core.acquire().await?;
     Ok(accounts::find_credentials(&mut conn, &email.key()).await?)
+}
+
+/// The session and the owner of a token that a device holds.
+async fn find_device(
+    app: &AppState,
+    token: Option<&str>,
+) -> Result<Option<(SessionId, UserId)>, LogInError> {
+    let Some(token) = token else {
+        return Ok(None);
+    };
+    let hash = RefreshToken::presented(token.to_owned()).digest();
+    let mut conn = app.core.acquire().await?;
+    Ok(sessions::find_device(&mut conn, &hash).await?)
 }
 
 async fn open_session(

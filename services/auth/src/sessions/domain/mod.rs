@@ -1,4 +1,3 @@
 //! Decisions: which refresh token is accepted, how long a failed login waits.
 
 pub mod refresh_token;
-pub mod throttle;

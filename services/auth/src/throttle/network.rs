@@ -7,19 +7,28 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use crate::sessions::domain::throttle::network_of;
+use super::domain::{neighbourhood_of, network_of};
 
 /// The network of the client. The gateway appends the address of its peer to `x-forwarded-for`, so only
 /// the last address is used: a client may send any addresses before it. Requests that did not pass the
 /// gateway come from the shop's own pods and share one network.
-pub struct Network(pub String);
+pub struct Network {
+    /// The client's own.
+    pub client: String,
+    /// The wider one around it.
+    pub neighbourhood: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Network {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let network = last_hop(&parts.headers).map_or_else(|| "direct".to_owned(), network_of);
-        Ok(Self(network))
+        let hop = last_hop(&parts.headers);
+        let or_direct = |name: Option<String>| name.unwrap_or_else(|| "direct".to_owned());
+        Ok(Self {
+            client: or_direct(hop.map(network_of)),
+            neighbourhood: or_direct(hop.map(neighbourhood_of)),
+        })
     }
 }
 
