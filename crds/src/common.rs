@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct LocalRef {
     /// Name of the object, in the namespace of the object that refers to it.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
 }
 
@@ -30,6 +33,31 @@ pub enum DeletionPolicy {
     Delete,
     /// Data is dumped to a PersistentVolumeClaim, and removed only after the dump has been read back.
     BackupThenDelete,
+}
+
+/// Lets one other DatabaseBinding of the namespace open a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseGrant {
+    /// Name of the DatabaseBinding that may open it.
+    #[schemars(
+        length(min = 1, max = 60),
+        regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
+    )]
+    pub binding: String,
+    /// The most that it may ask for.
+    #[serde(default)]
+    pub access: SharedAccess,
+}
+
+/// What a binding may do in a database that another one owns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SharedAccess {
+    /// Reads only.
+    #[default]
+    ReadOnly,
+    /// Reads and writes the rows of existing tables.
+    ReadWrite,
 }
 
 /// How many pods run.
@@ -111,7 +139,7 @@ pub struct EnvVar {
         length(min = 1, max = 128)
     )]
     pub name: String,
-    /// Its value.
+    /// Its value, as it is: `$(NAME)` is not replaced.
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub value: String,

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, DeletionPolicy, LocalRef};
+use crate::{Condition, DatabaseGrant, DeletionPolicy, LocalRef};
 
 /// A database on a PostgreSQL server, a role that uses it, and a Secret
 /// (`servicebinding.io/postgresql`) with the login. The Secret's name is in `status.binding.name`.
@@ -39,6 +39,9 @@ use crate::{Condition, DeletionPolicy, LocalRef};
     validation = Rule::new("!has(self.extensions) || self.extensions.size() == 0 || self.access == 'Owner'")
         .message("spec.extensions: only a binding with access Owner may ask for extensions")
         .field_path(".extensions"),
+    validation = Rule::new("!has(self.grants) || self.grants.size() == 0 || self.access == 'Owner'")
+        .message("spec.grants: only a binding with access Owner has a database to grant access to")
+        .field_path(".grants"),
     validation = Rule::new("self.access == 'Owner' || has(self.database)")
         .message("spec.database: name the database that a binding with access ReadOnly or ReadWrite shall open")
         .reason(Reason::FieldValueRequired),
@@ -59,6 +62,13 @@ pub struct DatabaseBindingSpec {
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.access is immutable: create another DatabaseBinding with the access you need"))]
     pub access: Access,
+    /// Bindings of this namespace that may open this database with access `ReadOnly` or `ReadWrite`; no
+    /// other one can. Who may open the database of one of a shop's services is decided by the Storefront
+    /// (`spec.services.<service>.grants`): in the shop's own bindings this list only repeats it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["binding".into()]))]
+    pub grants: Vec<DatabaseGrant>,
     /// Extensions to install in the database.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -82,7 +92,10 @@ pub struct DatabaseBindingSpec {
 pub struct ServerRef {
     /// The database server of the Storefront of this name, in the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub storefront: Option<String>,
     /// A Secret in the same namespace with `host`, `port`, `username`, `password` of a role that may create roles and databases.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,8 @@ pub mod service_deployment;
 pub mod storefront;
 
 pub use common::{
-    DeletionPolicy, EnvVar, LocalRef, Replicas, ResourceList, Resources, duration_secs,
+    DatabaseGrant, DeletionPolicy, EnvVar, LocalRef, Replicas, ResourceList, Resources,
+    SharedAccess, duration_secs,
 };
 pub use condition::Condition;
 pub use database_binding::{
@@ -28,13 +29,13 @@ pub use gateway_policy::{
 };
 pub use observability::{Observability, Tracing};
 pub use service_deployment::{
-    AuthMode, FailingDependency, Migrate, Probes, PullPolicy, Route, ServiceBinding,
+    AuthMode, Events, FailingDependency, Migrate, Probes, PullPolicy, Route, ServiceBinding,
     ServiceDeployment, ServiceDeploymentSpec, ServiceDeploymentStatus, Uses,
 };
 pub use storefront::{
-    Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres, GatewaySpec,
-    GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod, PaymentMethodName, Queue, Redis,
-    ServiceCounts, ServiceOverride, ShopRateLimit, Smtp, Storefront, StorefrontSpec,
+    Accounts, Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres,
+    GatewaySpec, GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod, PaymentMethodName,
+    Queue, Redis, ServiceCounts, ServiceOverride, ShopRateLimit, Smtp, Storefront, StorefrontSpec,
     StorefrontStatus,
 };
 

@@ -35,6 +35,9 @@ use crate::{Condition, EnvVar, LocalRef, Replicas, Resources};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("!has(self.events) || (has(self.uses) && self.uses.exists(part, part == 'Bus'))")
+        .message("spec.events: add Bus to spec.uses, by which the service connects to the bus")
+        .field_path(".events"),
     validation = Rule::new("!has(self.bindings) || self.bindings.filter(b, !has(b.name)).size() <= 1")
         .message("spec.bindings: only one binding may go without a name (it is called database); name the others")
         .field_path(".bindings")
@@ -84,9 +87,18 @@ pub struct ServiceDeploymentSpec {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub uses: Vec<Uses>,
+    /// What this service publishes to the bus and receives from it. `uses: [Bus]` alone allows neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
     /// Names of ServiceDeployments of the same shop that this service calls; it can reach no other one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 53)))]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 53),
+            regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$")
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub calls: Vec<String>,
     /// Ports of hosts outside the shop that this service connects to. Absent: none is reachable.
@@ -197,9 +209,13 @@ pub struct ServiceBinding {
     pub name: Option<String>,
     /// A DatabaseBinding in the same namespace; its database server is made reachable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 60))]
+    #[schemars(
+        length(min = 1, max = 60),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub database_binding: Option<String>,
-    /// Any Secret in the same namespace.
+    /// A Secret in the same namespace that belongs to no shop: not one that the operator has made, and not
+    /// one that a Storefront or a DatabaseBinding refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalRef>,
 }
@@ -216,10 +232,41 @@ impl ServiceBinding {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub enum Uses {
-    /// The event bus, bound as `bus`.
+    /// The event bus, bound as `bus`: what may be published and received is in `spec.events`. Replies are
+    /// received below the binding's `inbox-prefix`.
     Bus,
-    /// The cache, bound as `cache`.
+    /// The cache, bound as `cache`: keys begin with the binding's `key-prefix`.
     Cache,
+}
+
+/// Events of a team's service. The shop's own services have theirs, whatever is written here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Events {
+    /// Ends of the types that it may publish: `posted.v1` of the service `reviews` is the event type
+    /// `team.reviews.posted.v1`, and the subject `shop.team.reviews.posted.v1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 100),
+            regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub publishes: Vec<String>,
+    /// Types that it may receive, of the shop (`order.placed.v1`) or of a team (`team.reviews.posted.v1`), by a
+    /// subscription to the subject `shop.<type>`. What is published while it is not connected is not kept for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 100),
+            regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub subscribes: Vec<String>,
 }
 
 /// A run of the image that migrates the database.

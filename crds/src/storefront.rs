@@ -1,5 +1,6 @@
 //! `Storefront`: one online shop.
 
+mod accounts;
 mod servers;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service_catalogue::Service;
 
-use crate::{Condition, DeletionPolicy, EnvVar, LocalRef, Observability, Replicas, Resources};
+use crate::{
+    Condition, DatabaseGrant, DeletionPolicy, EnvVar, LocalRef, Observability, Replicas, Resources,
+};
 
+pub use accounts::*;
 pub use servers::*;
 
 /// One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.
@@ -49,9 +53,12 @@ pub struct StorefrontSpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub hostnames: Vec<String>,
-    /// Name of the shop on pages and in mails. Default: the object's name.
+    /// Name of the shop on pages and in mails, in one line. Default: the object's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(
+        length(min = 1, max = 100),
+        regex(pattern = r"^[^\x00-\x1f\x7f-\x9f\x{2028}\x{2029}]+$")
+    )]
     pub display_name: Option<String>,
     /// Platform release that the services run. Default: the operator's own when the shop is created. It is
     /// kept in `status.version`, so that an upgrade of the operator restarts nothing by itself.
@@ -91,12 +98,15 @@ pub struct StorefrontSpec {
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub payments: Vec<PaymentMethod>,
+    /// Limits of logins and registrations.
+    #[serde(default)]
+    pub accounts: Accounts,
     /// Channels by which customers are notified.
     pub notifications: Notifications,
     /// Overrides for single services, by name; all services run without being named here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = Service::ALL.len()))]
-    #[x_kube(validation = known_services())]
+    #[x_kube(validation = known_services(), validation = grants_need_a_database())]
     pub services: BTreeMap<String, ServiceOverride>,
     /// Telemetry beyond metrics and logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +140,22 @@ fn known_services() -> Rule {
     Rule::new(format!("self.all(name, name in [{quoted}])")).message(message.as_str())
 }
 
+/// A service without a database has none to open.
+fn grants_need_a_database() -> Rule {
+    let without = Service::ALL.into_iter().filter(|it| !it.has_database());
+    let names: Vec<&str> = without.map(Service::name).collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let message = format!(
+        "spec.services: {} has no database to grant access to",
+        names.join(", ")
+    );
+    Rule::new(format!(
+        "self.all(name, !(name in [{}]) || !has(self[name].grants) || self[name].grants.size() == 0)",
+        quoted.join(", ")
+    ))
+    .message(message.as_str())
+}
+
 impl StorefrontSpec {
     /// What the spec overrides for one service.
     pub fn overrides(&self, service: Service) -> Option<&ServiceOverride> {
@@ -153,7 +179,10 @@ fn default_payments() -> Vec<PaymentMethod> {
 pub struct GatewaySpec {
     /// GatewayClass of the shop's Gateway; `storefront` is the built-in data plane.
     #[serde(default = "default_class")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub class_name: String,
     /// HTTPS on port 443 in addition to HTTP on port 80. Absent: plain HTTP only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,7 +294,10 @@ pub struct Hsts {
     .message("spec.gateway.tls.issuerRef.kind: Issuer or ClusterIssuer; any other kind needs its group"))]
 pub struct IssuerRef {
     /// Name of the issuer.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// `Issuer` (in the same namespace), `ClusterIssuer`, or a kind of `group`.
     #[serde(default = "issuer_kind")]
@@ -335,14 +367,17 @@ pub struct EmailNotifications {
 #[serde(rename_all = "camelCase")]
 pub struct Smtp {
     /// Host name or IP address.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._:\[\]-]+$"))]
     pub host: String,
     /// Port.
     #[serde(default = "submission_port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
     /// Sender of every mail.
-    #[schemars(length(min = 3, max = 254), regex(pattern = "^[^@ ]+@[^@ ]+$"))]
+    #[schemars(
+        length(min = 3, max = 254),
+        regex(pattern = r"^[^@\s\x00-\x1f\x7f<>]+@[^@\s\x00-\x1f\x7f<>]+$")
+    )]
     pub from: String,
     /// A Secret in the same namespace with `username` and `password`. Absent: no login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -368,6 +403,12 @@ pub struct ServiceOverride {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
+    /// DatabaseBindings of the namespace that may open the service's database with access `ReadOnly` or
+    /// `ReadWrite`. No other one can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["binding".into()]))]
+    pub grants: Vec<DatabaseGrant>,
 }
 
 /// Observed state of a Storefront.

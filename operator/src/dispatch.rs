@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crds::{Condition, DatabaseBinding, ServiceDeployment, Storefront};
+use crds::{Condition, DatabaseBinding, DatabaseGrant, ServiceDeployment, Storefront};
 use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute, ParentReference};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Resource;
@@ -13,6 +13,7 @@ use kube::core::ObjectMeta;
 use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 use operator_plan::conditions::find;
 use operator_plan::service_deployment::{are_rivals, bindings_of};
+use operator_plan::storefront::team_clients;
 
 use crate::caches::Caches;
 use crate::controller::DEBOUNCE;
@@ -109,8 +110,25 @@ impl Queues {
             }
         }
         self.bindings_of(caches, &key, urgency);
+        for shop in objects(change) {
+            let services = shop.0.spec.services.values();
+            self.granted(services.flat_map(|it| &it.grants), &key, urgency);
+        }
         // Its Gateway has its name, and is left alone while the shop is paused.
         self.gateways.add_after(key, DEBOUNCE, urgency);
+    }
+
+    /// Bindings that may open a database, or no longer may.
+    fn granted<'a>(
+        &self,
+        grants: impl Iterator<Item = &'a DatabaseGrant>,
+        owner: &Key,
+        urgency: Priority,
+    ) {
+        for grant in grants {
+            let key = Key::new(owner.namespace.clone(), grant.binding.clone());
+            self.bindings.add_after(key, DEBOUNCE, urgency);
+        }
     }
 
     fn bindings_of(&self, caches: &Caches, shop: &Key, urgency: Priority) {
@@ -129,6 +147,7 @@ impl Queues {
         let Some((key, urgency)) = primary(&self.services, change) else {
             return;
         };
+        self.client(change, &key, urgency);
         let about = objects(change);
         for other in caches.service_deployments.store.objects_in(&key.namespace) {
             let mut about = about.iter();
@@ -155,14 +174,38 @@ impl Queues {
         for name in bindings_of(&new.0) {
             let binding = Key::new(key.namespace.clone(), name);
             self.bindings.add_after(binding, DEBOUNCE, Priority::High);
+    /// A shop's servers have to know another user, or no longer one.
+    fn client(&self, change: &Change<Full<ServiceDeployment>>, key: &Key, urgency: Priority) {
+        let (before, after) = match change {
+            Change::Set { old, new, .. } => (old.as_ref(), Some(new)),
+            Change::Gone(old) => (Some(old), None),
+            Change::Undecodable(_) => (None, None),
+        };
+        let known = |service: Option<&Arc<Full<ServiceDeployment>>>| {
+            let service = &service?.0;
+            let shop = service.spec.storefront_ref.name.clone();
+            let client = team_clients(&shop, [&**service]).pop()?;
+            Some((shop, client))
+        };
+        let (before, after) = (known(before), known(after));
+        if before != after {
+            for (shop, _) in before.into_iter().chain(after) {
+                let shop = Key::new(key.namespace.clone(), shop);
+                self.storefronts.add_after(shop, DEBOUNCE, urgency);
+            }
         }
     }
 
     /// A DatabaseBinding changed: itself, and the workloads that use it, for its status names the Secret.
     pub fn binding(&self, caches: &Caches, change: &Change<Full<DatabaseBinding>>) {
-        primary(&self.bindings, change);
+        let news = primary(&self.bindings, change);
         self.owner(change);
         let key = key_of(change);
+        if let Some((_, urgency)) = news {
+            for binding in objects(change) {
+                self.granted(binding.0.spec.grants.iter(), &key, urgency);
+            }
+        }
         for service in caches.service_deployments.store.objects_in(&key.namespace) {
             let mut bound = service.spec.bindings.iter();
             if bound.any(|b| b.database_binding.as_ref() == Some(&key.name)) {

@@ -5,6 +5,7 @@ mod a_shop_from_apply_to_mail;
 mod alone;
 mod bad_manifests;
 mod deletion;
+mod developer;
 mod drift;
 mod endings;
 mod https;

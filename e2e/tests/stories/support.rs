@@ -159,6 +159,8 @@ spec:
   hostnames: [{hostname}]
   currencies: [EUR, USD]
   deletionPolicy: {deletion_policy}
+  accounts:
+    registrations: {{ perClient: 1000, perNetwork: 1000 }}
   notifications:
     email:
       smtp: {{ host: mailpit.mail.svc.cluster.local, port: 1025, from: shop@{hostname} }}

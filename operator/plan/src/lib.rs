@@ -2,8 +2,10 @@
 
 mod answer;
 mod backing;
+mod clients;
 pub mod conditions;
 pub mod database_binding;
+mod derive;
 pub mod gateway;
 pub mod hash;
 mod job;

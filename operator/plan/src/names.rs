@@ -1,5 +1,7 @@
 //! Names of planned objects, each a valid DNS label whatever the owner is called.
 
+use service_catalogue::Service;
+
 use crate::hash;
 
 /// Longest DNS label.
@@ -38,4 +40,23 @@ pub fn plain_secret(binding: &str) -> String {
 pub fn credentials_secret(binding: &str, uid: &str, number: i64) -> String {
     let tag = hash::short([uid.as_bytes(), number.to_be_bytes().as_slice()]);
     child(binding, &format!("db-{tag}"))
+}
+
+/// The service that a ServiceDeployment or a DatabaseBinding called `name` is for, where it is one of the
+/// own ones of the shop called `shop`.
+pub fn service_called(shop: &str, name: &str) -> Option<Service> {
+    let part = name.strip_prefix(shop)?.strip_prefix('-')?;
+    Service::ALL
+        .into_iter()
+        .find(|service| service.name() == part)
+}
+
+/// The shop whose own binding one of this name is, where there is such a shop, and the service.
+pub fn shop_of_binding(name: &str) -> Option<(&str, Service)> {
+    let of = |service: Service| {
+        let shop = name.strip_suffix(service.name())?.strip_suffix('-')?;
+        Some((shop, service))
+    };
+    let mut with_database = Service::ALL.into_iter().filter(|it| it.has_database());
+    with_database.find_map(of)
 }

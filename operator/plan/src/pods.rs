@@ -202,8 +202,17 @@ pub(crate) fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
     }
 }
 
-/// One environment variable.
+/// One environment variable with exactly this value: the kubelet would replace `$(NAME)`, and `$$`.
 pub(crate) fn env(name: &str, value: impl Into<String>) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.into().replace('$', "$$")),
+        value_from: None,
+    }
+}
+
+/// One environment variable in whose value the kubelet replaces `$(NAME)`.
+pub(crate) fn expanded_env(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: Some(value.into()),

@@ -12,7 +12,7 @@ use url::Url;
 use crate::{
     Invalid,
     network::{allow_to, tcp},
-    pods::env,
+    pods::{env, expanded_env},
 };
 
 /// Annotation of a Gateway with the collector that its data plane exports to.
@@ -88,7 +88,7 @@ impl Collector {
                     ..EnvVarSource::default()
                 }),
             },
-            env("OTEL_RESOURCE_ATTRIBUTES", attributes),
+            expanded_env("OTEL_RESOURCE_ATTRIBUTES", attributes),
             env("OTEL_SERVICE_NAME", name),
             env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
             env("OTEL_TRACES_SAMPLER_ARG", ratio),

@@ -120,13 +120,47 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The image `name` of a release. A release other than the operator's own is a tag by itself.
+    /// The image `name` of a release. A release other than the operator's own is a tag by itself. What is no
+    /// tag, as others may write it into an annotation, stands for the operator's own release.
     pub fn image(&self, name: &str, version: &str) -> String {
-        let tag = if version == self.version {
+        let tag = if version == self.version || !is_tag(version) {
             &self.tag
         } else {
             version
         };
         format!("{}/{name}:{tag}", self.registry)
+    }
+}
+
+/// Whether a text is the tag of an image, and nothing that changes which image is meant.
+fn is_tag(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.len() <= 128
+        && text.bytes().all(is_inner)
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_that_is_no_tag_names_no_other_image() {
+        let platform = Platform {
+            registry: "registry.example/shop".into(),
+            tag: "1.0.0-abc".into(),
+            version: "1.0.0".into(),
+            pull_policy: "IfNotPresent".into(),
+            operator_namespace: "storefront-system".into(),
+        };
+        let own = platform.image("gateway", "1.0.0");
+        assert_eq!(own, "registry.example/shop/gateway:1.0.0-abc");
+        assert_eq!(
+            platform.image("gateway", "0.9.0"),
+            "registry.example/shop/gateway:0.9.0"
+        );
+        for forged in ["", "1@sha256:0", "../evil:1", "1 2", "-1", ".1"] {
+            assert_eq!(platform.image("gateway", forged), own, "{forged}");
+        }
     }
 }

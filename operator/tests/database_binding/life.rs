@@ -99,7 +99,10 @@ impl Life {
         if self.access != "Owner" {
             world.create(
                 "first",
-                json!({ "database": database(world), "reclaimPolicy": "Delete" }),
+                json!({
+                    "database": database(world), "reclaimPolicy": "Delete",
+                    "grants": [{ "binding": NAME, "access": "ReadWrite" }],
+                }),
             );
             world.settle("first").await;
         }
@@ -210,5 +213,8 @@ pub fn database(world: &World) -> String {
 
 /// The spec of an owner's binding with these extensions.
 pub fn owner_of(database: &str, extensions: &[&str]) -> Value {
-    json!({ "database": database, "extensions": extensions, "reclaimPolicy": "Delete" })
+    let grants = json!([{ "binding": "write", "access": "ReadWrite" }, { "binding": "read" }]);
+    json!({
+        "database": database, "extensions": extensions, "reclaimPolicy": "Delete", "grants": grants,
+    })
 }

@@ -408,3 +408,62 @@ async fn a_wrong_administrators_password_is_told_without_it() {
     assert_eq!(world.ready("own").0, "True");
     world.clean().await;
 }
+
+/// Decides who may open the database of the binding `own`.
+fn grant(world: &World, grants: serde_json::Value) {
+    world.api.edit(&world.binding_path("own"), |binding| {
+        binding["spec"]["grants"] = grants;
+    });
+}
+
+#[tokio::test]
+async fn a_database_is_shared_only_as_long_as_its_owner_grants_it() {
+    let mut world = World::new();
+    let shop = database(&world);
+    let own = |grants: serde_json::Value| json!({ "database": shop, "reclaimPolicy": "Delete", "grants": grants });
+    made(&mut world, "own", own(json!([]))).await;
+    for access in ["ReadOnly", "ReadWrite"] {
+        let name = format!("asks-{}", access.to_lowercase());
+        world.create(&name, json!({ "database": shop, "access": access }));
+        world.settle(&name).await;
+        assert_eq!(
+            world.ready(&name).1,
+            "NotGranted",
+            "{}",
+            world.message(&name)
+        );
+        assert!(
+            world.secret(&format!("{name}-db")).is_empty(),
+            "nothing is made"
+        );
+    }
+
+    grant(&world, json!([{ "binding": "asks-readonly" }]));
+    world.settle("asks-readonly").await;
+    world.settle("asks-readwrite").await;
+    assert_eq!(world.ready("asks-readwrite").1, "NotGranted");
+    let mut reader = world
+        .log_in("asks-readonly-db")
+        .await
+        .expect("it is granted");
+    assert!(allowed(&mut reader, "select 1").await);
+
+    grant(&world, json!([]));
+    world.settle("asks-readonly").await;
+    assert_eq!(world.ready("asks-readonly").1, "NotGranted");
+    let over = reader.execute("select 1").await;
+    assert!(over.is_err(), "its session is over");
+    let refused = world.log_in("asks-readonly-db").await;
+    assert!(refused.is_err(), "it may not log in again");
+    let changes = world.chaos.changes();
+    world.settle("asks-readonly").await;
+    assert_eq!(world.chaos.changes(), changes, "what is shut is left alone");
+
+    grant(&world, json!([{ "binding": "asks-readonly" }]));
+    world.settle("asks-readonly").await;
+    world
+        .log_in("asks-readonly-db")
+        .await
+        .expect("it is granted again");
+    world.clean().await;
+}

@@ -14,15 +14,17 @@ async fn a_shop_goes_over_to_its_owners_cache_and_back() {
     world.rest().await;
     let theirs = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
         "data": { "uri": "cmVkaXM6Ly86c2VjcmV0QGNhY2hlLmV4YW1wbGU=" } });
-    let binding = Id::new("", "secrets", "shops", "demo-redis-auth");
-    let keys = |fake: &Fake| {
-        let found = fake.with(|store| store.get(&binding).cloned());
+    // Each workload has a login of its own at the shop's server; that of the owner has one login.
+    let own = Id::new("", "secrets", "shops", "demo-product-cache");
+    let owners = Id::new("", "secrets", "shops", "demo-redis-auth");
+    let keys = |fake: &Fake, binding: &Id| {
+        let found = fake.with(|store| store.get(binding).cloned());
         let data = found.expect("a binding")["data"].clone();
         let keys = data.as_object().expect("keys").keys().cloned();
         keys.collect::<Vec<_>>()
     };
     let server = Id::new("apps", "deployments", "shops", "demo-redis");
-    let before = keys(&world.fake);
+    let before = keys(&world.fake, &own);
     world
         .fake
         .with(|store| store.create(&Id::new("", "secrets", "shops", "cache"), theirs))
@@ -42,10 +44,12 @@ async fn a_shop_goes_over_to_its_owners_cache_and_back() {
         .await;
     world.rest().await;
     assert_eq!(
-        keys(&world.fake),
+        keys(&world.fake, &owners),
         ["host", "password", "port", "provider", "type", "uri"]
     );
     assert!(is_ready(&world.fake, "demo"));
+    let is_left = world.fake.with(|store| store.get(&own).is_some());
+    assert!(!is_left, "the login at a server that is gone");
 
     wish(json!({ "redis": {} }));
     world
@@ -54,6 +58,6 @@ async fn a_shop_goes_over_to_its_owners_cache_and_back() {
         })
         .await;
     world.rest().await;
-    assert_eq!(keys(&world.fake), before);
+    assert_eq!(keys(&world.fake, &own), before);
     assert!(is_ready(&world.fake, "demo"));
 }

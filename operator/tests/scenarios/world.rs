@@ -346,6 +346,10 @@ fn plain(mut value: Value) -> Value {
                 };
                 let inner = if name.contains("checksum") || name.contains("hash") {
                     Value::Null
+                } else if name == "path" && inner.as_str().is_some_and(|it| it.contains("/healthz"))
+                {
+                    // What is in front of it is random.
+                    "/healthz".into()
                 } else {
                     plain(inner)
                 };

@@ -16,7 +16,7 @@ mod workload;
 
 use std::collections::BTreeMap;
 
-use crds::{LocalRef, ServerRef, StorefrontSpec};
+use crds::{LocalRef, ServerRef, StorefrontSpec, Uses};
 
 use self::{
     embedded::Embedded,
@@ -24,8 +24,13 @@ use self::{
     server::{Reference, Server},
 };
 use crate::{
-    Applied, Invalid, Objects, Planned, names, own_secret::OwnSecret, readiness::Part,
-    storefront::Valid, trouble::PodsOf,
+    Applied, Invalid, Objects, Planned,
+    clients::Client,
+    names,
+    own_secret::OwnSecret,
+    readiness::Part,
+    storefront::{Data, Valid},
+    trouble::PodsOf,
 };
 
 /// A server behind the services of a shop, by what it does for them.
@@ -78,16 +83,19 @@ impl Database {
 
     /// How a DatabaseBinding of the shop refers to the server.
     pub(crate) fn server_ref(self, valid: &Valid) -> ServerRef {
+        self.server_ref_of(&valid.storefront.spec, valid.name())
+    }
+
+    /// The same, for a shop called `shop`.
+    pub(crate) fn server_ref_of(self, spec: &StorefrontSpec, shop: &str) -> ServerRef {
         match self {
             Self::Postgres => ServerRef {
-                storefront: Some(valid.name().to_owned()),
+                storefront: Some(shop.to_owned()),
                 admin_secret: None,
             },
             Self::ExternalPostgres => ServerRef {
                 storefront: None,
-                admin_secret: self
-                    .admin_secret(&valid.storefront.spec, valid.name())
-                    .map(LocalRef::new),
+                admin_secret: self.admin_secret(spec, shop).map(LocalRef::new),
             },
         }
     }
@@ -161,6 +169,40 @@ impl Backing {
     ) -> Part {
         self.server().readiness(spec, shop, valid, objects)
     }
+}
+
+/// The Secret of the shop from which the login of a workload at a part of the platform is made, or which is
+/// the binding itself, where the user runs the server.
+pub(crate) fn login_secret(spec: &StorefrontSpec, part: Uses) -> &'static str {
+    match part {
+        Uses::Bus => nats::LOGINS.part,
+        Uses::Cache if spec.cache.external.is_some() => role::binding_secret(part),
+        Uses::Cache => redis::LOGINS.part,
+    }
+}
+
+/// The binding of a workload to a part of the platform of the shop called `shop`, from the content of
+/// [`login_secret`]. `None`: that Secret is itself what is bound.
+pub(crate) fn binding(
+    (spec, shop): (&StorefrontSpec, &str),
+    part: Uses,
+    client: &Client,
+    secret: &Data,
+) -> Option<(&'static str, Data)> {
+    if part == Uses::Cache && spec.cache.external.is_some() {
+        return None;
+    }
+    let key = secret
+        .get("key")
+        .and_then(|key| std::str::from_utf8(key).ok());
+    let key = key.unwrap_or_default();
+    Some(match part {
+        Uses::Bus => (
+            "servicebinding.io/nats",
+            nats::binding(spec, shop, client, key),
+        ),
+        Uses::Cache => ("servicebinding.io/redis", redis::binding(shop, client, key)),
+    })
 }
 
 /// Whether the servers can be made as the spec says.

@@ -1,6 +1,7 @@
 //! NATS JetStream, run by the operator: one server with a volume, or three as a Raft cluster.
 
 mod cluster;
+mod users;
 
 use crds::StorefrontSpec;
 use k8s_openapi::{
@@ -12,12 +13,14 @@ use self::cluster::{ROUTES, is_cluster};
 use super::{
     embedded::{Embedded, Workload},
     policy,
-    role::{Role, binding_secret},
+    role::Role,
     server::{Reference, Server},
     workload::{self, Config},
 };
 use crate::{
     Applied, Invalid, Objects, Planned,
+    clients::{Client, inbox},
+    derive::{Login, derive},
     own_secret::OwnSecret,
     pods::{self, PLATFORM_UID, mount},
     readiness::{self, Part},
@@ -25,14 +28,14 @@ use crate::{
     storefront::{Data, Valid, secret},
 };
 
-/// The one user of a shop's bus.
-const USER: &str = "shop";
 const PORT: i32 = 4222;
 const MONITOR_PORT: i32 = 8222;
 /// What the shop's stream reserves (1 GiB), with what JetStream needs around it.
 const LEAST_STORAGE_MIB: u64 = 1_536;
-/// By which workloads are bound to the bus.
-const AUTH: OwnSecret = OwnSecret::generated(binding_secret(crds::Uses::Bus), "password");
+/// What the logins of all workloads follow from. No pod mounts it.
+pub(super) const LOGINS: OwnSecret = OwnSecret::generated("nats-logins", "key");
+/// The login that every workload shared in earlier releases.
+const SHARED: OwnSecret = OwnSecret::computed("nats-auth");
 const CONFIG: OwnSecret = OwnSecret::computed("nats-config");
 
 const EMBEDDED: Embedded = Embedded {
@@ -69,13 +72,13 @@ impl Server for Nats {
     }
 
     fn secrets(&self) -> &'static [OwnSecret] {
-        const { &[AUTH, ROUTES, CONFIG] }
+        const { &[LOGINS, ROUTES, CONFIG, SHARED] }
     }
 
     fn plan_credentials(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let data = valid.generated(&AUTH);
-        let data = data.map(|password| binding(valid, password));
-        secret::plan_generated(valid, objects, (&AUTH, "servicebinding.io/nats"), data);
+        let data = valid.generated(&LOGINS);
+        let data = data.map(|key| secret::text([("key", key)]));
+        secret::plan_generated(valid, objects, (&LOGINS, secret::OPAQUE), data);
         if is_cluster(&valid.storefront.spec) {
             let data = valid.generated(&ROUTES);
             let data = data.map(|password| secret::text([("password", password)]));
@@ -89,9 +92,9 @@ impl Server for Nats {
         } else {
             Some("")
         };
-        let passwords = valid.generated(&AUTH).zip(routes);
-        let data = passwords.map(|(shop, routes)| {
-            let config = configuration(valid, shop, routes);
+        let secrets = valid.generated(&LOGINS).zip(routes);
+        let data = secrets.map(|(key, routes)| {
+            let config = configuration(valid, Some(key), routes);
             secret::text([("nats.conf", config.as_str())])
         });
         secret::plan_computed(valid, objects, (&CONFIG, secret::OPAQUE), data);
@@ -107,13 +110,15 @@ impl Server for Nats {
 
     fn plan_workload(&self, valid: &Valid, objects: &mut Objects<Planned>) {
         let volume = workload::claim(&valid.storefront.spec.queue.nats.storage, None);
-        let ports = [("nats", PORT, "nats"), ("monitor", MONITOR_PORT, "monitor")];
+        let ports = [("nats", PORT, "nats")];
         objects.apply(&workload::service(valid, &EMBEDDED, &ports));
-        let text = configuration(valid, "", "");
-        let passwords = [&AUTH, &ROUTES].map(|secret| valid.generated(secret).unwrap_or_default());
+        // A digest of the whole file, so that the server restarts with its users' passwords too.
+        let text = configuration(valid, valid.generated(&LOGINS), "");
+        let text = derive(&text, &["configuration"]);
+        let secrets = [&LOGINS, &ROUTES].map(|secret| valid.generated(secret).unwrap_or_default());
         let config = Config {
             text: Some(&text),
-            secret: &passwords.join(" "),
+            secret: &secrets.join(" "),
         };
         let template = workload::template(valid, &EMBEDDED, pod(valid), &config);
         let pair = (template, volume);
@@ -136,29 +141,34 @@ impl Server for Nats {
     }
 }
 
-fn binding(valid: &Valid, password: &str) -> Data {
-    let host = valid.child(EMBEDDED.part);
+/// The binding of a workload to the bus of the shop called `shop`.
+pub(super) fn binding(spec: &StorefrontSpec, shop: &str, client: &Client, key: &str) -> Data {
+    let host = format!("{shop}-{}", EMBEDDED.part);
     let uri = format!("nats://{host}:{PORT}");
+    let login = Login::of(key, EMBEDDED.part, &client.name);
     let mut data = secret::text([
         ("type", "nats"),
         ("provider", "storefront"),
         ("host", host.as_str()),
         ("port", "4222"),
         ("uri", uri.as_str()),
-        ("username", USER),
-        ("password", password),
+        ("username", login.user.as_str()),
+        ("password", login.password.as_str()),
+        ("inbox-prefix", inbox(&client.name).as_str()),
     ]);
     // Only where it is another number than one: a Secret that changes restarts its users.
-    if is_cluster(&valid.storefront.spec) {
-        let replicas = cluster::servers(valid).to_string().into_bytes();
+    if is_cluster(spec) {
+        let replicas = spec.queue.nats.replicas.to_string().into_bytes();
         data.insert("replicas".into(), replicas);
     }
     data
 }
 
-/// An acknowledged message is on disk, whatever happens to the power. `password` is the shop's, `routes`
-/// that of the servers of a cluster.
-fn configuration(valid: &Valid, password: &str, routes: &str) -> String {
+/// An acknowledged message is on disk, whatever happens to the power. The logins follow from `key`; `routes`
+/// is the password of the servers of a cluster.
+fn configuration(valid: &Valid, key: Option<&str>, routes: &str) -> String {
+    let users = key.map_or_else(String::new, |key| users::configuration(valid, key));
+    let path = monitor_path(key);
     // A tenth stays free for the file system and for JetStream's own bookkeeping.
     let storage = &valid.storefront.spec.queue.nats.storage;
     let file_mib = mebibytes(storage).unwrap_or(0) / 10 * 9;
@@ -172,6 +182,7 @@ fn configuration(valid: &Valid, password: &str, routes: &str) -> String {
         r#"server_name: {name}
 listen: "0.0.0.0:{PORT}"
 http: "0.0.0.0:{MONITOR_PORT}"
+http_base_path: "{path}"
 max_payload: 1MB
 jetstream {{
   store_dir: "/data"
@@ -180,17 +191,25 @@ jetstream {{
   max_file_store: {file_mib}MB
 }}
 authorization {{
-  users: [ {{ user: "{USER}", password: "{password}" }} ]
+  users: [
+{users}  ]
 }}
 {cluster}"#
     )
 }
 
+/// The monitoring port shows accounts and connections to whoever asks, and the kubelet has to ask it for the
+/// server's health: all of it is below a path that only the pod's own specification and the file name.
+fn monitor_path(key: Option<&str>) -> String {
+    format!("/{}", derive(key.unwrap_or_default(), &["monitor"]))
+}
+
 fn pod(valid: &Valid) -> PodSpec {
+    let base = monitor_path(valid.generated(&LOGINS));
     let health = |path: &str, period, failures| {
         Some(Probe {
             http_get: Some(HTTPGetAction {
-                path: Some(path.to_owned()),
+                path: Some(format!("{base}{path}")),
                 port: IntOrString::String("monitor".into()),
                 ..HTTPGetAction::default()
             }),

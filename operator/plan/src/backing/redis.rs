@@ -15,6 +15,8 @@ use super::{
 };
 use crate::{
     Applied, Invalid, Objects, Planned,
+    clients::Client,
+    derive::{Login, derive},
     own_secret::OwnSecret,
     pods::{self, PLATFORM_UID, mount},
     readiness::{self, Part},
@@ -22,8 +24,10 @@ use crate::{
 };
 
 const PORT: i32 = 6379;
-/// By which workloads are bound to the cache.
-const AUTH: OwnSecret = OwnSecret::generated(binding_secret(crds::Uses::Cache), "password");
+/// What the logins of all workloads follow from. No pod mounts it.
+pub(super) const LOGINS: OwnSecret = OwnSecret::generated("redis-logins", "key");
+/// The login that every workload shared in earlier releases. It belongs to a Redis of the user now.
+const SHARED: OwnSecret = OwnSecret::computed(binding_secret(crds::Uses::Cache));
 const CONFIG: OwnSecret = OwnSecret::computed("redis-config");
 
 const EMBEDDED: Embedded = Embedded {
@@ -51,19 +55,19 @@ impl Server for Redis {
     }
 
     fn secrets(&self) -> &'static [OwnSecret] {
-        const { &[AUTH, CONFIG] }
+        const { &[LOGINS, CONFIG, SHARED] }
     }
 
     fn plan_credentials(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let data = valid.generated(&AUTH);
-        let data = data.map(|password| binding(valid, password));
-        secret::plan_generated(valid, objects, (&AUTH, "servicebinding.io/redis"), data);
+        let data = valid.generated(&LOGINS);
+        let data = data.map(|key| secret::text([("key", key)]));
+        secret::plan_generated(valid, objects, (&LOGINS, secret::OPAQUE), data);
     }
 
     fn plan_configuration(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let password = valid.generated(&AUTH);
-        let data = password.map(|password| {
-            let config = configuration(password);
+        let key = valid.generated(&LOGINS);
+        let data = key.map(|key| {
+            let config = configuration(valid, key);
             secret::text([("redis.conf", config.as_str())])
         });
         secret::plan_computed(valid, objects, (&CONFIG, secret::OPAQUE), data);
@@ -90,32 +94,53 @@ impl Server for Redis {
     }
 }
 
-fn binding(valid: &Valid, password: &str) -> Data {
-    let host = valid.child(EMBEDDED.part);
-    let uri = format!("redis://:{password}@{host}:{PORT}/0");
+/// The binding of a workload to the cache of the shop called `shop`.
+pub(super) fn binding(shop: &str, client: &Client, key: &str) -> Data {
+    let host = format!("{shop}-{}", EMBEDDED.part);
+    let Login { user, password } = Login::of(key, EMBEDDED.part, &client.name);
+    let uri = format!("redis://{user}:{password}@{host}:{PORT}/0");
     secret::text([
         ("type", "redis"),
         ("provider", "storefront"),
         ("host", host.as_str()),
         ("port", "6379"),
         ("uri", uri.as_str()),
-        ("password", password),
+        ("username", user.as_str()),
+        ("password", password.as_str()),
+        ("key-prefix", client.cache.as_deref().unwrap_or_default()),
     ])
 }
 
-/// Memory is bounded, the least recently used entries go first, and nothing is written to disk.
-fn configuration(password: &str) -> String {
+/// What a workload may do with its own keys, and what clients ask when they connect. Not what shows or changes
+/// the keys of others, or the server.
+const COMMANDS: &str = "-@all +@read +@write +@connection +@transaction +eval +evalsha +script|load \
+                        -@admin -@dangerous -scan -randomkey -dbsize -swapdb +info";
+
+/// Memory is bounded, the least recently used entries go first, and nothing is written to disk. Each workload
+/// has a user of its own.
+fn configuration(valid: &Valid, key: &str) -> String {
+    let clients = valid.clients();
+    let users = clients.iter().filter_map(|client| {
+        let prefix = client.cache.as_ref()?;
+        let Login { user, password } = Login::of(key, EMBEDDED.part, &client.name);
+        Some(format!(
+            "user {user} on >{password} resetchannels ~{prefix}* {COMMANDS}\n"
+        ))
+    });
+    let users: String = users.collect();
     format!(
-        "bind 0.0.0.0\nport {PORT}\nprotected-mode no\nrequirepass \"{password}\"\nmaxmemory 64mb\n\
+        "bind 0.0.0.0\nport {PORT}\nprotected-mode no\nuser default off\n{users}maxmemory 64mb\n\
          maxmemory-policy allkeys-lru\nsave \"\"\nappendonly no\ndir /tmp\ntcp-keepalive 60\n"
     )
 }
 
 fn deployment(valid: &Valid) -> Deployment {
-    let text = configuration("");
+    // A digest of the whole file, so that the server restarts with its users' passwords too.
+    let key = valid.generated(&LOGINS).unwrap_or_default();
+    let text = derive(&configuration(valid, key), &["configuration"]);
     let config = Config {
         text: Some(&text),
-        secret: valid.generated(&AUTH).unwrap_or_default(),
+        secret: key,
     };
     let selector = pods::selector(EMBEDDED.part, &valid.child(EMBEDDED.part));
     Deployment {

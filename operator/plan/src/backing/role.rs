@@ -42,8 +42,8 @@ impl Role {
     }
 }
 
-/// End of the name of the Secret by which a workload is bound to a part of the platform. It belongs to
-/// the role: a shop that changes its server binds its workloads by the same name.
+/// End of the name of the shop's Secret by which workloads are bound to a part of the platform that the user
+/// runs.
 pub(crate) const fn binding_secret(part: Uses) -> &'static str {
     match part {
         Uses::Bus => "nats-auth",

@@ -8,6 +8,7 @@
 mod audit;
 mod backup;
 mod claim;
+mod consent;
 mod loss;
 mod mark;
 mod names;
@@ -27,11 +28,12 @@ pub use audit::{
 };
 pub use backup::{Backup, BackupState, backup, backup_state, backup_volume_name};
 pub use claim::{Claim, judge};
+pub use consent::{Owner, consent};
 pub use loss::{LOST, RECREATE, emptied, may_create};
 pub use mark::{Hold, Mark};
 pub use names::{Names, Wanted};
 pub use repair::{inside, login, outside};
-pub use retire::{owns_database, predecessors, retire, shut_spare};
+pub use retire::{owns_database, predecessors, retire, revoke, shut_spare};
 pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_over};
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};

@@ -82,6 +82,19 @@ pub fn shut_spare(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
     statements
 }
 
+/// Shuts both login roles of a binding that may not open its database, or not any more. Empty when they
+/// are shut. They are opened again with the password of the Secret.
+pub fn revoke(wanted: &Wanted, seen: &Seen) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for login in wanted.logins() {
+        let open = ours(wanted, seen, login).filter(|role| role.login || role.sessions > 0);
+        if let Some(role) = open {
+            statements.extend(shut_out(login, seen, role));
+        }
+    }
+    statements
+}
+
 /// Drops login roles of earlier objects of this name, which could not clean up behind themselves
 /// (their finalizer was torn off, or their server was away for too long). Only on a shop's own
 /// server: elsewhere an object of the same name may live in another cluster.

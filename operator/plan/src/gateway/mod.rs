@@ -115,12 +115,18 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
         },
         ports,
         tls_secrets: tls_secrets(gateway),
-        labels: infrastructure.labels.unwrap_or_default(),
+        labels: foreign(infrastructure.labels.unwrap_or_default()),
         annotations: infrastructure.annotations.unwrap_or_default(),
         image: platform.image("gateway", release),
         pull_policy: platform.pull_policy.clone(),
         collector,
     })
+}
+
+/// Labels of the user. The platform's own say which servers a pod may reach, and whose it is.
+fn foreign(mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    labels.retain(|name, _| !name.starts_with("storefront.dev/"));
+    labels
 }
 
 /// Secrets of the Gateway's own namespace that its HTTPS listeners refer to, and that with the last good

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crds::{ServiceDeployment, Storefront, Uses};
+use crds::{ServiceDeployment, Uses};
 
-use crate::{Invalid, storefront::platform_path};
+use crate::{Invalid, names::service_called, storefront::platform_path};
 
 /// Folders under `/bindings` that the platform itself fills.
 const BUS_FOLDER: &str = "bus";
@@ -47,13 +47,7 @@ pub(super) fn check_spec(service: &ServiceDeployment) -> Result<(), Invalid> {
 
 /// A team's service may not serve a path of the shop's own services: a route below one of theirs would
 /// take precedence, and receive logins and orders.
-pub(super) fn check_routes(
-    service: &ServiceDeployment,
-    storefront: &Storefront,
-) -> Result<(), Invalid> {
-    if is_the_shops_own(service, storefront) {
-        return Ok(());
-    }
+pub(super) fn check_routes(service: &ServiceDeployment) -> Result<(), Invalid> {
     for route in &service.spec.routes {
         if let Some((path, owner)) = platform_path(&route.path) {
             return Err(Invalid::new(
@@ -68,11 +62,10 @@ pub(super) fn check_routes(
     Ok(())
 }
 
-pub(super) fn is_the_shops_own(service: &ServiceDeployment, storefront: &Storefront) -> bool {
-    let owners = service.metadata.owner_references.iter().flatten();
-    owners.into_iter().any(|owner| {
-        owner.kind == "Storefront" && Some(&owner.uid) == storefront.metadata.uid.as_ref()
-    })
+/// The service of its shop that a workload runs, where it is one of the shop's own.
+pub(super) fn own_service(service: &ServiceDeployment) -> Option<service_catalogue::Service> {
+    let name = service.metadata.name.as_deref()?;
+    service_called(&service.spec.storefront_ref.name, name)
 }
 
 /// Folder under `/bindings` of a part of the platform.

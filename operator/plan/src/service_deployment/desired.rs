@@ -15,7 +15,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    Observed, Valid, migration, network, routes, validate,
+    Observed, Valid, logins, migration, network, routes, validate,
     workload::{self, HTTP, METRICS},
 };
 use crate::{Mode, Objects, Planned, Platform, hash, pods, storefront::SERVICE_PORT};
@@ -28,6 +28,7 @@ pub fn desired(valid: &Valid) -> Objects<Planned> {
     let mut objects = Objects::new();
     objects.apply(&service_account(valid));
     objects.apply(&network::policy(valid));
+    logins::plan(valid, &mut objects);
     objects.apply(&service(valid));
     if let Some((job, _)) = migration::plan(valid) {
         objects.apply(&job);

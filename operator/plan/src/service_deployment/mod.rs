@@ -2,6 +2,8 @@
 
 mod checks;
 mod desired;
+mod limits;
+mod logins;
 mod migration;
 mod network;
 mod rivals;
@@ -11,12 +13,13 @@ mod valid;
 mod validate;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront, Uses};
 use k8s_openapi::api::batch::v1::Job;
 
-use crate::backing::role::binding_secret;
+use crate::{backing, names, storefront::Data};
 
 pub use desired::{desired, inputs};
 pub use migration::job_name;
@@ -24,7 +27,7 @@ pub(crate) use network::GATEWAY_LABEL;
 pub use rivals::are_rivals;
 pub use status::{asking, children, status, unready};
 pub use valid::{Migration, Valid};
-pub use validate::validate;
+pub use validate::{effective, validate};
 
 /// What is known about the cluster around a ServiceDeployment.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +38,18 @@ pub struct Observed {
     pub bindings: BTreeMap<String, DatabaseBinding>,
     /// [`crate::hash::of_secret`] of each Secret of [`secrets_of`] that exists, by name.
     pub secrets: BTreeMap<String, String>,
+    /// Content of the Secrets of [`login_secrets`] that exist, by name.
+    pub logins: BTreeMap<String, Data>,
     /// This object's Jobs (label `storefront.dev/owner-uid`), by name.
     pub jobs: BTreeMap<String, Job>,
     /// The workloads that are [`are_rivals`] of this one.
     pub rivals: Vec<ServiceDeployment>,
+    /// Every shop of the namespace: a workload may have nothing that belongs to one.
+    pub shops: Vec<Arc<Storefront>>,
+    /// Those of [`secrets_of`] that the operator has made.
+    pub made: BTreeSet<String>,
+    /// Secrets that DatabaseBindings of the namespace name as their server's.
+    pub administrators: BTreeSet<String>,
 }
 
 /// Names of the DatabaseBindings that the spec refers to.
@@ -51,7 +62,7 @@ pub fn bindings_of(service: &ServiceDeployment) -> Vec<String> {
         .collect()
 }
 
-/// Names of the Secrets that the pods mount; that of a DatabaseBinding is known once it has one.
+/// Names of the Secrets that the spec binds; that of a DatabaseBinding is known once it has one.
 pub fn secrets_of(
     service: &ServiceDeployment,
     bindings: &BTreeMap<String, DatabaseBinding>,
@@ -65,16 +76,28 @@ pub fn secrets_of(
         .bindings
         .iter()
         .filter_map(|b| b.secret_ref.as_ref().map(|r| r.name.clone()));
-    let platform = service
-        .spec
-        .uses
-        .iter()
-        .map(|part| platform_secret(service, *part));
-    databases.chain(named).chain(platform).collect()
+    databases.chain(named).collect()
 }
 
-/// The shop's Secret for a part of its platform.
-pub(crate) fn platform_secret(service: &ServiceDeployment, part: Uses) -> String {
-    let end = binding_secret(part);
+/// Names of the shop's Secrets from which the logins at its bus and its cache are made. The pods do not mount
+/// them, unless the server is the user's own.
+pub fn login_secrets(service: &ServiceDeployment, storefront: &Storefront) -> Vec<String> {
+    let parts = service.spec.uses.iter();
+    parts
+        .map(|part| login_secret(service, storefront, *part))
+        .collect()
+}
+
+fn login_secret(service: &ServiceDeployment, storefront: &Storefront, part: Uses) -> String {
+    let end = backing::login_secret(&storefront.spec, part);
     format!("{}-{end}", service.spec.storefront_ref.name)
+}
+
+/// The Secret that is made for a workload that uses a part of the platform.
+fn bound_secret(service: &ServiceDeployment, part: Uses) -> String {
+    let end = match part {
+        Uses::Bus => "bus",
+        Uses::Cache => "cache",
+    };
+    names::child(service.metadata.name.as_deref().unwrap_or_default(), end)
 }

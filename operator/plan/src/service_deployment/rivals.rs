@@ -4,37 +4,33 @@
 
 use std::collections::BTreeSet;
 
-use crds::{ServiceDeployment, Storefront};
+use crds::ServiceDeployment;
 
 use super::{
-    checks::{check_routes, check_spec, is_the_shops_own},
+    checks::{check_routes, check_spec, own_service},
     valid::Taken,
 };
 
-/// Whether two workloads want a path of the same shop.
+/// Whether two workloads want a path of the same shop. Those of the shop itself have paths that no other one
+/// may have, whatever is written in their specs.
 pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {
     let (a, b) = (&one.metadata, &other.metadata);
     a.namespace == b.namespace
         && a.name != b.name
+        && own_service(one).is_none()
+        && own_service(other).is_none()
         && one.spec.storefront_ref == other.spec.storefront_ref
         && !paths(one).is_disjoint(&paths(other))
 }
 
 /// The paths of a workload that an older one serves.
-pub(super) fn taken(
-    service: &ServiceDeployment,
-    rivals: &[ServiceDeployment],
-    shop: &Storefront,
-) -> Taken {
-    if is_the_shops_own(service, shop) {
-        return Taken::new();
-    }
+pub(super) fn taken(service: &ServiceDeployment, rivals: &[ServiceDeployment]) -> Taken {
     let mut older: Vec<&ServiceDeployment> = rivals
         .iter()
         .filter(|rival| are_rivals(service, rival) && age(rival) < age(service))
         // One that is being deleted, or that has no routes because it is invalid, serves no path.
         .filter(|rival| rival.metadata.deletion_timestamp.is_none())
-        .filter(|rival| check_spec(rival).is_ok() && check_routes(rival, shop).is_ok())
+        .filter(|rival| check_spec(rival).is_ok() && check_routes(rival).is_ok())
         .collect();
     older.sort_by(|a, b| age(a).cmp(&age(b)));
     let mut taken = Taken::new();

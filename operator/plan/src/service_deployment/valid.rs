@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::{ServiceDeployment, Storefront};
 
+use super::logins::Bound;
 use crate::{Platform, pods::Scope};
 
 /// Paths that an older workload serves, each with the name of that workload.
@@ -20,6 +21,8 @@ pub struct Valid {
     pub(super) mounts: BTreeMap<String, String>,
     /// Hash of each mounted Secret, by folder.
     pub(super) contents: BTreeMap<String, String>,
+    /// Its bindings to the bus and the cache.
+    pub(super) bound: Vec<Bound>,
     /// How often a database took the place of a lost one, by the folder of its binding; only those that did.
     pub(super) recreated: BTreeMap<String, i64>,
     /// Whether a DatabaseBinding is among the bindings.

@@ -1,14 +1,19 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use crds::{DatabaseBinding, ServiceDeployment};
+use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 
 use super::{
-    Observed,
-    checks::{check_routes, check_spec, folder_of},
-    migration, platform_secret, rivals,
+    Observed, bindings_of,
+    checks::{check_routes, check_spec, own_service},
+    limits,
+    logins::{self, Bound},
+    migration, rivals,
     valid::{Migration, Valid},
 };
-use crate::{Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope};
+use crate::{
+    Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope,
+    storefront::own,
+};
 
 /// Whether the workload can run now.
 pub fn validate(
@@ -16,7 +21,10 @@ pub fn validate(
     seen: &Observed,
     platform: &Platform,
 ) -> Verdict<Valid> {
-    if let Err(why) = check_spec(service) {
+    let own = own_service(service);
+    if own.is_none()
+        && let Err(why) = check_team(service, seen)
+    {
         return Verdict::Invalid(why);
     }
     let shop = &service.spec.storefront_ref.name;
@@ -26,15 +34,24 @@ pub fn validate(
         );
         return Verdict::Waiting(Waiting::new("StorefrontMissing", text));
     };
-    if let Err(why) = check_routes(service, storefront) {
-        return Verdict::Invalid(why);
-    }
-    let mounts = match mounts(service, seen) {
-        Ok(mounts) => mounts,
-        Err(on) => return Verdict::Waiting(on),
+    let service = match effective(service, storefront, platform) {
+        Ok(service) => service,
+        Err(why) => {
+            let text = format!(
+                "Storefront {shop} is refused, so this service stays as it is: {}",
+                why.message
+            );
+            return Verdict::Waiting(Waiting::new("StorefrontInvalid", text));
+        }
     };
-    let contents = match contents(&mounts, seen) {
-        Ok(contents) => contents,
+    let service = service.as_ref();
+    if own.is_some()
+        && let Err(on) = check_own_databases(service, storefront, seen)
+    {
+        return Verdict::Waiting(on);
+    }
+    let (bound, mounts, contents) = match bind(service, storefront, seen) {
+        Ok(found) => found,
         Err(on) => return Verdict::Waiting(on),
     };
     let owner = owner_of(service);
@@ -50,13 +67,14 @@ pub fn validate(
         mounts,
         contents,
         recreated: recreated(service, seen),
+        bound,
         uses_database: service
             .spec
             .bindings
             .iter()
             .any(|b| b.database_binding.is_some()),
         migration: Migration::Unneeded,
-        taken: rivals::taken(service, &seen.rivals, storefront),
+        taken: rivals::taken(service, &seen.rivals),
     };
     valid.migration = migration::observe(&valid, &seen.jobs);
     if let Migration::Failed { job, is_late } = &valid.migration {
@@ -78,6 +96,68 @@ fn failed(job: &str, is_late: bool) -> Invalid {
     Invalid::new("MigrationFailed", text)
 }
 
+/// What holds for a team's workload and not for those of the shop.
+fn check_team(service: &ServiceDeployment, seen: &Observed) -> Result<(), Invalid> {
+    check_spec(service)?;
+    check_routes(service)?;
+    limits::check(service, seen)
+}
+
+/// The workload as it runs. A service of the shop runs as the Storefront asks, whatever its own spec says:
+/// many may write that one, and its pods have the shop's keys. Refused where the Storefront's spec is.
+pub fn effective<'a>(
+    service: &'a ServiceDeployment,
+    storefront: &Storefront,
+    platform: &Platform,
+) -> Result<Cow<'a, ServiceDeployment>, Invalid> {
+    let Some(own) = own_service(service) else {
+        return Ok(Cow::Borrowed(service));
+    };
+    Ok(Cow::Owned(ServiceDeployment {
+        spec: own::service_spec(storefront, own, platform)?,
+        ..service.clone()
+    }))
+}
+
+/// A database of the shop is found by its name, under which somebody else may have made another one.
+fn check_own_databases(
+    service: &ServiceDeployment,
+    storefront: &Storefront,
+    seen: &Observed,
+) -> Result<(), Waiting> {
+    for name in bindings_of(service) {
+        let found = seen.bindings.get(&name);
+        if found.is_some_and(|found| !own::is_as_the_shop_asks(storefront, found)) {
+            let text = format!(
+                "DatabaseBinding {name} has another server, database or access than its Storefront asks for; delete it, and the operator makes it again"
+            );
+            return Err(Waiting::new("BindingNotTheShops", text));
+        }
+    }
+    Ok(())
+}
+
+/// What is bound of the platform, and for each folder its Secret and the hash of that.
+type Bindings = (
+    Vec<Bound>,
+    BTreeMap<String, String>,
+    BTreeMap<String, String>,
+);
+
+fn bind(
+    service: &ServiceDeployment,
+    storefront: &Storefront,
+    seen: &Observed,
+) -> Result<Bindings, Waiting> {
+    let bound = logins::bound(service, storefront, seen)?;
+    let mut mounts = mounts(service, seen)?;
+    let mut contents = contents(&mounts, seen)?;
+    let [secrets, hashes] = logins::folders(&bound);
+    mounts.extend(secrets);
+    contents.extend(hashes);
+    Ok((bound, mounts, contents))
+}
+
 /// The Secret of each binding, once each DatabaseBinding is ready.
 fn mounts(
     service: &ServiceDeployment,
@@ -91,9 +171,6 @@ fn mounts(
             (None, None) => continue,
         };
         mounts.insert(binding.folder().to_owned(), secret);
-    }
-    for part in &service.spec.uses {
-        mounts.insert(folder_of(*part).to_owned(), platform_secret(service, *part));
     }
     Ok(mounts)
 }

@@ -1,8 +1,9 @@
 //! The services of a shop: what each is bound to, which services it calls, and which paths it answers.
 
 use crds::{
-    Access, AuthMode, DatabaseBinding, DatabaseBindingSpec, DeletionPolicy, EnvVar, LocalRef,
-    Migrate, OtherHosts, Route, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec, Uses,
+    Access, Accounts, AuthMode, DatabaseBinding, DatabaseBindingSpec, DeletionPolicy, EnvVar,
+    LocalRef, Migrate, OtherHosts, Route, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec,
+    duration_secs,
 };
 use service_catalogue::Service;
 
@@ -11,11 +12,10 @@ use super::{
     known::SIGNING_KEYS,
     secrets::{ADMIN, INTERNAL, SMTP},
 };
-use crate::{Objects, Planned, backing::Database, own_secret::OwnSecret};
+use crate::{Objects, Planned, backing::Database, clients::uses, own_secret::OwnSecret};
 
 /// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
 struct Entry {
-    uses: &'static [Uses],
     /// Besides auth, whose keys every service reads.
     calls: &'static [Service],
     /// Secrets of the shop, each bound by the end of its name.
@@ -26,12 +26,10 @@ struct Entry {
 }
 
 use AuthMode::{Optional, Public, Required};
-use Uses::{Bus, Cache};
 
 const fn entry(service: Service) -> Entry {
     match service {
         Service::Auth => Entry {
-            uses: &[Bus, Cache],
             calls: &[],
             secrets: &[SIGNING_KEYS, ADMIN, INTERNAL],
             routes: &[
@@ -43,42 +41,36 @@ const fn entry(service: Service) -> Entry {
             roles: &[],
         },
         Service::User => Entry {
-            uses: &[Bus],
             calls: &[Service::Auth],
             secrets: &[INTERNAL],
             routes: &[("/v1/users", Required)],
             roles: &[],
         },
         Service::Product => Entry {
-            uses: &[Bus, Cache],
             calls: &[],
             secrets: &[INTERNAL],
             routes: &[("/v1/products", Optional), ("/v1/categories", Optional)],
             roles: &[],
         },
         Service::Order => Entry {
-            uses: &[Bus],
             calls: &[Service::User, Service::Product, Service::Payment],
             secrets: &[INTERNAL],
             routes: &[("/v1/orders", Required)],
             roles: &[],
         },
         Service::Payment => Entry {
-            uses: &[Bus],
             calls: &[],
             secrets: &[INTERNAL],
             routes: &[("/v1/payments", Required)],
             roles: &[],
         },
         Service::Notification => Entry {
-            uses: &[Bus],
             calls: &[],
             secrets: &[SMTP, INTERNAL],
             routes: &[("/v1/notifications", Required)],
             roles: &["admin"],
         },
         Service::Web => Entry {
-            uses: &[],
             calls: &[
                 Service::User,
                 Service::Product,
@@ -131,10 +123,14 @@ pub(super) fn database_binding(
     reclaim_policy: DeletionPolicy,
 ) -> DatabaseBinding {
     let name = valid.child(service.name());
+    let wanted = valid.storefront.spec.overrides(service);
     let spec = DatabaseBindingSpec {
         server_ref: Database::of(&valid.storefront.spec).server_ref(valid),
         database: None,
         access: Access::Owner,
+        grants: wanted
+            .map(|wanted| wanted.grants.clone())
+            .unwrap_or_default(),
         extensions: Vec::new(),
         // The user may set a rotation on the binding itself: a field that is not planned is not
         // reset.
@@ -148,10 +144,17 @@ pub(super) fn database_binding(
 
 fn service_deployment(valid: &Valid, service: Service) -> ServiceDeployment {
     let name = valid.child(service.name());
+    let mut deployment = ServiceDeployment::new(&name, service_spec(valid, service));
+    deployment.metadata = valid.scope.meta(&name, service.name(), &name);
+    deployment
+}
+
+/// What a service of the shop asks for.
+pub(super) fn service_spec(valid: &Valid, service: Service) -> ServiceDeploymentSpec {
     let entry = entry(service);
     let wanted = valid.storefront.spec.overrides(service);
     let wanted = wanted.cloned().unwrap_or_default();
-    let spec = ServiceDeploymentSpec {
+    ServiceDeploymentSpec {
         storefront_ref: LocalRef::new(valid.name()),
         image: valid.image(service.name()),
         image_pull_policy: None,
@@ -162,7 +165,8 @@ fn service_deployment(valid: &Valid, service: Service) -> ServiceDeployment {
         metrics_port: Some(METRICS_PORT),
         routes: routes(service),
         bindings: bindings(valid, service),
-        uses: entry.uses.to_vec(),
+        uses: uses(service).to_vec(),
+        events: None,
         calls: entry
             .calls
             .iter()
@@ -175,10 +179,7 @@ fn service_deployment(valid: &Valid, service: Service) -> ServiceDeployment {
         resources: wanted.resources,
         probes: None,
         paused: false,
-    };
-    let mut deployment = ServiceDeployment::new(&name, spec);
-    deployment.metadata = valid.scope.meta(&name, service.name(), &name);
-    deployment
+    }
 }
 
 /// Ports outside the shop that a service connects to.
@@ -237,6 +238,7 @@ fn own_environment(valid: &Valid, service: Service) -> Vec<EnvVar> {
         vec![EnvVar { name, value }]
     };
     match service {
+        Service::Auth => accounts(&spec.accounts),
         Service::Payment => {
             let methods = spec.payments.iter().map(|method| method.name.as_str());
             var("PAYMENT_METHODS", methods.collect::<Vec<_>>().join(","))
@@ -247,12 +249,37 @@ fn own_environment(valid: &Valid, service: Service) -> Vec<EnvVar> {
             var("SHOP_HOSTS", spec.hostnames.join(","))
         }
         Service::Web
-        | Service::Auth
         | Service::User
         | Service::Product
         | Service::Order
         | Service::Notification => Vec::new(),
     }
+}
+
+/// The limits of logins and registrations; those that nobody set are the service's own.
+fn accounts(accounts: &Accounts) -> Vec<EnvVar> {
+    let (logins, registrations) = (&accounts.failed_logins, &accounts.registrations);
+    let secs = |window: &Option<String>| window.as_deref().and_then(duration_secs);
+    let count = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok());
+    let all = [
+        ("FAILED_LOGINS_PER_ACCOUNT", count(logins.per_account)),
+        ("FAILED_LOGINS_PER_CLIENT", count(logins.per_client)),
+        ("FAILED_LOGINS_WINDOW_SECS", secs(&logins.window)),
+        ("REGISTRATIONS_PER_CLIENT", count(registrations.per_client)),
+        (
+            "REGISTRATIONS_PER_NETWORK",
+            count(registrations.per_network),
+        ),
+        ("REGISTRATIONS_WINDOW_SECS", secs(&registrations.window)),
+    ];
+    let set = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    set.map(|(name, value)| EnvVar {
+        name: name.to_owned(),
+        value: value.to_string(),
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod known;
 mod material;
 mod needs;
 mod observed;
+pub(crate) mod own;
 mod parts;
 mod policies;
 mod recovery;
@@ -23,6 +24,8 @@ mod validate;
 
 use crds::Storefront;
 
+pub use crate::clients::{Client, team_clients};
+pub use crate::names::{service_called, shop_of_binding};
 pub use catalogue::platform_path;
 pub use certificate::Certificate;
 pub use desired::desired;

@@ -81,6 +81,13 @@ pub(super) fn taken_secrets(storefront: &Storefront) -> Vec<String> {
         .collect()
 }
 
+/// Names of every Secret that is, was or may be made for a shop of this name, whichever servers it uses.
+pub(super) fn every_secret(storefront: &Storefront) -> impl Iterator<Item = String> + use<'_> {
+    let of_servers = Backing::ALL.into_iter().flat_map(Backing::secrets);
+    let all = SECRETS.iter().chain(of_servers);
+    all.map(|secret| name_of(storefront, secret.part))
+}
+
 /// What has to be generated, given the Secrets of [`Needs::own`] that exist.
 pub fn missing_material(
     storefront: &Storefront,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::material::{Data, Fresh, Minted};
-use crate::{Applied, Objects};
+use crate::{Applied, Objects, clients::Client};
 
 /// What is known about the cluster around a Storefront.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Observed {
     pub servers: Objects<Applied>,
     /// The shop's own Jobs, by name.
     pub jobs: BTreeMap<String, Job>,
+    /// The workloads of teams that use the bus or the cache, see [`super::team_clients`].
+    pub clients: Vec<Client>,
     /// New random material: what [`super::missing_material`] asks for, given `own`.
     pub fresh: Fresh,
     /// A certificate that takes the place of the one in `own`, where that is due.

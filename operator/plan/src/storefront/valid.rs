@@ -2,9 +2,10 @@
 
 use crds::{DeletionPolicy, Storefront};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use service_catalogue::Service;
 
 use super::{known::Known, observed::Observed};
-use crate::{Platform, Waiting, own_secret::OwnSecret, pods::Scope};
+use crate::{Platform, Waiting, clients::Client, own_secret::OwnSecret, pods::Scope};
 
 /// A Storefront that can be acted on.
 #[derive(Clone, Debug)]
@@ -67,6 +68,13 @@ impl Valid {
     /// Whether a Secret of the user is waited for.
     pub(crate) fn lacks(&self, secret: &str) -> bool {
         self.missing.iter().any(|missing| missing.secret == secret)
+    }
+
+    /// The workloads that log in to the shop's servers: its own services, then those of teams.
+    pub(crate) fn clients(&self) -> Vec<Client> {
+        let own = Service::ALL.into_iter();
+        let own = own.map(|service| Client::of_shop(self.name(), service));
+        own.chain(self.seen.clients.iter().cloned()).collect()
     }
 
     /// The generated value of one of the shop's Secrets: what the shop has, else what was generated for

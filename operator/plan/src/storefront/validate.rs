@@ -34,7 +34,7 @@ pub fn for_deletion(storefront: &Storefront, seen: Observed, platform: &Platform
     }
 }
 
-fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
+pub(super) fn check_spec(storefront: &Storefront) -> Result<(), Invalid> {
     let spec = &storefront.spec;
     let name = storefront.metadata.name.as_deref().unwrap_or_default();
     if name.is_empty() || name.len() > 40 {

@@ -292,7 +292,7 @@ fn what_a_shop_has_in_its_secrets_is_never_replaced() {
     seen.own
         .insert("demo-admin".into(), own(&[("password", "old")]));
     seen.own
-        .insert("demo-nats-auth".into(), own(&[("password", "old-nats")]));
+        .insert("demo-nats-logins".into(), own(&[("key", "old-nats")]));
     let keys = [
         ("active", "k0"),
         ("k0.pem", "old key"),
@@ -319,17 +319,12 @@ fn what_a_shop_has_in_its_secrets_is_never_replaced() {
             read("password"),
             read("active"),
             read("k-1.pem"),
-            read("nats.conf"),
+            read("key"),
         )
     };
     assert_eq!(secret("demo-admin").0, Mode::Apply);
     assert_eq!(secret("demo-admin").1.as_deref(), Some("old"));
-    assert!(
-        secret("demo-nats-config")
-            .4
-            .expect("a configuration")
-            .contains("old-nats")
-    );
+    assert_eq!(secret("demo-nats-logins").4.as_deref(), Some("old-nats"));
     assert_eq!(secret("demo-signing-keys").2.as_deref(), Some("k0"));
     assert_eq!(secret("demo-signing-keys").3.as_deref(), Some("older key"));
     assert_eq!(secret("demo-internal").0, Mode::Create);

@@ -1,6 +1,7 @@
 //! The example manifests as the API server would hand them out, and a world in which all is well.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crds::{
     BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus, ServiceDeployment, Storefront,
@@ -70,8 +71,8 @@ pub fn shops() -> Vec<String> {
     shops
 }
 
-/// What a shop with these Secrets lacks, each password named after its Secret: `demo-nats-auth` gets
-/// `nats-password`.
+/// What a shop with these Secrets lacks, each password named after its Secret: `demo-admin` gets
+/// `admin-password`.
 pub fn fresh(shop: &Storefront, own: &BTreeMap<String, Data>, now: Timestamp) -> Fresh {
     let missing = storefront::missing_material(shop, own, now);
     let prefix = format!("{}-", shop.name_any());
@@ -79,9 +80,9 @@ pub fn fresh(shop: &Storefront, own: &BTreeMap<String, Data>, now: Timestamp) ->
         "admin" => "admin-password",
         "internal" => "internal-token",
         "postgres-admin" => "postgres-password",
-        "nats-auth" => "nats-password",
+        "nats-logins" => "nats-key",
         "nats-routes" => "nats-routes-password",
-        "redis-auth" => "redis-password",
+        "redis-logins" => "redis-key",
         other => panic!("no value for {other}"),
     };
     let named = |name: String| {
@@ -116,6 +117,7 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         referenced: referenced.collect(),
         servers: Objects::new(),
         jobs: BTreeMap::new(),
+        clients: Vec::new(),
         fresh: fresh(shop, &BTreeMap::new(), now),
         minted: storefront::certificate::is_due(shop, None, Timestamp::UNIX_EPOCH).then(|| {
             Minted {
@@ -164,9 +166,16 @@ pub fn condition(type_: &str, status: &str, generation: i64) -> Condition {
 
 /// What a workload sees when all that it is bound to is there; its migration has not run.
 pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deployment::Observed {
+    let own = own_bindings(shop);
     let bindings: BTreeMap<_, _> = service_deployment::bindings_of(service)
         .into_iter()
-        .map(|name| (name.clone(), ready_binding(&name)))
+        .map(|name| {
+            let mut binding = ready_binding(&name);
+            if let Some(planned) = own.iter().find(|own| own.name_any() == name) {
+                binding.spec = planned.spec.clone();
+            }
+            (name, binding)
+        })
         .collect();
     let secrets = service_deployment::secrets_of(service, &bindings)
         .into_iter()
@@ -176,9 +185,25 @@ pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deploym
         storefront: Some(shop.clone()),
         bindings,
         secrets,
-        jobs: BTreeMap::new(),
-        rivals: Vec::new(),
+        logins: logins(service, shop),
+        shops: vec![Arc::new(shop.clone())],
+        ..service_deployment::Observed::default()
     }
+}
+
+/// The shop's Secrets from which the logins at its servers are made.
+fn logins(service: &ServiceDeployment, shop: &Storefront) -> BTreeMap<String, Data> {
+    let content = Data::from([("key".to_owned(), b"a key".to_vec())]);
+    let names = service_deployment::login_secrets(service, shop).into_iter();
+    names.map(|name| (name, content.clone())).collect()
+}
+
+/// The databases that a shop consists of.
+fn own_bindings(shop: &Storefront) -> Vec<DatabaseBinding> {
+    let planned = storefront::desired(&valid_shop(shop)).items.into_iter();
+    let bindings = planned.filter(|item| item.key.kind == "DatabaseBinding");
+    let decode = |item: Planned| serde_json::from_value(item.body).expect("a DatabaseBinding");
+    bindings.map(decode).collect()
 }
 
 /// The same, after the migration Job has run to its end.

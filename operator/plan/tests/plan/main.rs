@@ -1,5 +1,7 @@
 //! What is planned for the example manifests, and what must hold for every plan.
 
+mod boundaries;
+mod clients;
 mod desired;
 mod every_shop;
 mod fixtures;

@@ -46,9 +46,9 @@ fn a_new_shop_lacks_one_value_for_each_secret_and_a_signing_key() {
         [
             "demo-admin",
             "demo-internal",
-            "demo-nats-auth",
+            "demo-nats-logins",
             "demo-postgres-admin",
-            "demo-redis-auth"
+            "demo-redis-logins"
         ]
     );
     assert!(missing.signing_key);
@@ -78,11 +78,11 @@ fn an_external_server_needs_no_generated_password() {
 fn an_empty_password_counts_as_missing() {
     let shop = shop("storefront.yaml");
     let mut own = own(&shop);
-    let nats = own.get_mut("demo-nats-auth").expect("there");
-    nats.insert("password".into(), Vec::new());
+    let nats = own.get_mut("demo-nats-logins").expect("there");
+    nats.insert("key".into(), Vec::new());
     own.remove("demo-recovery");
     let missing = missing_material(&shop, &own, NOW);
-    assert_eq!(missing.passwords, ["demo-nats-auth".to_owned()].into());
+    assert_eq!(missing.passwords, ["demo-nats-logins".to_owned()].into());
 }
 
 #[test]

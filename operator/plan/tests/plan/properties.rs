@@ -165,6 +165,8 @@ fn an_invalid_shop_is_refused_with_field_and_remedy() {
     let mut nameless = shop("storefront.yaml");
     nameless.spec.hostnames.clear();
     let mut foreign = shop("storefront.yaml");
+    let full = shop("storefront-full.yaml").spec.gateway;
+    foreign.spec.gateway.rate_limits = full.rate_limits;
     foreign.spec.gateway.class_name = "envoy".into();
     let mut ours = shop("storefront-full.yaml");
     let login = &mut ours.spec.notifications.email.smtp.secret_ref;

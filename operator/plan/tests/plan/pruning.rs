@@ -9,15 +9,17 @@ use operator_plan::{
 use crate::fixtures::{shop, shops, valid_shop};
 
 /// Every Secret that a shop may have, and whether it can be made again.
-const SECRETS: [(&str, bool); 12] = [
+const SECRETS: [(&str, bool); 14] = [
     ("admin", false),
     ("signing-keys", false),
     ("internal", false),
     ("recovery", false),
     ("postgres-admin", false),
-    ("nats-auth", false),
+    ("nats-logins", false),
+    ("nats-auth", true),
     ("nats-routes", false),
-    ("redis-auth", false),
+    ("redis-logins", false),
+    ("redis-auth", true),
     ("nats-config", true),
     ("redis-config", true),
     ("smtp", true),
@@ -48,12 +50,12 @@ fn a_secret_that_the_shop_did_not_make_is_never_pruned() {
 }
 
 #[test]
-fn a_server_of_another_kind_keeps_its_password_and_loses_its_configuration() {
+fn a_server_of_another_kind_keeps_its_secret_and_loses_its_configuration() {
     let shop = shop("storefront-external-cache.yaml");
     let name = |part: &str| format!("{}-{part}", shop.metadata.name.as_deref().unwrap_or(""));
     let may = |part| may_be_pruned(&shop, &key_of::<Secret>("shops", &name(part)));
     assert!(may("redis-config"));
-    assert!(!may("redis-auth"));
+    assert!(!may("redis-logins"));
 }
 
 #[test]

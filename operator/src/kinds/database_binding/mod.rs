@@ -6,6 +6,7 @@
 //! through [`server::Session`].
 
 mod admin_session;
+mod consent;
 mod ending;
 mod endpoint;
 pub mod error;

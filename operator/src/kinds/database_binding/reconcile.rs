@@ -10,12 +10,13 @@ use crds::{Condition, DatabaseBinding};
 use kube::ResourceExt;
 use operator_plan::database_binding::{
     FINALIZER, Progress, Valid, Wanted, awaits_server, emptied, intent, may_create, next_step,
-    status, validate,
+    revoke, status, validate,
 };
 use operator_plan::service_deployment::bindings_of;
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
 
 use super::admin_session::AdminSession;
+use super::consent::consent;
 use super::ending::end;
 use super::endpoint::Endpoint;
 use super::error::{ServerError, Stop};
@@ -108,6 +109,13 @@ async fn make_in(
 ) -> Result<Verdict<Settled>, Stop> {
     let seen = match enter(session, valid).await? {
         Entry::Granted(seen) => seen,
+        Entry::Shared(owner, seen) => {
+            if let Err(why) = consent(ctx, binding, &owner).await? {
+                session.run(&revoke(&valid.wanted, &seen)).await?;
+                return Ok(Verdict::Invalid(why));
+            }
+            seen
+        }
         Entry::Waits(on) => return Ok(Verdict::Waiting(Waiting::new("DatabaseNotFound", on))),
         Entry::Refused(why) => return Ok(Verdict::Invalid(Invalid::new("NotOurs", why))),
     };

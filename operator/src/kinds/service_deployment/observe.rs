@@ -1,12 +1,16 @@
 //! Reads what the plan of a workload must know: its shop, databases, Secrets, Jobs, and who else wants
 //! its paths.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crds::ServiceDeployment;
 use kube::ResourceExt;
 use kube_cache::Key;
-use operator_plan::service_deployment::{Observed, are_rivals, bindings_of, secrets_of};
+use operator_plan::service_deployment::{
+    Observed, are_rivals, bindings_of, effective, login_secrets, secrets_of,
+};
+use operator_plan::storefront::Data;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -18,6 +22,11 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
     let here = |name: &str| Key::new(namespace.clone(), name);
     let shop = here(&service.spec.storefront_ref.name);
     let shop = ctx.caches.storefronts.store.object(&shop);
+    let as_asked = match &shop {
+        Some(shop) => effective(service, shop, &ctx.platform).unwrap_or(Cow::Borrowed(service)),
+        None => Cow::Borrowed(service),
+    };
+    let service = as_asked.as_ref();
     let mut bindings = BTreeMap::new();
     for name in bindings_of(service) {
         if let Some(binding) = ctx.caches.database_bindings.store.object(&here(&name)) {
@@ -28,7 +37,22 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         .iter()
         .map(|name| here(name))
         .collect();
-    ctx.secrets.subscribe(&subscriber(service), &[], &named);
+    let of_shop = shop.iter().flat_map(|shop| login_secrets(service, shop));
+    let of_shop: Vec<Key> = of_shop.map(|name| here(&name)).collect();
+    ctx.secrets
+        .subscribe(&subscriber(service), &of_shop, &named);
+    let mut logins = BTreeMap::new();
+    for key in of_shop {
+        if let Some(data) = ctx.secrets.own(&key).await? {
+            logins.insert(key.name, Data::clone(&data));
+        }
+    }
+    let ours = &ctx.caches.secrets.store;
+    let made: BTreeSet<String> = named
+        .iter()
+        .filter(|key| ours.get(key).is_some())
+        .map(|key| key.name.clone())
+        .collect();
     let mut secrets = BTreeMap::new();
     for key in named {
         if let Some(checksum) = ctx.secrets.checksum(&key).await? {
@@ -41,14 +65,41 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         .filter(|other| are_rivals(service, other))
         .map(|other| (**other).clone())
         .collect();
+    check_current(ctx, service)?;
     Ok(Observed {
         storefront: shop.map(|shop| (*shop).clone()),
         bindings,
         secrets,
+        logins,
         jobs: ctx
             .reader
             .jobs_of(&service.uid().unwrap_or_default())
             .collect(),
         rivals,
+        shops: ctx.caches.storefronts.store.objects_in(&namespace),
+        made,
+        administrators: administrators(ctx, &namespace),
     })
+}
+
+/// Reading takes time, in which the object may have been deleted: what is made for it then would be left.
+fn check_current(ctx: &Context, service: &ServiceDeployment) -> Result<(), Error> {
+    let key = Key::of(service);
+    let store = &ctx.caches.service_deployments.store;
+    let now = store.object(&key);
+    if !store.covers(&key) || now.is_some_and(|now| now.uid() == service.uid()) {
+        return Ok(());
+    }
+    Err(Error::Stale {
+        what: format!("ServiceDeployment {key}"),
+    })
+}
+
+/// Names of the Secrets with the logins of database servers' administrators.
+fn administrators(ctx: &Context, namespace: &str) -> BTreeSet<String> {
+    let bindings = ctx.caches.database_bindings.store.objects_in(namespace);
+    let secrets = bindings
+        .iter()
+        .filter_map(|binding| binding.spec.server_ref.admin_secret.as_ref());
+    secrets.map(|secret| secret.name.clone()).collect()
 }

@@ -6,7 +6,7 @@ use crds::Storefront;
 use kube::ResourceExt;
 use kube_cache::Key;
 use operator_plan::storefront::certificate::{is_due, own_secret};
-use operator_plan::storefront::{Data, Observed, missing_material, needs, servers};
+use operator_plan::storefront::{Data, Observed, missing_material, needs, servers, team_clients};
 
 use crate::certificate;
 use crate::context::Context;
@@ -47,6 +47,7 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
             read.insert(key.name, Data::clone(&data));
         }
     }
+    let neighbours = ctx.caches.service_deployments.store.objects_in(&namespace);
     let now = ctx.now();
     let known = own_secret(shop)
         .and_then(|name| own.get(&name))
@@ -60,6 +61,10 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
             .reader
             .jobs_of(&shop.uid().unwrap_or_default())
             .collect(),
+        clients: team_clients(
+            &shop.name_any(),
+            neighbours.iter().map(|service| &**service),
+        ),
         referenced,
         fresh: material::generate(&missing_material(shop, &own, now))?,
         minted: minted.transpose()?,

@@ -18,3 +18,12 @@ mod watching;
 
 pub use serve::{Fake, Fault, Request};
 pub use store::{Id, Refusal};
+
+/// Whether an owner is one of these uids.
+fn is_owned(object: &serde_json::Value, by: impl Fn(&str) -> bool) -> bool {
+    let mut owners = object["metadata"]["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    owners.any(|owner| owner["uid"].as_str().is_some_and(&by))
+}

@@ -56,6 +56,8 @@ pub struct Store {
     uids: u64,
     /// Workloads whose pods are not ready.
     sick: BTreeSet<Id>,
+    /// uids of what was deleted.
+    gone: BTreeSet<String>,
 }
 
 impl Store {
@@ -93,7 +95,12 @@ impl Store {
         }
         meta["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
         default(id, &mut object);
-        Ok(self.save("ADDED", id, object))
+        let saved = self.save("ADDED", id, object);
+        // What is made for an owner that is gone is collected as well.
+        if super::is_owned(&saved, |uid| self.gone.contains(uid)) {
+            drop(self.delete(id, &Value::Null));
+        }
+        Ok(saved)
     }
 
     /// The same in the name of a field manager, which owns what it created until it hands that over.
@@ -338,16 +345,15 @@ impl Store {
             object: object.clone(),
         };
         self.history.push(entry);
-        self.collect_garbage(&object["metadata"]["uid"]);
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        self.gone.insert(uid.to_owned());
+        self.collect_garbage(uid);
         object
     }
 
     /// What a deleted owner leaves goes with it, at once.
-    fn collect_garbage(&mut self, uid: &Value) {
-        let owned = |object: &Value| {
-            let owners = object["metadata"]["ownerReferences"].as_array();
-            owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
-        };
+    fn collect_garbage(&mut self, uid: &str) {
+        let owned = |object: &Value| super::is_owned(object, |owner| owner == uid);
         let orphans: Vec<Id> = self
             .objects
             .iter()

@@ -111,7 +111,7 @@ async fn many_buyers_at_once_cross_the_threshold_once() {
 async fn the_relay_publishes_it() {
     let app = start().await;
     let nats = testkit::nats().await;
-    let bus = bus::nats::connect(&nats.url(), None, "test", 1)
+    let bus = bus::nats::connect(&nats.url(), bus::nats::Login::default(), "test", 1)
         .await
         .unwrap();
     let metrics = outbox::Metrics::new(&chassis::Registry::new().unwrap()).unwrap();

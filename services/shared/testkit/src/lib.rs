@@ -20,6 +20,8 @@ pub use crate::db::{TestDb, db};
 pub use crate::eventually::{eventually, eventually_within};
 pub use crate::http::{Answer, Call, delete, get, post, put, request};
 pub use crate::openapi::{AccessTable, conforming};
-pub use crate::servers::{Nats, Redis, free_port, nats, nats_cluster, redis, redis_tls};
+pub use crate::servers::{
+    Nats, Redis, free_port, nats, nats_cluster, nats_configured, redis, redis_configured, redis_tls,
+};
 pub use crate::still::{FixedClock, SeededEntropy};
 pub use crate::tokens::TestTokens;

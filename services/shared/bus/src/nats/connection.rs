@@ -26,6 +26,15 @@ const RECONNECT: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(2))
     .without_max_times();
 
+/// How a client logs in.
+#[derive(Clone, Copy, Default)]
+pub struct Login<'a> {
+    /// User and password, where there is a login.
+    pub credentials: Option<(&'a str, &'a str)>,
+    /// Below which subjects the user may receive answers, where not below the usual ones.
+    pub inbox_prefix: Option<&'a str>,
+}
+
 /// A connection to NATS.
 pub struct Connection {
     pub client: Client,
@@ -42,7 +51,7 @@ impl Connection {
     /// commas between them: servers of one cluster. The stream is kept on `replicas` of them.
     pub async fn open(
         uri: &str,
-        login: Option<(&str, &str)>,
+        login: Login<'_>,
         name: &str,
         replicas: usize,
     ) -> Result<Self, BusError> {
@@ -57,8 +66,11 @@ impl Connection {
             .ping_interval(Duration::from_secs(10))
             .request_timeout(Some(REQUEST))
             .event_callback(|event| async move { tracing::info!(%event, "bus connection") });
-        if let Some((user, password)) = login {
+        if let Some((user, password)) = login.credentials {
             options = options.user_and_password(user.to_owned(), password.to_owned());
+        }
+        if let Some(prefix) = login.inbox_prefix {
+            options = options.custom_inbox_prefix(prefix);
         }
         let servers: Vec<&str> = uri.split(',').map(str::trim).collect();
         let client = options

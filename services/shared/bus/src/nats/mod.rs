@@ -24,16 +24,20 @@ use crate::{
     Transport,
 };
 
+pub use self::connection::Login;
 pub use self::stream::STREAM;
 
 /// NATS as a transport.
 #[derive(Debug)]
 struct Nats(Arc<Connection>);
 
-/// Connects to what a binding names: `uri`, `username` and `password` where there is a login, and
-/// `replicas` where the stream is on several servers.
+/// Connects to what a binding names: `uri`, `username`, `password` and `inbox-prefix` where there is a login,
+/// and `replicas` where the stream is on several servers.
 pub(crate) async fn connect_bound(binding: &Binding, name: &str) -> Result<Bus, BusError> {
-    let login = binding.get("username").zip(binding.get("password"));
+    let login = Login {
+        credentials: binding.get("username").zip(binding.get("password")),
+        inbox_prefix: binding.get("inbox-prefix"),
+    };
     let replicas = binding.get("replicas").unwrap_or("1").trim();
     let replicas = replicas.parse().map_err(|_| BusError::Replicas)?;
     connect(binding.require("uri")?, login, name, replicas).await
@@ -43,7 +47,7 @@ pub(crate) async fn connect_bound(binding: &Binding, name: &str) -> Result<Bus, 
 /// commas between them: servers of one cluster. The stream is kept on `replicas` of them.
 pub async fn connect(
     uri: &str,
-    login: Option<(&str, &str)>,
+    login: Login<'_>,
     name: &str,
     replicas: usize,
 ) -> Result<Bus, BusError> {

@@ -49,7 +49,13 @@ impl Broker {
         match self {
             Self::Nats(servers) => {
                 let urls: Vec<String> = servers.iter().map(Nats::url).collect();
-                let connected = bus::nats::connect(&urls.join(","), None, "test", urls.len()).await;
+                let connected = bus::nats::connect(
+                    &urls.join(","),
+                    bus::nats::Login::default(),
+                    "test",
+                    urls.len(),
+                )
+                .await;
                 connected.unwrap()
             }
             Self::Log(log) => log.connect(),

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-pub use nats::{Nats, nats, nats_cluster};
-pub use redis::{Redis, redis, redis_tls};
+pub use nats::{Nats, nats, nats_cluster, nats_configured};
+pub use redis::{Redis, redis, redis_configured, redis_tls};
 
 use crate::eventually_within;
 

@@ -13,12 +13,23 @@ pub struct Nats {
     port: u16,
     /// What makes it one of a cluster.
     among: Vec<String>,
+    /// Its configuration, where it is not all on the command line.
+    configuration: Option<String>,
     child: Option<Child>,
 }
 
 /// Starts a NATS server with JetStream on an empty store.
 pub async fn nats() -> Nats {
     let mut nats = Nats::among(Vec::new());
+    nats.start().await;
+    nats
+}
+
+/// Starts a NATS server with this configuration, but on a port and a store of its own.
+pub async fn nats_configured(configuration: &str) -> Nats {
+    let mut nats = Nats::among(Vec::new());
+    let store = format!("\"{}\"", nats.folder.path().join("store").display());
+    nats.configuration = Some(configuration.replace("\"/data\"", &store));
     nats.start().await;
     nats
 }
@@ -64,6 +75,7 @@ impl Nats {
             folder: tempfile::tempdir().expect("a temporary folder"),
             port: free_port(),
             among,
+            configuration: None,
             child: None,
         }
     }
@@ -82,11 +94,22 @@ impl Nats {
             "-p".into(),
             self.port.to_string(),
         ];
-        let args = args.into_iter().chain([
-            "-js".to_owned(),
-            "-sd".to_owned(),
-            store.to_string_lossy().into_owned(),
-        ]);
+        let store = store.to_string_lossy().into_owned();
+        let more = match &self.configuration {
+            None => vec!["-js".to_owned(), "-sd".to_owned(), store],
+            Some(text) => {
+                let file = self.folder.path().join("nats.conf");
+                std::fs::write(&file, text).expect("a file");
+                let file = file.to_string_lossy().into_owned();
+                vec![
+                    "-c".to_owned(),
+                    file,
+                    "-m".to_owned(),
+                    free_port().to_string(),
+                ]
+            }
+        };
+        let args = args.into_iter().chain(more);
         let args = args.chain(self.among.iter().cloned());
         self.child = Some(start(&program(), args, &self.folder.path().join("log")));
         listening(self.port, "the NATS server listens").await;

@@ -23,6 +23,14 @@ pub async fn redis() -> Redis {
     redis
 }
 
+/// Starts an empty Redis server with this configuration, but on a port of its own.
+pub async fn redis_configured(configuration: &str) -> Redis {
+    let mut redis = Redis::new(false);
+    std::fs::write(redis.file("redis.conf"), configuration).expect("a file");
+    redis.start().await;
+    redis
+}
+
 /// The same over TLS, and the certificate (PEM) by which it is known.
 pub async fn redis_tls() -> (Redis, String) {
     let mut redis = Redis::new(true);
@@ -62,7 +70,12 @@ impl Redis {
     pub async fn start(&mut self) {
         let program = find("redis-server", &[]).expect("redis-server: see the README of testkit");
         let (port, folder) = (self.port.to_string(), self.folder.path().to_string_lossy());
+        let configuration = self.file("redis.conf");
+        let configuration = configuration.to_string_lossy();
         let mut args = vec!["--bind", "127.0.0.1", "--save", "", "--dir", &folder];
+        if self.file("redis.conf").is_file() {
+            args.insert(0, &configuration);
+        }
         if self.tls {
             // The files are named from the folder that it runs in.
             args.extend([

@@ -1,0 +1,56 @@
+//! Limits of logins and registrations.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits of logins and registrations. A limit of so many in a window lets as many pass at once, and after
+/// that one more in each share of the window. A client is an IPv4 address or an IPv6 /64, as the gateway
+/// sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Accounts {
+    /// Failed logins. Besides these, one client may fail 5 times in 15 minutes on one account. A device that
+    /// holds a token of an earlier login, and a client from which the owner has logged in, wait only for
+    /// their own failures.
+    #[serde(default)]
+    pub failed_logins: FailedLogins,
+    /// Registrations, of new and of taken addresses.
+    #[serde(default)]
+    pub registrations: Registrations,
+}
+
+/// Limits of failed logins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedLogins {
+    /// Failures on one account. Default: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_account: Option<i32>,
+    /// Failures of one client on all accounts. Default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_client: Option<i32>,
+    /// The window, in seconds, minutes or hours. Default: `15m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5), regex(pattern = "^[1-9][0-9]{0,3}[smh]$"))]
+    pub window: Option<String>,
+}
+
+/// Limits of registrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Registrations {
+    /// Registrations of one client. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_client: Option<i32>,
+    /// Registrations of the network around a client, an IPv4 /24 or an IPv6 /48. Default: 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_network: Option<i32>,
+    /// The window, in seconds, minutes or hours. Default: `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5), regex(pattern = "^[1-9][0-9]{0,3}[smh]$"))]
+    pub window: Option<String>,
+}

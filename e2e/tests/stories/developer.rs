@@ -1,0 +1,178 @@
+//! (n) A user with the role `storefront-developer` alone adds a service to a shop, and gets nothing of the
+//! shop by it.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use e2e::eventually;
+use serde_json::{Value, json};
+
+use crate::support::ShopFixture;
+
+/// Who may do what the role allows.
+const DEVELOPER: &str = "dev@team.example";
+/// How long a refusal may take to be in the status.
+const SOON: Duration = Duration::from_secs(10);
+
+struct Developer<'a>(&'a ShopFixture);
+
+impl Developer<'_> {
+    fn run(&self, args: &[&str]) -> anyhow::Result<String> {
+        let who = ["--as", DEVELOPER, "-n", self.0.namespace()];
+        self.0.kubectl.run(&[&who[..], args].concat())
+    }
+
+    /// Creates an object through the API, as `kubectl create` sends it.
+    fn create(&self, object: &Value) -> anyhow::Result<()> {
+        let args = [
+            "--as",
+            DEVELOPER,
+            "-n",
+            self.0.namespace(),
+            "create",
+            "-f",
+            "-",
+        ];
+        let mut command = self.0.kubectl.command(&args);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let mut input = child.stdin.take().context("no input")?;
+        input.write_all(object.to_string().as_bytes())?;
+        drop(input);
+        let output = child.wait_with_output()?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{errors}");
+        Ok(())
+    }
+
+    /// Reason of `Ready` of an object that is refused.
+    fn refusal(&self, object: &str) -> anyhow::Result<String> {
+        let path = "jsonpath={.status.conditions[?(@.type=='Ready')].reason}";
+        self.run(&["get", object, "-o", path])
+    }
+
+    fn is_refused(&self, object: &str, reason: &str) -> anyhow::Result<()> {
+        eventually(&format!("{object} is {reason}"), SOON, || {
+            let told = self.refusal(object)?;
+            ensure!(told == reason, "{object} is {told}");
+            Ok(())
+        })
+    }
+}
+
+fn service(name: &str, fields: &Value) -> Value {
+    let mut spec = json!({ "storefrontRef": { "name": "shop" }, "image": "team:1" });
+    if let (Some(spec), Some(fields)) = (spec.as_object_mut(), fields.as_object()) {
+        spec.extend(fields.clone());
+    }
+    json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "ServiceDeployment",
+        "metadata": { "name": name }, "spec": spec })
+}
+
+#[test]
+fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
+    let fixture = ShopFixture::start("developer")?;
+    let namespace = fixture.namespace();
+    let bind = ["-n", namespace, "create", "rolebinding", "dev"];
+    let role = ["--clusterrole=storefront-developer", "--user", DEVELOPER];
+    fixture.kubectl.run(&[&bind[..], &role].concat())?;
+    let developer = Developer(&fixture);
+
+    // The role itself: no Secret, no Storefront, no pod.
+    for verb in [
+        "get secrets",
+        "update storefronts",
+        "create pods",
+        "create jwtpolicies",
+    ] {
+        let words: Vec<&str> = verb.split(' ').collect();
+        let may = developer.run(&[&["auth", "can-i"], &words[..]].concat());
+        ensure!(may.is_err(), "a developer may {verb}");
+    }
+
+    // Secrets, databases, names and paths of the shop.
+    for (name, fields, reason) in [
+        (
+            "keys",
+            json!({ "bindings": [{ "name": "x", "secretRef": { "name": "shop-signing-keys" } }] }),
+            "SecretNotAllowed",
+        ),
+        (
+            "login",
+            json!({ "bindings": [{ "name": "x", "secretRef": { "name": "shop-auth-db" } }] }),
+            "SecretNotAllowed",
+        ),
+        (
+            "database",
+            json!({ "bindings": [{ "databaseBinding": "shop-auth" }] }),
+            "BindingNotAllowed",
+        ),
+        ("shop-redis", json!({}), "NameTaken"),
+    ] {
+        developer.create(&service(name, &fields))?;
+        developer.is_refused(&format!("servicedeployment/{name}"), reason)?;
+    }
+    let uid = fixture
+        .kubectl
+        .get(&["-n", namespace, "storefront", "shop"])?["metadata"]["uid"]
+        .clone();
+    let mut forged = service(
+        "forged",
+        &json!({ "routes": [{ "path": "/v1/orders", "auth": "Public" }] }),
+    );
+    forged["metadata"]["ownerReferences"] = json!([{ "apiVersion": "storefront.dev/v1alpha1",
+        "kind": "Storefront", "name": "shop", "uid": uid, "controller": true }]);
+    developer.create(&forged)?;
+    developer.is_refused("servicedeployment/forged", "PathTaken")?;
+
+    // The database of another service.
+    let reader = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+        "metadata": { "name": "reader" },
+        "spec": { "serverRef": { "storefront": "shop" }, "access": "ReadWrite",
+            "database": format!("{}_shop_auth", namespace.replace('-', "_")) } });
+    developer.create(&reader)?;
+    developer.is_refused("databasebinding/reader", "NotGranted")?;
+    let grants = r#"{"spec":{"grants":[{"binding":"reader","access":"ReadWrite"}]}}"#;
+    let edit = [
+        "patch",
+        "databasebinding/shop-auth",
+        "--type=merge",
+        "-p",
+        grants,
+    ];
+    developer.run(&edit)?;
+    developer.is_refused("databasebinding/reader", "NotGranted")?;
+
+    // What is written into a service of the shop does not run.
+    let before = template(&fixture)?;
+    let theirs =
+        r#"{"spec":{"command":["sh","-c","cat /bindings/signing-keys/*"],"egressPorts":[443]}}"#;
+    let edit = [
+        "patch",
+        "servicedeployment/shop-auth",
+        "--type=merge",
+        "-p",
+        theirs,
+    ];
+    developer.run(&edit)?;
+    let generation = || -> anyhow::Result<Value> {
+        let seen = fixture
+            .kubectl
+            .get(&["-n", namespace, "servicedeployment", "shop-auth"])?;
+        ensure!(
+            seen["metadata"]["generation"] == seen["status"]["observedGeneration"],
+            "it is not reconciled"
+        );
+        Ok(seen)
+    };
+    eventually("the edit is looked at", SOON, || generation().map(drop))?;
+    ensure!(template(&fixture)? == before, "the edit reached the pods");
+    Ok(())
+}
+
+fn template(fixture: &ShopFixture) -> anyhow::Result<Value> {
+    let args = ["-n", fixture.namespace(), "deployment", "shop-auth"];
+    Ok(fixture.kubectl.get(&args)?["spec"]["template"].clone())
+}
