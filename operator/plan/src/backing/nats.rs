@@ -167,7 +167,9 @@ pub(super) fn binding(spec: &StorefrontSpec, shop: &str, client: &Client, key: &
 /// An acknowledged message is on disk, whatever happens to the power. The logins follow from `key`; `routes`
 /// is the password of the servers of a cluster.
 fn configuration(valid: &Valid, key: Option<&str>, routes: &str) -> String {
-    let users = key.map_or_else(String::new, |key| users::configuration(valid, key));
+    let users = key.map_or_else(String::new, |key| {
+        users::configuration(valid, EMBEDDED.part, key)
+    });
     let path = monitor_path(key);
     // A tenth stays free for the file system and for JetStream's own bookkeeping.
     let storage = &valid.storefront.spec.queue.nats.storage;

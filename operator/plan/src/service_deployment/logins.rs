@@ -4,21 +4,13 @@ use std::collections::BTreeMap;
 
 use crds::{ServiceDeployment, Storefront};
 
-use super::{Observed, Valid, bound_secret, checks::folder_of, login_secret};
+use super::{
+    Observed, bound_secret,
+    checks::folder_of,
+    login_secret,
+    valid::{Bound, Valid},
+};
 use crate::{Objects, Planned, Waiting, backing, clients::Client, hash, pods, storefront::Data};
-
-/// What is bound for a part of the platform.
-#[derive(Clone, Debug)]
-pub(super) struct Bound {
-    /// Folder under `/bindings`.
-    pub(super) folder: &'static str,
-    /// Name of the Secret.
-    pub(super) secret: String,
-    /// Hash of its content.
-    pub(super) hash: String,
-    /// Type and content, where it is made for this workload.
-    made: Option<(&'static str, Data)>,
-}
 
 /// The binding to each part of the platform that the workload uses.
 pub(super) fn bound(

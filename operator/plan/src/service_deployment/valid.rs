@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::{ServiceDeployment, Storefront};
 
-use super::logins::Bound;
-use crate::{Platform, pods::Scope};
+use crate::{Platform, pods::Scope, storefront::Data};
 
 /// Paths that an older workload serves, each with the name of that workload.
 pub(super) type Taken = BTreeMap<String, String>;
@@ -53,6 +52,19 @@ impl Valid {
     pub(super) fn shop(&self) -> &str {
         &self.service.spec.storefront_ref.name
     }
+}
+
+/// What is bound for a part of the platform.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    /// Folder under `/bindings`.
+    pub(super) folder: &'static str,
+    /// Name of the Secret.
+    pub(super) secret: String,
+    /// Hash of its content.
+    pub(super) hash: String,
+    /// Type and content, where it is made for this workload.
+    pub(super) made: Option<(&'static str, Data)>,
 }
 
 /// Progress of the migration of a revision.

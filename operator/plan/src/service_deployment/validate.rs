@@ -5,10 +5,8 @@ use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use super::{
     Observed, bindings_of,
     checks::{check_routes, check_spec, own_service},
-    limits,
-    logins::{self, Bound},
-    migration, rivals,
-    valid::{Migration, Valid},
+    limits, logins, migration, rivals,
+    valid::{Bound, Migration, Valid},
 };
 use crate::{
     Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope,

@@ -1,20 +1,19 @@
 //! The users of the bus in the server's configuration.
 
-use super::EMBEDDED;
 use crate::{clients::Client, derive::Login, storefront::Valid};
 
 /// One line for each workload that uses the bus.
-pub(super) fn configuration(valid: &Valid, key: &str) -> String {
+pub(super) fn configuration(valid: &Valid, server: &str, key: &str) -> String {
     let clients = valid.clients();
     clients
         .iter()
-        .filter_map(|client| user(client, key))
+        .filter_map(|client| user(client, server, key))
         .collect()
 }
 
-fn user(client: &Client, key: &str) -> Option<String> {
+fn user(client: &Client, server: &str, key: &str) -> Option<String> {
     let subjects = client.bus.as_ref()?;
-    let Login { user, password } = Login::of(key, EMBEDDED.part, &client.name);
+    let Login { user, password } = Login::of(key, server, &client.name);
     let publish = allowed(&subjects.publish);
     let subscribe = allowed(&subjects.subscribe);
     Some(format!(
