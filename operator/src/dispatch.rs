@@ -174,6 +174,9 @@ impl Queues {
         for name in bindings_of(&new.0) {
             let binding = Key::new(key.namespace.clone(), name);
             self.bindings.add_after(binding, DEBOUNCE, Priority::High);
+        }
+    }
+
     /// A shop's servers have to know another user, or no longer one.
     fn client(&self, change: &Change<Full<ServiceDeployment>>, key: &Key, urgency: Priority) {
         let (before, after) = match change {
