@@ -10,8 +10,8 @@ const GENERATED: [&str; 6] = [
     "demo-internal",
     "demo-signing-keys",
     "demo-postgres-admin",
-    "demo-nats-auth",
-    "demo-redis-auth",
+    "demo-nats-logins",
+    "demo-redis-logins",
     "demo-recovery",
 ];
 
@@ -62,7 +62,7 @@ async fn a_secret_that_was_deleted_comes_back_as_it_was_and_nothing_restarts() {
 #[tokio::test(start_paused = true)]
 async fn a_password_that_was_edited_is_put_back() {
     let world = ready_shop("Delete").await;
-    for (name, key) in [("demo-nats-auth", "password"), ("demo-internal", "token")] {
+    for (name, key) in [("demo-nats-logins", "key"), ("demo-internal", "token")] {
         let content = data(&world, name);
         let edit = |object: &mut Value| object["data"][key] = "c3RvbGVu".into();
         world
@@ -95,7 +95,7 @@ async fn secrets_that_were_all_deleted_are_made_anew_and_the_servers_restart_wit
         .await;
     world.rest().await;
     assert_ne!(workloads(&world), before);
-    let auth = data(&world, "demo-nats-auth").expect("one");
+    let auth = data(&world, "demo-nats-logins").expect("one");
     let copies = data(&world, "demo-recovery").expect("one");
-    assert_eq!(copies["nats-auth.password"], auth["password"]);
+    assert_eq!(copies["nats-logins.key"], auth["key"]);
 }

@@ -93,6 +93,7 @@ fn no_secret_of_a_shop_can_be_bound() {
         "redis-config",
         "smtp",
         "tls",
+        "recovery",
     ];
     let own = own.map(|part| format!("{name}-{part}"));
     let referred = storefront::needs(&shop).referenced;
