@@ -5,6 +5,7 @@ mod chaos;
 mod checks;
 mod dump;
 mod endings;
+mod grants;
 mod image;
 mod kill;
 mod life;

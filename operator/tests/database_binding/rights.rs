@@ -15,7 +15,8 @@ async fn a_reader_of_a_shops_own_server_fills_no_disk_and_sees_no_other_database
     world.put_storefront("demo", "Retain");
     let of_demo = json!({ "storefront": "demo" });
     let shop = format!("{}_shop", world.namespace);
-    let owner = json!({ "serverRef": of_demo, "database": shop });
+    let grants = json!([{ "binding": "read" }]);
+    let owner = json!({ "serverRef": of_demo, "database": shop, "grants": grants });
     made(&mut world, "own", owner).await;
     let reader = json!({ "serverRef": of_demo, "database": shop, "access": "ReadOnly" });
     made(&mut world, "read", reader).await;

@@ -11,6 +11,8 @@ use super::names::Wanted;
 pub enum Claim {
     /// Everything that exists is ours, or nobody's yet, or was left for us.
     Granted,
+    /// The database belongs to the binding of this mark, which has to consent.
+    Shared(Mark),
     /// Somebody else has to act first, and will without being told.
     Waits(String),
     /// Only a human can decide; the message holds the remedy.
@@ -68,19 +70,24 @@ fn judge_sharer(wanted: &Wanted, seen: &Seen) -> Claim {
     let Some(found) = &seen.database else {
         return absent();
     };
-    let group = seen.roles.get(wanted.group()).and_then(Role::mark);
-    match (found.mark(), group) {
-        (None, None) => Claim::Refused(format!(
-            "database {database} was not made by a DatabaseBinding: name one that was"
-        )),
-        (Some(_), None) => absent(),
-        // The group's mark counts: that of the database may have been written by its owner.
-        (_, Some(mark)) if mark.namespace == wanted.mark.namespace => Claim::Granted,
-        (_, Some(mark)) => Claim::Refused(format!(
+    // The marks of roles count, which only the operator writes: the database's may be its owner's invention.
+    let mark = |role: &str| seen.roles.get(role).and_then(Role::mark);
+    let (Some(owner), Some(_)) = (mark(&wanted.names.owner), mark(wanted.group())) else {
+        return if found.mark().is_some() {
+            absent()
+        } else {
+            Claim::Refused(format!(
+                "database {database} was not made by a DatabaseBinding: name one that was"
+            ))
+        };
+    };
+    if owner.namespace != wanted.mark.namespace {
+        return Claim::Refused(format!(
             "database {database} belongs to namespace {}: create this binding there",
-            mark.namespace
-        )),
+            owner.namespace
+        ));
     }
+    Claim::Shared(owner)
 }
 
 fn refuse(kind: &str, name: &str, mark: Option<&Mark>) -> Claim {

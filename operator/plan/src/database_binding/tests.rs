@@ -188,6 +188,20 @@ proptest! {
     }
 
     #[test]
+    fn whoever_shares_a_database_needs_the_consent_that_its_owner_role_names(
+        seen in servers(), own in any::<bool>(), writes in any::<bool>(),
+    ) {
+        let access = if writes { Access::ReadWrite } else { Access::ReadOnly };
+        match judge(&wanted(access, own), &seen) {
+            Claim::Granted => prop_assert!(false, "it is nobody's to open"),
+            Claim::Shared(owner) => {
+                prop_assert_eq!(uid(&seen, "shop_owner"), Some(owner.uid));
+            }
+            Claim::Waits(_) | Claim::Refused(_) => {}
+        }
+    }
+
+    #[test]
     fn only_our_own_other_role_is_ever_shut(seen in servers(), access in accesses()) {
         let texts: Vec<String> = shut_spare(&wanted(access, true), &seen)
             .into_iter()

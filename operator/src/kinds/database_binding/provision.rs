@@ -1,7 +1,7 @@
 //! The server's side of a binding that should exist. Reads first and writes only what differs.
 
 use operator_plan::database_binding::{
-    Claim, Inside, Mark, Role, Seen, Statement, Valid, inside, judge, login, outside, predecessors,
+    Claim, Inside, Mark, Seen, Statement, Valid, inside, judge, login, outside, predecessors,
     shut_spare,
 };
 
@@ -30,16 +30,8 @@ pub enum Entry {
 pub async fn enter(session: &mut AdminSession, valid: &Valid) -> Result<Entry, ServerError> {
     let seen = session.read(&valid.wanted).await?;
     Ok(match judge(&valid.wanted, &seen) {
-        Claim::Granted if valid.wanted.access == crds::Access::Owner => Entry::Granted(seen),
-        // The mark of the role that owns the database: the database's own may be its owner's invention.
-        Claim::Granted => match seen
-            .roles
-            .get(&valid.wanted.names.owner)
-            .and_then(Role::mark)
-        {
-            Some(mark) => Entry::Shared(mark, seen),
-            None => Entry::Granted(seen),
-        },
+        Claim::Granted => Entry::Granted(seen),
+        Claim::Shared(owner) => Entry::Shared(owner, seen),
         Claim::Waits(on) => Entry::Waits(on),
         Claim::Refused(why) => Entry::Refused(why),
     })
