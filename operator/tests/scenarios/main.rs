@@ -19,6 +19,7 @@ mod measured;
 mod requests;
 mod secrets;
 mod trouble;
+mod upgrade;
 mod volumes;
 mod watches;
 mod world;
