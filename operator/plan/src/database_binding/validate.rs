@@ -8,7 +8,7 @@ use crds::{DatabaseBinding, DeletionPolicy, Storefront};
 use k8s_openapi::api::apps::v1::StatefulSet;
 
 use super::names::Wanted;
-use crate::{Invalid, Verdict, Waiting, backing::Database, conditions};
+use crate::{Invalid, Verdict, Waiting, backing::Database, conditions, storefront::own};
 
 /// A Secret's decoded content.
 pub type Data = BTreeMap<String, Vec<u8>>;
@@ -20,6 +20,8 @@ pub struct Observed {
     pub storefront: Option<Storefront>,
     /// The shop whose child the binding is, see [`owner`].
     pub owner: Option<Storefront>,
+    /// Every shop of the namespace.
+    pub shops: Vec<Arc<Storefront>>,
     /// Content of the server's Secret, see [`admin_secret`].
     pub admin: Option<Data>,
     /// The shop's own server, see [`embedded_server`].
@@ -88,13 +90,38 @@ pub fn owner(binding: &DatabaseBinding) -> Option<(&str, &str)> {
 }
 
 /// What becomes of the data when a binding ends. The spec says so, but that of a shop's own binding follows
-/// the shop as soon as that is being deleted too, whichever of the two was deleted first.
+/// the shop as soon as that is being deleted too, whichever of the two was deleted first. While the shop
+/// exists it is retained whatever its spec says, which many may write.
 pub fn end_policy(binding: &DatabaseBinding, seen: &Observed) -> DeletionPolicy {
+    let name = binding.metadata.name.as_deref().unwrap_or_default();
+    let mut shops = seen.shops.iter().map(|shop| &**shop);
+    let own = shops.find(|shop| own::has_binding(shop, name));
     let is_leaving = |shop: &&Storefront| shop.metadata.deletion_timestamp.is_some();
-    let leaving = seen.owner.as_ref().filter(is_leaving);
-    leaving.map_or(binding.spec.reclaim_policy, |shop| {
-        shop.spec.deletion_policy
-    })
+    match (own.or(seen.owner.as_ref()).filter(is_leaving), own) {
+        (Some(leaving), _) => leaving.spec.deletion_policy,
+        (None, Some(_)) => DeletionPolicy::Retain,
+        (None, None) => binding.spec.reclaim_policy,
+    }
+}
+
+/// Refuses the Secret of a shop's own server: by that a binding would have other rights there than one that
+/// names the shop.
+fn check_secret(binding: &DatabaseBinding, seen: &Observed) -> Result<(), Invalid> {
+    let Some(secret) = &binding.spec.server_ref.admin_secret else {
+        return Ok(());
+    };
+    let mut shops = seen.shops.iter();
+    let Some(shop) = shops.find(|shop| own::makes_secret(shop, &secret.name)) else {
+        return Ok(());
+    };
+    let shop = shop.metadata.name.as_deref().unwrap_or_default();
+    Err(Invalid::new(
+        "SecretNotAllowed",
+        format!(
+            "spec.serverRef.adminSecret: the Secret {} belongs to Storefront {shop}; create a DatabaseBinding with spec.serverRef.storefront: {shop}",
+            secret.name
+        ),
+    ))
 }
 
 /// The Secret that says where the server is and who administers it. `None`: the shop is not known.
@@ -151,6 +178,9 @@ pub fn validate(binding: &DatabaseBinding, seen: &Observed) -> Verdict<Valid> {
             "StorefrontNotFound",
             format!("spec.serverRef.storefront: there is no Storefront {shop} in this namespace"),
         ));
+    }
+    if let Err(why) = check_secret(binding, seen) {
+        return Verdict::Invalid(why);
     }
     let secret = admin_secret(binding, seen.storefront.as_ref()).unwrap_or_default();
     let Some(admin) = &seen.admin else {
@@ -251,18 +281,75 @@ mod tests {
         }
     }
 
+    fn shop() -> Storefront {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront", "metadata": { "name": "demo" },
+            "spec": { "hostnames": ["demo.example"], "deletionPolicy": "BackupThenDelete",
+                "notifications": { "email": { "smtp": { "host": "mail", "from": "a@b.c" } } } } }))
+        .expect("a shop")
+    }
+
+    fn binding(name: &str, spec: serde_json::Value) -> DatabaseBinding {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+            "metadata": { "name": name, "generation": 1, "uid": "u" }, "spec": spec }))
+        .expect("a binding")
+    }
+
+    #[test]
+    fn only_the_shops_own_end_gives_up_the_data_of_its_bindings() {
+        let policy = |name: &str, shop: &Storefront| {
+            let spec = serde_json::json!({ "serverRef": { "storefront": "demo" }, "reclaimPolicy": "Delete" });
+            let seen = Observed {
+                shops: vec![Arc::new(shop.clone())],
+                ..Observed::default()
+            };
+            end_policy(&binding(name, spec), &seen)
+        };
+        let (stays, mut leaves) = (shop(), shop());
+        leaves.metadata.deletion_timestamp = Some(
+            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH),
+        );
+        assert_eq!(policy("demo-order", &stays), DeletionPolicy::Retain);
+        assert_eq!(
+            policy("demo-order", &leaves),
+            DeletionPolicy::BackupThenDelete
+        );
+        for theirs in ["reviews", "demo-reviews", "demo-web"] {
+            assert_eq!(policy(theirs, &stays), DeletionPolicy::Delete, "{theirs}");
+            assert_eq!(policy(theirs, &leaves), DeletionPolicy::Delete, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_the_administrator_of_a_shops_own_server_by_its_secret() {
+        let by = |secret: &str| {
+            let spec = serde_json::json!({ "serverRef": { "adminSecret": { "name": secret } } });
+            let seen = Observed {
+                admin: Some(data(&[("host", "h"), ("username", "u"), ("password", "p")])),
+                shops: vec![Arc::new(shop())],
+                ..Observed::default()
+            };
+            validate(&binding("reviews", spec), &seen)
+        };
+        assert!(by("db-admin").ready().is_some());
+        let Verdict::Invalid(why) = by("demo-postgres-admin") else {
+            panic!("it is accepted");
+        };
+        assert_eq!(why.reason, "SecretNotAllowed");
+        assert!(
+            why.message
+                .ends_with("create a DatabaseBinding with spec.serverRef.storefront: demo"),
+            "{}",
+            why.message
+        );
+    }
+
     #[test]
     fn a_binding_that_was_never_ready_waits_for_a_pod_of_the_shops_own_server() {
-        let shop: Storefront = serde_json::from_value(serde_json::json!({
-            "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront", "metadata": { "name": "demo" },
-            "spec": { "hostnames": ["demo.example"], "notifications": { "email": { "smtp": {
-                "host": "mail", "from": "a@b.c" } } } } }))
-        .expect("a shop");
-        let mut binding: DatabaseBinding = serde_json::from_value(serde_json::json!({
-            "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
-            "metadata": { "name": "demo-auth", "generation": 1 },
-            "spec": { "serverRef": { "storefront": "demo" } } }))
-        .expect("a binding");
+        let shop = shop();
+        let of_demo = serde_json::json!({ "serverRef": { "storefront": "demo" } });
+        let mut binding = binding("demo-auth", of_demo);
         let set = |ready: i32| {
             let mut set = StatefulSet::default();
             set.status.get_or_insert_default().ready_replicas = Some(ready);
@@ -271,9 +358,8 @@ mod tests {
         let waits = |binding: &DatabaseBinding, server: ServerState| {
             let seen = Observed {
                 storefront: Some(shop.clone()),
-                owner: None,
-                admin: None,
                 server,
+                ..Observed::default()
             };
             awaits_server(binding, &seen).is_some()
         };

@@ -53,8 +53,18 @@ pub(crate) fn takes_name(shop: &Storefront, name: &str) -> bool {
     service_called(of_shop, name).is_some() || part.is_some_and(|part| PARTS.contains(&part))
 }
 
+/// Whether a binding is called like one of the shop's own.
+pub(crate) fn has_binding(shop: &Storefront, name: &str) -> bool {
+    let of_shop = shop.metadata.name.as_deref().unwrap_or_default();
+    service_called(of_shop, name).is_some_and(Service::has_database)
+}
+
+/// Whether a Secret is one that the shop makes.
+pub(crate) fn makes_secret(shop: &Storefront, name: &str) -> bool {
+    every_secret(shop).any(|own| own == name)
+}
+
 /// Whether a Secret is one that the shop makes, or one that its spec refers to.
 pub(crate) fn has_secret(shop: &Storefront, name: &str) -> bool {
-    every_secret(shop).any(|own| own == name)
-        || needs(shop).referenced.iter().any(|named| named == name)
+    makes_secret(shop, name) || needs(shop).referenced.iter().any(|named| named == name)
 }

@@ -51,6 +51,7 @@ pub async fn observe(ctx: &Context, binding: &DatabaseBinding) -> Result<Observe
     let server = embedded_server(binding, storefront.as_ref());
     Ok(Observed {
         storefront,
+        shops: ctx.caches.storefronts.store.objects_in(&namespace),
         owner: parent.map(|shop| crds::Storefront::clone(&shop)),
         admin: admin.map(|data| (*data).clone()),
         server: server.map_or(ServerState::Unknown, |name| state(ctx, &here(&name))),
