@@ -40,4 +40,14 @@ impl Inbox {
             .json()?;
         Ok(answer["messages"].as_array().cloned().unwrap_or_default())
     }
+
+    /// The text of one of these messages.
+    pub fn text(&self, message: &Value) -> anyhow::Result<String> {
+        let id = message["ID"].as_str().context("a message without an id")?;
+        let url = format!("{}/api/v1/message/{id}", self.base);
+        let answer = self.http.get(url).header("accept", "application/json");
+        let answer: Value = answer.send()?.error_for_status()?.json()?;
+        let text = answer["Text"].as_str().context("a message without text")?;
+        Ok(text.to_owned())
+    }
 }

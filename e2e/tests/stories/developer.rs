@@ -93,6 +93,8 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     }
 
     // Secrets, databases, names and paths of the shop.
+    let binding = ["-n", namespace, "databasebinding", "shop-auth"];
+    let login = fixture.kubectl.get(&binding)?["status"]["binding"]["name"].clone();
     for (name, fields, reason) in [
         (
             "keys",
@@ -101,7 +103,7 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
         ),
         (
             "login",
-            json!({ "bindings": [{ "name": "x", "secretRef": { "name": "shop-auth-db" } }] }),
+            json!({ "bindings": [{ "name": "x", "secretRef": { "name": login } }] }),
             "SecretNotAllowed",
         ),
         (

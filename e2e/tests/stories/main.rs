@@ -2,6 +2,7 @@
 //! `make e2e` boots the cluster and runs them, several at a time.
 
 mod a_shop_from_apply_to_mail;
+mod accounts;
 mod alone;
 mod bad_manifests;
 mod deletion;
