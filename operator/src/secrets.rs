@@ -7,7 +7,8 @@
 //! ## What is kept in memory
 //! Of every Secret that was read: a checksum and whether it holds a usable certificate. Its content is
 //! kept for [`KEPT`] after it was last used, so that the few dozen reconciliations in which a shop comes
-//! up read each Secret once; after that it is dropped. Content is never logged: [`Data`] has no place in
+//! up read each Secret once; after that it is dropped, but for the few bytes from which every routine
+//! reconciliation of a workload is planned ([`Secrets::held`]). Content is never logged: [`Data`] has no place in
 //! any message, and the types that hold it have no `Debug`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -68,6 +69,7 @@ struct Known {
 struct Content {
     data: Arc<Data>,
     used: Instant,
+    is_held: bool,
 }
 
 #[derive(Default)]
@@ -122,6 +124,18 @@ impl Secrets {
         }
     }
 
+    /// The same, and it stays in memory until the Secret changes: at rest nothing is read again. For small
+    /// Secrets only.
+    pub async fn held(&self, key: &Key) -> Result<Option<Arc<Data>>, Error> {
+        let found = self.own(key).await?;
+        let mut known = self.known();
+        let content = known.get_mut(key).and_then(|known| known.content.as_mut());
+        if let Some(content) = content {
+            content.is_held = true;
+        }
+        Ok(found)
+    }
+
     /// Content of a Secret that a spec names; `None` when it does not exist.
     pub async fn named(&self, key: &Key) -> Result<Option<Arc<Data>>, Error> {
         match self.seen(key) {
@@ -152,7 +166,7 @@ impl Secrets {
             if known
                 .content
                 .as_ref()
-                .is_some_and(|content| content.used.elapsed() > KEPT)
+                .is_some_and(|content| !content.is_held && content.used.elapsed() > KEPT)
             {
                 known.content = None;
             }
@@ -300,6 +314,7 @@ impl Secrets {
             content: Some(Content {
                 data: Arc::new(data),
                 used: Instant::now(),
+                is_held: false,
             }),
         };
         let mut all = self.known();

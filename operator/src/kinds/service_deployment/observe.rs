@@ -43,7 +43,7 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         .subscribe(&subscriber(service), &of_shop, &named);
     let mut logins = BTreeMap::new();
     for key in of_shop {
-        if let Some(data) = ctx.secrets.own(&key).await? {
+        if let Some(data) = ctx.secrets.held(&key).await? {
             logins.insert(key.name, Data::clone(&data));
         }
     }
