@@ -2,7 +2,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use testkit::AccessTable;
 
-use super::support::{body, shop};
+use super::support::shop;
 
 #[test]
 fn the_committed_document_is_the_generated_one() {
@@ -21,7 +21,6 @@ async fn the_document_is_served() {
 async fn every_route_refuses_callers_that_it_is_not_for() {
     let shop = shop(1).await;
     AccessTable::new(&order::openapi())
-        .body("place_order", &body(1, "manual"))
         .check(&shop.router, &shop.tokens)
         .await;
     assert_eq!(shop.count("orders.checkouts").await, 0);

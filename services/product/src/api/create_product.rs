@@ -5,8 +5,8 @@ use axum::http::header::{ETAG, LOCATION};
 use axum::response::{IntoResponse, Response};
 use chassis::{Json, Problem, precondition};
 use http::StatusCode;
-use service::Caller;
-use vocabulary::{Permission, ProductId};
+use service::{ManageCatalogue, Permitted};
+use vocabulary::ProductId;
 
 use super::problems::not_written;
 use super::views::{ListingBody, ProductView};
@@ -35,10 +35,9 @@ use crate::store::catalogue;
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Permitted<ManageCatalogue>,
     Json(body): Json<ListingBody>,
 ) -> Result<Response, Problem> {
-    caller.require(Permission::ManageCatalogue)?;
     let now = app.core.now();
     let product = Product {
         id: ProductId::mint(now, &*app.core.entropy),

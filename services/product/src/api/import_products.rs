@@ -6,9 +6,9 @@ use chassis::{Json, Problem};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use service::{Caller, invalid};
+use service::{ManageCatalogue, Permitted, invalid};
 use utoipa::ToSchema;
-use vocabulary::{Permission, ProductId};
+use vocabulary::ProductId;
 
 use crate::domain::import;
 use crate::state::AppState;
@@ -48,11 +48,10 @@ pub(super) struct ImportView {
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Permitted<ManageCatalogue>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ImportView>, Problem> {
-    caller.require(Permission::ManageCatalogue)?;
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());

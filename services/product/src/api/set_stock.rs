@@ -5,9 +5,9 @@ use chassis::{Json, Path, Problem};
 use events::StockLow;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use service::Caller;
+use service::{ManageStock, Permitted};
 use utoipa::ToSchema;
-use vocabulary::{Permission, ProductId};
+use vocabulary::ProductId;
 
 use crate::SCHEMA;
 use crate::domain::stock::becomes_low;
@@ -49,11 +49,10 @@ pub(super) struct StockLevel {
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Permitted<ManageStock>,
     Path(id): Path<ProductId>,
     Json(level): Json<StockLevel>,
 ) -> Result<Json<StockLevel>, Problem> {
-    caller.require(Permission::ManageStock)?;
     if !(0..=MAX_ON_HAND).contains(&level.on_hand) {
         return Err(Problem::invalid().field("on_hand", "0 to 1000000000"));
     }

@@ -5,8 +5,8 @@ use axum::http::HeaderMap;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use chassis::{Json, Path, Problem, precondition};
-use service::Caller;
-use vocabulary::{Permission, ProductId};
+use service::{ManageCatalogue, Permitted};
+use vocabulary::ProductId;
 
 use super::problems::not_written;
 use super::views::{ListingBody, ProductView};
@@ -42,12 +42,11 @@ use crate::store::catalogue;
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Permitted<ManageCatalogue>,
     Path(id): Path<ProductId>,
     headers: HeaderMap,
     Json(body): Json<ListingBody>,
 ) -> Result<Response, Problem> {
-    caller.require(Permission::ManageCatalogue)?;
     let listing = body.listing()?;
     let mut tx = app.core.begin().await?;
     let version = catalogue::lock(&mut tx, id).await?;

@@ -1,5 +1,4 @@
 use axum::http::{Method, StatusCode};
-use serde_json::json;
 use testkit::AccessTable;
 
 use crate::support::start;
@@ -22,16 +21,8 @@ async fn the_document_is_served() {
 #[tokio::test]
 async fn every_route_refuses_callers_that_it_is_not_for() {
     let app = start().await;
-    let listing = json!({
-        "sku": "tea-1", "title": "Tea", "category": "teas",
-        "prices": [{ "minor": 1_000, "currency": "EUR" }]
-    });
     AccessTable::new(&product::openapi())
         .open(&["list_products", "get_product", "list_categories"])
-        .body("create_product", &listing)
-        .body("update_product", &listing)
-        .body("set_stock", &json!({ "on_hand": 3 }))
-        .body_of("import_products", "text/csv", "sku,title\n")
         .internal(
             Method::PUT,
             "/internal/v1/reservations/00000000-0000-0000-0000-000000000a11",

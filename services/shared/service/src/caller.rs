@@ -1,5 +1,6 @@
 //! The authenticated caller of a request, and what it may do.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -77,6 +78,46 @@ where
         Ok(Self::new(UserId::from_uuid(claims.sub), &claims.roles))
     }
 }
+
+/// A permission that a whole endpoint is for.
+pub trait EndpointPermission {
+    /// The permission.
+    const PERMISSION: Permission;
+}
+
+/// A caller with the permission of the endpoint. Others are refused with 403 before the body is read: nothing
+/// that they send is parsed, and no answer describes what would be valid.
+#[derive(Debug, Clone, Copy)]
+pub struct Permitted<P>(PhantomData<P>);
+
+impl<S, P> FromRequestParts<S> for Permitted<P>
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+    P: EndpointPermission,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require(P::PERMISSION)?;
+        Ok(Self(PhantomData))
+    }
+}
+
+macro_rules! endpoint_permissions {
+    ($($name:ident)+) => {$(
+        #[doc = concat!("[`Permission::", stringify!($name), "`] as a type.")]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl EndpointPermission for $name {
+            const PERMISSION: Permission = Permission::$name;
+        }
+    )+};
+}
+
+endpoint_permissions! { ManageCatalogue ManageStock ReadNotifications ReplayNotifications }
 
 #[cfg(test)]
 mod tests {

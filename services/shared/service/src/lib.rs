@@ -17,7 +17,10 @@ mod wakeup;
 
 pub use crate::api::Api;
 pub use crate::builder::Builder;
-pub use crate::caller::Caller;
+pub use crate::caller::{
+    Caller, EndpointPermission, ManageCatalogue, ManageStock, Permitted, ReadNotifications,
+    ReplayNotifications,
+};
 pub use crate::core::Core;
 pub use crate::error::{StoreError, failed};
 pub use crate::fields::invalid;

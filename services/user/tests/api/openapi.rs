@@ -1,5 +1,4 @@
 use axum::http::{Method, StatusCode};
-use serde_json::json;
 use testkit::AccessTable;
 
 use crate::app;
@@ -21,7 +20,6 @@ async fn the_document_is_served() {
 async fn every_route_refuses_callers_that_it_is_not_for() {
     let app = app::start().await;
     AccessTable::new(&user::openapi())
-        .body("update_profile", &json!({"first_name": "Ann"}))
         .internal(
             Method::GET,
             "/internal/v1/users/00000000-0000-0000-0000-000000000a11",

@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chassis::{Json, Problem, Query};
 use serde::Deserialize;
-use service::Caller;
+use service::{Permitted, ReadNotifications};
 use utoipa::IntoParams;
-use vocabulary::{Limit, Page, PageRequest, Permission};
+use vocabulary::{Limit, Page, PageRequest};
 
 use super::view::{NotificationView, Status};
 use crate::deliveries::store;
@@ -47,10 +47,9 @@ pub(super) struct Filter {
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Permitted<ReadNotifications>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page<NotificationView>>, Problem> {
-    caller.require(Permission::ReadNotifications)?;
     let page = PageRequest {
         limit: filter.limit,
         cursor: filter.cursor,

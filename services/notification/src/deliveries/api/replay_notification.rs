@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chassis::{Json, Path, Problem};
-use service::Caller;
-use vocabulary::{MessageId, Permission};
+use service::{Permitted, ReplayNotifications};
+use vocabulary::MessageId;
 
 use super::view::NotificationView;
 use crate::deliveries::store;
@@ -32,10 +32,9 @@ use crate::state::AppState;
 )]
 pub(super) async fn handler(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Permitted<ReplayNotifications>,
     Path(id): Path<MessageId>,
 ) -> Result<Json<NotificationView>, Problem> {
-    caller.require(Permission::ReplayNotifications)?;
     let mut conn = app.core.acquire().await?;
     let requeued = store::requeue(&mut conn, id, app.core.now()).await?;
     let message = store::find(&mut conn, id)
