@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use e2e::eventually;
+use e2e::shop::PASSWORD;
 use serde_json::{Value, json};
 
-use crate::support::ShopFixture;
+use crate::support::{READY, ShopFixture};
 
 /// Who may do what the role allows.
 const DEVELOPER: &str = "dev@team.example";
@@ -171,6 +172,22 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     };
     eventually("the edit is looked at", SOON, || generation().map(drop))?;
     ensure!(template(&fixture)? == before, "the edit reached the pods");
+    drop_a_database(&fixture, &developer)
+}
+
+/// A database of the shop outlives its binding, whatever is written into that.
+fn drop_a_database(fixture: &ShopFixture, developer: &Developer<'_>) -> anyhow::Result<()> {
+    let ada = fixture.shop.register("ada")?;
+    let drop = r#"{"spec":{"reclaimPolicy":"Delete"}}"#;
+    let object = "databasebinding/shop-auth";
+    developer.run(&["patch", object, "--type=merge", "-p", drop])?;
+    developer.run(&["delete", object, "--wait=true", "--timeout=120s"])?;
+    fixture
+        .kubectl
+        .wait_for(fixture.namespace(), object, "Ready", READY)?;
+    eventually("the account is still there", READY, || {
+        fixture.shop.login(&ada.email, PASSWORD)
+    })?;
     Ok(())
 }
 

@@ -292,7 +292,7 @@ mod tests {
     fn binding(name: &str, spec: serde_json::Value) -> DatabaseBinding {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
-            "metadata": { "name": name, "generation": 1, "uid": "u" }, "spec": spec }))
+            "metadata": { "name": name, "namespace": "shops", "generation": 1, "uid": "u" }, "spec": spec }))
         .expect("a binding")
     }
 
