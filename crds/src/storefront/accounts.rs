@@ -37,7 +37,7 @@ pub struct FailedLogins {
     pub window: Option<String>,
 }
 
-/// Limits of registrations.
+/// Registrations: how many there may be, and what an address has to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Registrations {
@@ -45,6 +45,12 @@ pub struct Registrations {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub per_client: Option<i32>,
+    /// An account is created once the code that was sent to its address is given back
+    /// (`POST /v1/users/confirm`), and a registration of a taken address gets the same answer as one of a new
+    /// one, with a mail to its owner: so nobody learns which addresses have an account. Default: false, an
+    /// account is created at once, and a taken address is refused.
+    #[serde(default)]
+    pub confirm_addresses: bool,
     /// Registrations of the network around a client, an IPv4 /24 or an IPv6 /48. Default: 50.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]

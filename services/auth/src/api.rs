@@ -5,7 +5,7 @@ use axum::routing::get;
 use service::Api;
 use utoipa_axum::routes;
 
-use crate::accounts::api::{get_account, register};
+use crate::accounts::api::{confirm, get_account, register};
 use crate::keys::api::get_jwks;
 use crate::sessions::api::{log_in, log_out, refresh};
 use crate::spec::SPEC;
@@ -14,6 +14,7 @@ use crate::state::AppState;
 fn api() -> Api<AppState> {
     Api::new(&SPEC)
         .routes(routes!(register::handler))
+        .routes(routes!(confirm::handler))
         .routes(routes!(log_in::handler))
         .routes(routes!(refresh::handler))
         .routes(routes!(log_out::handler))

@@ -28,6 +28,9 @@ pub struct Config {
     /// Registrations of the network around a client (IPv4 /24, IPv6 /48) within the window.
     #[arg(long, env = "REGISTRATIONS_PER_NETWORK", default_value_t = 50)]
     pub registrations_per_network: u32,
+    /// Whether an account is created only when its address is confirmed.
+    #[arg(long, env = "CONFIRM_ADDRESSES", default_value_t = false, action = clap::ArgAction::Set)]
+    pub confirm_addresses: bool,
     /// The window of registrations.
     #[arg(long, env = "REGISTRATIONS_WINDOW_SECS", default_value_t = 3600)]
     pub registrations_window_secs: u32,
@@ -55,6 +58,7 @@ impl Config {
         Registrations {
             per_client: within(self.registrations_per_client),
             per_network: within(self.registrations_per_network),
+            confirms: self.confirm_addresses,
         }
     }
 }

@@ -9,6 +9,7 @@ mod spec;
 // Reading order: who has an account, what tokens are signed with, who is logged in.
 mod accounts;
 mod keys;
+mod opaque_token;
 mod sessions;
 mod throttle;
 

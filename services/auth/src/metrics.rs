@@ -6,7 +6,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
 /// The metrics; clones share.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Registrations by outcome: ok, taken, invalid, throttled, busy. Panel "Accounts".
+    /// Registrations by outcome: ok, requested, taken, invalid, throttled, busy. Panel "Accounts".
     pub registrations: IntCounterVec,
     /// Logins by outcome: ok, refused, throttled, busy. Alert: refused rises tenfold.
     pub logins: IntCounterVec,
@@ -36,7 +36,7 @@ impl Metrics {
             registrations: by_outcome(
                 "shop_auth_registrations_total",
                 "Registrations, by outcome",
-                &["ok", "taken", "invalid", "throttled", "busy"],
+                &["ok", "requested", "taken", "invalid", "throttled", "busy"],
             )?,
             logins: by_outcome(
                 "shop_auth_logins_total",

@@ -6,7 +6,7 @@ use crds::{ServiceDeployment, Uses};
 use service_catalogue::Service;
 
 use self::subjects::Subjects;
-pub(crate) use self::subjects::inbox;
+pub(crate) use self::subjects::{inbox, is_private};
 use crate::names::service_called;
 
 /// A workload of a shop that logs in to the bus or to the cache.

@@ -7,8 +7,9 @@ use crds::Events;
 use service_catalogue::Service::{self, Auth, Notification, Order, Payment, Product, User};
 
 /// Every event of the platform, its producer and its consumers, as in crate `events`; a test compares them.
-const EVENTS: [(&str, Service, &[Service]); 10] = [
+const EVENTS: [(&str, Service, &[Service]); 11] = [
     ("user.registered.v1", Auth, &[User, Notification]),
+    (PRIVATE, Auth, &[Notification]),
     ("order.placed.v1", Order, &[Payment, Notification]),
     ("order.paid.v1", Order, &[Notification]),
     (
@@ -23,6 +24,14 @@ const EVENTS: [(&str, Service, &[Service]); 10] = [
     ("payment.failed.v1", Payment, &[Order]),
     ("stock.low.v1", Product, &[]),
 ];
+
+/// Holds the codes that confirm addresses of others, so it is for the shop's own services alone.
+const PRIVATE: &str = "registration.requested.v1";
+
+/// Whether services of teams may not receive an event.
+pub(crate) fn is_private(event: &str) -> bool {
+    event == PRIVATE
+}
 
 /// Subjects that a workload may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +102,7 @@ impl Subjects {
         subjects
             .publish
             .extend(own.map(|event| format!("shop.team.{workload}.{event}")));
-        let received = events.subscribes.iter();
+        let received = events.subscribes.iter().filter(|event| !is_private(event));
         subjects
             .subscribe
             .extend(received.map(|event| format!("shop.{event}")));

@@ -1,14 +1,15 @@
-//! What a team's workload may not have: names, Secrets and databases of a shop. A pod can read what it
+//! What a team's workload may not have: names, Secrets, databases and private events of a shop. A pod can read what it
 //! mounts, so whoever may create a ServiceDeployment would otherwise be able to read the shop's keys.
 
 use crds::ServiceDeployment;
 
 use super::Observed;
-use crate::{Invalid, names::service_called, storefront::own};
+use crate::{Invalid, clients::is_private, storefront::own};
 
 /// Refuses what belongs to a shop of the namespace.
 pub(super) fn check(service: &ServiceDeployment, seen: &Observed) -> Result<(), Invalid> {
     check_name(service, seen)?;
+    check_events(service)?;
     for binding in &service.spec.bindings {
         if let Some(secret) = &binding.secret_ref {
             check_secret(&secret.name, seen)?;
@@ -30,6 +31,20 @@ fn check_name(service: &ServiceDeployment, seen: &Observed) -> Result<(), Invali
         format!(
             "metadata.name: {name} is a name of the objects of Storefront {}; create a ServiceDeployment with another name",
             name_of(shop)
+        ),
+    ))
+}
+
+fn check_events(service: &ServiceDeployment) -> Result<(), Invalid> {
+    let events = service.spec.events.iter();
+    let mut received = events.flat_map(|events| &events.subscribes);
+    let Some(event) = received.find(|event| is_private(event)) else {
+        return Ok(());
+    };
+    Err(Invalid::new(
+        "EventNotAllowed",
+        format!(
+            "spec.events.subscribes: {event} is for the shop's own services only; take it out, and subscribe to user.registered.v1 to learn of new accounts"
         ),
     ))
 }
@@ -56,10 +71,7 @@ fn check_secret(name: &str, seen: &Observed) -> Result<(), Invalid> {
 }
 
 fn check_database(name: &str, seen: &Observed) -> Result<(), Invalid> {
-    let is_its_own = |shop: &&std::sync::Arc<crds::Storefront>| {
-        service_called(name_of(shop), name).is_some_and(service_catalogue::Service::has_database)
-    };
-    let Some(shop) = seen.shops.iter().find(is_its_own) else {
+    let Some(shop) = seen.shops.iter().find(|shop| own::has_binding(shop, name)) else {
         return Ok(());
     };
     Err(Invalid::new(

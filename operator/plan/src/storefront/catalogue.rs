@@ -34,6 +34,7 @@ const fn entry(service: Service) -> Entry {
             secrets: &[SIGNING_KEYS, ADMIN, INTERNAL],
             routes: &[
                 ("/v1/users/register", Public),
+                ("/v1/users/confirm", Public),
                 ("/v1/users/login", Public),
                 ("/v1/auth", Public),
                 ("/.well-known", Public),
@@ -275,11 +276,15 @@ fn accounts(accounts: &Accounts) -> Vec<EnvVar> {
     let set = all
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
-    set.map(|(name, value)| EnvVar {
+    let var = |(name, value): (&str, String)| EnvVar {
         name: name.to_owned(),
-        value: value.to_string(),
-    })
-    .collect()
+        value,
+    };
+    let confirm = registrations.confirm_addresses;
+    set.map(|(name, value)| (name, value.to_string()))
+        .chain(confirm.then(|| ("CONFIRM_ADDRESSES", "true".to_owned())))
+        .map(var)
+        .collect()
 }
 
 #[cfg(test)]
@@ -304,6 +309,31 @@ mod tests {
         ] {
             assert_eq!(owner(free), None, "{free}");
         }
+    }
+
+    #[test]
+    fn only_what_a_shop_says_of_accounts_is_handed_to_auth() {
+        let of = |fields: serde_json::Value| {
+            let set: Accounts = serde_json::from_value(fields).expect("accounts");
+            let names = accounts(&set).into_iter();
+            names
+                .map(|var| format!("{}={}", var.name, var.value))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(serde_json::json!({})), [""; 0]);
+        let fields = serde_json::json!({
+            "failedLogins": { "perClient": 7, "window": "2m" },
+            "registrations": { "confirmAddresses": true, "perNetwork": 9 },
+        });
+        assert_eq!(
+            of(fields),
+            [
+                "FAILED_LOGINS_PER_CLIENT=7",
+                "FAILED_LOGINS_WINDOW_SECS=120",
+                "REGISTRATIONS_PER_NETWORK=9",
+                "CONFIRM_ADDRESSES=true",
+            ]
+        );
     }
 
     #[test]

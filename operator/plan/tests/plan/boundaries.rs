@@ -7,7 +7,7 @@ use kube::core::ResourceExt;
 use operator_plan::{Objects, Planned, Verdict, objects::owner_of, service_deployment, storefront};
 use serde_json::json;
 
-use crate::fixtures::{around, children, example, migrated, platform, shop};
+use crate::fixtures::{around, children, example, migrated, platform, shop, valid_shop};
 
 /// A team's workload.
 fn team() -> ServiceDeployment {
@@ -187,6 +187,62 @@ fn a_database_that_somebody_made_under_the_shops_name_is_not_used() {
         match service_deployment::validate(&auth, &seen, &platform()) {
             Verdict::Waiting(on) => assert_eq!(on.reason, "BindingNotTheShops"),
             other => panic!("not waited for: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn no_team_receives_the_codes_that_confirm_addresses_of_others() {
+    let shop = shop("storefront.yaml");
+    let mut service = team();
+    service.spec.uses = vec![crds::Uses::Bus];
+    let events = json!({ "subscribes": ["user.registered.v1", "registration.requested.v1"] });
+    service.spec.events = serde_json::from_value(events).expect("events");
+    let (reason, message) = refusal(&service, &around(&service, &shop));
+    assert_eq!(reason, "EventNotAllowed");
+    assert!(message.contains("registration.requested.v1"), "{message}");
+}
+
+/// Labels by which an object of the shop finds pods, where it looks for those of one workload.
+fn selector(item: &Planned) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let spec = &item.body["spec"];
+    let found = match item.key.kind.as_str() {
+        "Service" => &spec["selector"],
+        "Deployment" | "StatefulSet" | "PodDisruptionBudget" => &spec["selector"]["matchLabels"],
+        _ => return None,
+    };
+    found.as_object().cloned()
+}
+
+#[test]
+fn no_pod_of_a_team_is_taken_for_one_of_the_shop_whatever_its_service_is_called() {
+    let shop = shop("storefront.yaml");
+    let mut objects = storefront::desired(&valid_shop(&shop)).items;
+    for child in children(&shop) {
+        objects.extend(plan(&child, &shop).items);
+    }
+    let selectors: Vec<_> = objects.iter().filter_map(selector).collect();
+    assert!(selectors.len() > 20, "{}", selectors.len());
+    for name in [
+        "postgres",
+        "nats",
+        "redis",
+        "gateway",
+        "auth",
+        "demo",
+        "demo-auths",
+    ] {
+        let mut service = team();
+        service.metadata.name = Some(name.into());
+        // Labels of the object are anybody's to write: pods do not get them.
+        service.metadata.labels = own(&shop, "demo-auth").metadata.labels;
+        let planned = plan(&service, &shop);
+        let mut deployments = planned.items.iter();
+        let pods = deployments.find(|item| item.key.kind == "Deployment");
+        let labels = &pods.expect("planned").body["spec"]["template"]["metadata"]["labels"];
+        for selector in &selectors {
+            let is_selected = selector.iter().all(|(key, value)| labels[key] == *value);
+            assert!(!is_selected, "{name} is selected by {selector:?}");
         }
     }
 }

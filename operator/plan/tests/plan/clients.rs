@@ -95,6 +95,16 @@ fn the_bus_alone_allows_nothing_and_events_only_what_they_name() {
 }
 
 #[test]
+fn the_server_gives_no_team_an_event_that_is_private_to_the_shop() {
+    let events = json!({ "subscribes": ["registration.requested.v1", "order.paid.v1"] });
+    let curious = team("curious", &json!({ "uses": ["Bus"], "events": events }));
+    let config = configuration(&[curious], "demo-nats-config", "nats.conf");
+    let line = user(&config, "curious").expect("a user");
+    assert!(line.contains("shop.order.paid.v1"), "{line}");
+    assert!(!line.contains("registration"), "{line}");
+}
+
+#[test]
 fn each_user_of_the_cache_has_its_own_keys() {
     let reviews = team("reviews", &json!({ "uses": ["Cache"] }));
     let config = configuration(&[reviews], "demo-redis-config", "redis.conf");

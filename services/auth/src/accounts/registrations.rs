@@ -17,6 +17,9 @@ pub struct Registrations {
     pub per_client: Limit,
     /// Of the network around it.
     pub per_network: Limit,
+    /// Whether an account is created only when its address is confirmed, and no answer reveals which
+    /// addresses have one.
+    pub confirms: bool,
 }
 
 impl Registrations {

@@ -6,14 +6,12 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use service::StoreError;
 use sqlx::PgConnection;
 use vocabulary::SessionId;
 
-use crate::throttle::domain::{KNOWN_SECS, Limit, PAIR};
+use crate::throttle::domain::{KNOWN_SECS, Limit, PAIR, digest_of};
 use crate::throttle::store as throttles;
 
 /// How many failed logins there may be.
@@ -37,9 +35,8 @@ pub struct Attempt {
 impl Attempt {
     /// An attempt with an address of a client. Only a digest of the address is kept.
     pub fn new(email_key: &str, client: String, device: Option<SessionId>) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, email_key.as_bytes());
         Self {
-            account: URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]),
+            account: digest_of(email_key),
             client,
             device,
         }

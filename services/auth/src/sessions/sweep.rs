@@ -1,10 +1,11 @@
-//! Removes expired sessions, refresh tokens and counters.
+//! Removes expired sessions, refresh tokens, counters and accounts that nobody confirmed.
 
 use std::time::Duration;
 
 use service::{PeriodicTask, Progress, StoreError};
 
 use super::store;
+use crate::accounts::pending_store;
 use crate::state::AppState;
 use crate::throttle::store as throttles;
 
@@ -32,8 +33,9 @@ impl PeriodicTask for SessionSweep {
         let now = self.app.core.now();
         let removed = store::sweep(&mut conn, now, BATCH).await?;
         let forgotten = throttles::sweep(&mut conn, now, BATCH).await?;
+        let pending = pending_store::sweep(&mut conn, now, BATCH).await?;
         self.app.metrics.swept.inc_by(removed);
-        Ok(if removed + forgotten == 0 {
+        Ok(if removed + forgotten + pending == 0 {
             Progress::Done
         } else {
             Progress::More

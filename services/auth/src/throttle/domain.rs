@@ -17,6 +17,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 
 /// So many within a window.
@@ -70,6 +72,12 @@ impl Limit {
         }
         Duration::try_from_secs_f64(secs).unwrap_or(Duration::ZERO)
     }
+}
+
+/// What stands for an address in the name of a counter, so that the table does not hold the address.
+pub fn digest_of(email_key: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, email_key.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])
 }
 
 /// The network of a client, as the throttle names it: one IPv4 address, or what a household has of IPv6.

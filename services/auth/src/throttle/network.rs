@@ -9,9 +9,9 @@ use axum::http::request::Parts;
 
 use super::domain::{neighbourhood_of, network_of};
 
-/// The network of the client. The gateway appends the address of its peer to `x-forwarded-for`, so only
-/// the last address is used: a client may send any addresses before it. Requests that did not pass the
-/// gateway come from the shop's own pods and share one network.
+/// The network of the client. The gateway replaces `x-forwarded-for` by the address of the client. Where
+/// another data plane appends to it, only the last address is certain: a client may send any before it.
+/// Requests that did not pass a gateway come from the shop's own pods and share one network.
 pub struct Network {
     /// The client's own.
     pub client: String,

@@ -39,6 +39,17 @@ pub async fn start() -> TestApp {
     limited(Registrations {
         per_client: within(1_000),
         per_network: within(1_000),
+        confirms: false,
+    })
+    .await
+}
+
+/// The service of a shop that has addresses confirmed.
+pub async fn confirming() -> TestApp {
+    limited(Registrations {
+        per_client: within(1_000),
+        per_network: within(1_000),
+        confirms: true,
     })
     .await
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod app;
+mod confirm;
 mod internal;
 mod log_in;
 mod openapi;

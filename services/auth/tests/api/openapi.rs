@@ -20,7 +20,9 @@ async fn the_document_is_served() {
 async fn every_route_refuses_callers_that_it_is_not_for() {
     let app = app::start().await;
     AccessTable::new(&auth::openapi())
-        .open(&["register", "log_in", "refresh", "log_out", "get_jwks"])
+        .open(&[
+            "register", "confirm", "log_in", "refresh", "log_out", "get_jwks",
+        ])
         .internal(
             Method::GET,
             "/internal/v1/accounts/00000000-0000-0000-0000-000000000a11",

@@ -194,6 +194,7 @@ async fn one_client_registers_a_few_accounts_and_its_network_a_few_more() {
     let app = app::limited(Registrations {
         per_client: within(3),
         per_network: within(5),
+        confirms: false,
     })
     .await;
     for n in 0..3 {
@@ -225,6 +226,7 @@ async fn at_the_same_time_no_more_register_than_there_is_room_for() {
     let app = app::limited(Registrations {
         per_client: within(3),
         per_network: within(100),
+        confirms: false,
     })
     .await;
     let names: Vec<String> = (0..8).map(|n| format!("person-{n}")).collect();

@@ -62,7 +62,9 @@ struct Html<'a> {
 pub fn render(trigger: &Trigger, shop: &Shop) -> Result<Mail, RenderError> {
     let phrases = &phrases(trigger, shop);
     let (lines, total) = match trigger {
-        Trigger::Welcome(_) | Trigger::OrderPaid(_) => (Vec::new(), None),
+        Trigger::Registration(_) | Trigger::Welcome(_) | Trigger::OrderPaid(_) => {
+            (Vec::new(), None)
+        }
         Trigger::OrderPlaced(order) => listed(&order.items, order.total, shop.locale)?,
         Trigger::OrderCancelled(order) => listed(&order.items, order.total, shop.locale)?,
     };

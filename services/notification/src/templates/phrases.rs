@@ -31,6 +31,22 @@ pub fn phrases(trigger: &Trigger, shop: &Shop) -> Phrases {
 
 fn english(trigger: &Trigger, shop: &str) -> Phrases {
     let (subject, intro) = match trigger {
+        Trigger::Registration(asked) => match &asked.code {
+            Some(code) => (
+                format!("Confirm your address for {shop}"),
+                format!(
+                    "Somebody, most likely you, asked for an account at {shop} with this e-mail address. \
+                     This code confirms it within 24 hours: {code}. If it was not you, ignore this mail."
+                ),
+            ),
+            None => (
+                format!("You already have an account at {shop}"),
+                format!(
+                    "Somebody, most likely you, asked for an account at {shop} with this e-mail address, \
+                     which has one already: log in with it. If it was not you, ignore this mail."
+                ),
+            ),
+        },
         Trigger::Welcome(_) => (
             format!("Welcome to {shop}"),
             format!("Your account at {shop} is ready. You can log in with this e-mail address."),
@@ -74,6 +90,24 @@ fn english(trigger: &Trigger, shop: &str) -> Phrases {
 
 fn german(trigger: &Trigger, shop: &str) -> Phrases {
     let (subject, intro) = match trigger {
+        Trigger::Registration(asked) => match &asked.code {
+            Some(code) => (
+                format!("Bestätigen Sie Ihre Adresse für {shop}"),
+                format!(
+                    "Jemand, vermutlich Sie selbst, hat mit dieser E-Mail-Adresse ein Konto bei {shop} angefragt. \
+                     Dieser Code bestätigt sie innerhalb von 24 Stunden: {code}. Wenn Sie es nicht waren, \
+                     beachten Sie diese Nachricht nicht."
+                ),
+            ),
+            None => (
+                format!("Sie haben bereits ein Konto bei {shop}"),
+                format!(
+                    "Jemand, vermutlich Sie selbst, hat mit dieser E-Mail-Adresse ein Konto bei {shop} angefragt. \
+                     Sie haben dort schon eines: Melden Sie sich damit an. Wenn Sie es nicht waren, \
+                     beachten Sie diese Nachricht nicht."
+                ),
+            ),
+        },
         Trigger::Welcome(_) => (
             format!("Willkommen bei {shop}"),
             format!(

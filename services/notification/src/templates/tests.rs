@@ -1,4 +1,4 @@
-use events::{OrderPaid, OrderPlaced, UserRegistered};
+use events::{OrderPaid, OrderPlaced, RegistrationRequested, UserRegistered};
 use vocabulary::{OrderId, PaymentId, ProductId, ReservationId, UserId};
 
 use super::*;
@@ -166,4 +166,26 @@ fn an_order_whose_amounts_overflow_is_refused() {
         render(&Trigger::OrderPlaced(order), &shop(Locale::En)),
         Err(RenderError::Amount(MoneyError::Overflow))
     ));
+}
+
+fn asked(code: Option<&str>) -> Trigger {
+    Trigger::Registration(RegistrationRequested {
+        user_id: UserId::from_uuid(uuid::Uuid::from_u128(7)),
+        email: "ann@example.com".to_owned(),
+        code: code.map(str::to_owned),
+    })
+}
+
+#[test]
+fn a_new_address_gets_a_code_and_a_taken_one_does_not() {
+    for locale in [Locale::En, Locale::De] {
+        let mail = render(&asked(Some("the-code")), &shop(locale)).unwrap();
+        assert!(mail.text.contains(": the-code."), "{}", mail.text);
+        assert!(mail.html.contains(": the-code."), "{}", mail.html);
+        let taken = render(&asked(None), &shop(locale)).unwrap();
+        assert_ne!(taken.subject, mail.subject);
+        assert!(!taken.text.contains("24"), "{}", taken.text);
+    }
+    assert_eq!(asked(Some("the-code")).template(), "confirm_address");
+    assert_eq!(asked(None).template(), "address_taken");
 }

@@ -1,10 +1,12 @@
 //! An event that a customer is notified of.
 
-use events::{OrderCancelled, OrderPaid, OrderPlaced, UserRegistered};
+use events::{OrderCancelled, OrderPaid, OrderPlaced, RegistrationRequested, UserRegistered};
 
 /// The cause of a message.
 #[derive(Debug)]
 pub enum Trigger {
+    /// Somebody asked for an account with this address.
+    Registration(RegistrationRequested),
     /// An account was created.
     Welcome(UserRegistered),
     /// An order was placed.
@@ -17,11 +19,20 @@ pub enum Trigger {
 
 impl Trigger {
     /// Every name of a template.
-    pub const TEMPLATES: [&str; 4] = ["welcome", "order_placed", "order_paid", "order_cancelled"];
+    pub const TEMPLATES: [&str; 6] = [
+        "confirm_address",
+        "address_taken",
+        "welcome",
+        "order_placed",
+        "order_paid",
+        "order_cancelled",
+    ];
 
     /// Name of the template: a label of metrics, and part of the unique key of a message.
     pub const fn template(&self) -> &'static str {
         match self {
+            Self::Registration(event) if event.code.is_none() => "address_taken",
+            Self::Registration(_) => "confirm_address",
             Self::Welcome(_) => "welcome",
             Self::OrderPlaced(_) => "order_placed",
             Self::OrderPaid(_) => "order_paid",
@@ -32,6 +43,7 @@ impl Trigger {
     /// Address of the recipient.
     pub fn recipient(&self) -> &str {
         match self {
+            Self::Registration(event) => &event.email,
             Self::Welcome(event) => &event.email,
             Self::OrderPlaced(event) => &event.email,
             Self::OrderPaid(event) => &event.email,

@@ -54,6 +54,8 @@ macro_rules! event_types {
 event_types! {
     /// An account exists.
     UserRegistered = "user.registered.v1", published by Auth, consumed by [User, Notification];
+    /// Somebody asked for an account, and has yet to show that the address is theirs. Holds what shows it, so no team's service receives it.
+    RegistrationRequested = "registration.requested.v1", published by Auth, consumed by [Notification];
     /// A shopper committed to an order; its payment is authorised and its stock claimed.
     OrderPlaced = "order.placed.v1", published by Order, consumed by [Payment, Notification];
     /// The money has arrived.

@@ -8,5 +8,5 @@ pub use envelope::{DecodeError, Event, EventMeta, PayloadError};
 pub use event_type::{EventType, UnknownEventType};
 pub use payload::{
     OrderCancelled, OrderLine, OrderPaid, OrderPlaced, Payload, PaymentAuthorised, PaymentCaptured,
-    PaymentFailed, PaymentRefunded, PaymentVoided, StockLow, UserRegistered,
+    PaymentFailed, PaymentRefunded, PaymentVoided, RegistrationRequested, StockLow, UserRegistered,
 };

@@ -58,6 +58,15 @@ payloads! {
         /// Address, as the person wrote it.
         email: String,
     }
+    /// Somebody asked for an account.
+    RegistrationRequested by user_id {
+        /// The account that is created once the address is confirmed.
+        user_id: UserId,
+        /// Address, as the person wrote it.
+        email: String,
+        /// What confirms the address. Absent: the address has an account already.
+        code: Option<String>,
+    }
     /// A shopper committed to an order.
     OrderPlaced by order_id {
         /// The order.

@@ -1,26 +1,28 @@
 //! `POST /v1/users/register`
 //!
-//! ## Why the answer reveals a taken address
-//! 409 reveals that an address has an account. Hiding it needs a mail to the address, and the API has no
-//! such step: whoever is told that an account was made finds out by logging in. So few registrations are
-//! answered to one client, and to its neighbourhood; login, where passwords are guessed, reveals nothing.
+//! ## When the answer reveals a taken address
+//! 409 reveals that an address has an account, and whoever is told otherwise finds out by logging in. So it
+//! is hidden only where an account needs more than an answer, namely a code from a mail to its address
+//! (`confirmAddresses` of the Storefront): then both get the same answer, after the same work. Elsewhere few
+//! registrations are answered to one client, and to its neighbourhood. A taken name is always revealed:
+//! names are public.
 
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chassis::{Json, Problem};
-use events::UserRegistered;
 use serde::{Deserialize, Serialize};
 use service::StoreError;
 use utoipa::ToSchema;
 use vocabulary::{FieldError, Role, UserId};
 
+use super::{Registered, is_taken};
+use crate::accounts::creation::{self, CreationError};
 use crate::accounts::domain::account::Registration;
 use crate::accounts::hasher::HashError;
 use crate::accounts::store::{self, InsertError, NewAccount, Taken};
-use crate::spec::SCHEMA;
 use crate::state::AppState;
 use crate::throttle::network::Network;
 use crate::throttle::refusal::throttled;
@@ -40,15 +42,19 @@ pub struct Register {
     password: String,
 }
 
-/// The new account.
+/// A registration that waits until its address is confirmed.
 #[derive(Serialize, ToSchema)]
-pub struct Registered {
-    /// Id of the account and of its profile.
-    id: UserId,
+pub struct Requested {
     /// Name, as requested.
     username: String,
-    /// E-mail address, as requested.
+    /// Address to which a mail was sent.
     email: String,
+}
+
+/// What a registration led to.
+enum Outcome {
+    Created(Registered),
+    Requested(Requested),
 }
 
 pub enum RegisterError {
@@ -77,12 +83,19 @@ impl From<StoreError> for RegisterError {
     }
 }
 
-impl From<InsertError> for RegisterError {
-    fn from(error: InsertError) -> Self {
+impl From<CreationError> for RegisterError {
+    fn from(error: CreationError) -> Self {
         match error {
-            InsertError::Taken(taken) => Self::Taken(vec![taken]),
-            InsertError::Store(error) => error.into(),
+            CreationError::Insert(InsertError::Taken(taken)) => Self::Taken(vec![taken]),
+            CreationError::Insert(InsertError::Store(error)) => error.into(),
+            CreationError::Other(problem) => Self::Other(problem),
         }
+    }
+}
+
+impl From<Problem> for RegisterError {
+    fn from(problem: Problem) -> Self {
+        Self::Other(problem)
     }
 }
 
@@ -107,26 +120,17 @@ impl IntoResponse for RegisterError {
     }
 }
 
-fn is_taken(taken: Vec<Taken>) -> Problem {
-    let title = "Username or e-mail address is taken";
-    let problem = Problem::new(StatusCode::CONFLICT, "taken", title);
-    taken
-        .into_iter()
-        .fold(problem, |problem, taken| match taken {
-            Taken::Email => problem.field("email", "is taken"),
-            Taken::Username => problem.field("username", "is taken"),
-        })
-}
-
 /// Create an account
 ///
-/// The profile `/v1/users/{id}` exists as soon as this has answered.
+/// After 201 the profile `/v1/users/{id}` exists. After 202 the account is created by `/v1/users/confirm`, with
+/// the code in the mail that is sent to the address; an address that has an account is answered alike.
 #[utoipa::path(
     post, path = "/v1/users/register", operation_id = "register", tag = "accounts",
     request_body = Register,
     responses(
         (status = 201, description = "The account was created", body = Registered,
          headers(("Location" = String, description = "Its profile"))),
+        (status = 202, description = "A mail was sent to the address", body = Requested),
         (status = 409, description = "The name or the address is taken", body = Problem,
          content_type = "application/problem+json"),
         (status = 422, description = "Fields are not valid", body = Problem,
@@ -145,7 +149,8 @@ pub async fn handler(
 ) -> Result<Response, RegisterError> {
     let result = register(&app, &network, body).await;
     let outcome = match &result {
-        Ok(_) => Some("ok"),
+        Ok(Outcome::Created(_)) => Some("ok"),
+        Ok(Outcome::Requested(_)) => Some("requested"),
         Err(error) => error.outcome(),
     };
     if let Some(outcome) = outcome {
@@ -154,14 +159,10 @@ pub async fn handler(
             .with_label_values(&[outcome])
             .inc();
     }
-    let registered = result?;
-    let location = format!("/v1/users/{}", registered.id.as_uuid());
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        Json(registered),
-    )
-        .into_response())
+    Ok(match result? {
+        Outcome::Created(registered) => registered.into_response(),
+        Outcome::Requested(requested) => (StatusCode::ACCEPTED, Json(requested)).into_response(),
+    })
 }
 
 /// Counts an attempt, whether its address turns out to be taken or not.
@@ -182,44 +183,45 @@ async fn register(
     app: &AppState,
     network: &Network,
     body: Register,
-) -> Result<Registered, RegisterError> {
+) -> Result<Outcome, RegisterError> {
     let wanted = Registration::check(&body.username, &body.email, body.password)
         .map_err(RegisterError::Fields)?;
     admit(app, network).await?;
     let (email_key, username_key) = (wanted.email.key(), wanted.username.key());
-    let taken = {
+    let mut taken = {
         let mut conn = app.core.acquire().await?;
         store::find_taken(&mut conn, &email_key, &username_key).await?
     };
+    let confirms = app.registrations.confirms;
+    let has_account = taken.contains(&Taken::Email);
+    taken.retain(|taken| !confirms || *taken != Taken::Email);
     if !taken.is_empty() {
         return Err(RegisterError::Taken(taken));
     }
     let password_hash = app.hasher.slot().await?.hash(wanted.password).await?;
 
     let now = app.core.now();
-    let event = UserRegistered {
-        user_id: UserId::mint(now, &*app.core.entropy),
-        username: wanted.username.as_str().to_owned(),
-        email: wanted.email.as_str().to_owned(),
-    };
+    let (username, email) = (wanted.username.as_str(), wanted.email.as_str());
     let new = NewAccount {
-        id: event.user_id,
-        username: (&event.username, username_key),
-        email: (&event.email, email_key),
+        id: UserId::mint(now, &*app.core.entropy),
+        username: (username, username_key),
+        email: (email, email_key),
         password_hash: &password_hash,
         roles: &[Role::Customer.as_str().to_owned()],
         from_secret: false,
         created_at: now,
     };
+    let (username, email) = (username.to_owned(), email.to_owned());
+    if confirms {
+        creation::request(app, &new, has_account).await?;
+        return Ok(Outcome::Requested(Requested { username, email }));
+    }
     let mut tx = app.core.begin().await?;
-    store::insert(&mut tx, &new).await?;
-    outbox::append(&mut tx, SCHEMA, app.core.event_meta(now), &event)
-        .await
-        .map_err(|error| RegisterError::Other(Problem::internal(&error)))?;
+    creation::create(app, &mut tx, &new).await?;
     app.core.commit(tx).await?;
-    Ok(Registered {
-        id: event.user_id,
-        username: event.username,
-        email: event.email,
-    })
+    Ok(Outcome::Created(Registered {
+        id: new.id,
+        username,
+        email,
+    }))
 }

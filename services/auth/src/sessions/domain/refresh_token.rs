@@ -7,45 +7,14 @@
 //! and for the owner, who logs in again. The price: a client that loses the answer to its refresh has to log
 //! in again.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+
+pub use crate::opaque_token::OpaqueToken as RefreshToken;
 
 /// Time for which a second use is taken for a second tab.
 pub const GRACE_SECS: i64 = 10;
 /// Life of an unused token.
 pub const LIFE_DAYS: i64 = 30;
-
-/// A token as the client holds it: 256 random bits. No `Debug`.
-pub struct RefreshToken(String);
-
-impl RefreshToken {
-    /// A new token.
-    pub fn random() -> Self {
-        let mut secret = [0; 32];
-        // Without randomness anybody could guess a token: there is no safe way to continue.
-        aws_lc_rs::rand::fill(&mut secret).expect("the operating system has randomness");
-        Self(URL_SAFE_NO_PAD.encode(secret))
-    }
-
-    /// A token that a client sent.
-    pub fn presented(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text for the client.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The digest that is stored. The token has 256 random bits, so one fast hash is enough.
-    pub fn digest(&self) -> [u8; 32] {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_bytes());
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        bytes
-    }
-}
 
 /// Expiry of a token that is issued now.
 pub fn expires_at(now: DateTime<Utc>) -> DateTime<Utc> {
@@ -130,16 +99,5 @@ mod tests {
         for facts in [None, Some(expired), Some(revoked)] {
             assert_eq!(judge(facts, NOON), Refusal::Invalid);
         }
-    }
-
-    #[test]
-    fn tokens_have_256_bits_and_are_unique() {
-        let (one, other) = (RefreshToken::random(), RefreshToken::random());
-        assert_eq!(one.as_str().len(), 43);
-        assert_ne!(one.as_str(), other.as_str());
-        assert_eq!(
-            one.digest(),
-            RefreshToken::presented(one.as_str().to_owned()).digest()
-        );
     }
 }

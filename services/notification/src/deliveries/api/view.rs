@@ -39,7 +39,7 @@ pub struct NotificationView {
     id: MessageId,
     /// The event that caused it.
     event_id: EventId,
-    /// welcome, order_placed, order_paid or order_cancelled.
+    /// confirm_address, address_taken, welcome, order_placed, order_paid or order_cancelled.
     #[schema(example = "order_placed")]
     template: String,
     /// Language tag.

@@ -4,9 +4,10 @@
 mod order_cancelled;
 mod order_paid;
 mod order_placed;
+mod registration_requested;
 mod user_registered;
 
-use events::{OrderCancelled, OrderPaid, OrderPlaced, UserRegistered};
+use events::{OrderCancelled, OrderPaid, OrderPlaced, RegistrationRequested, UserRegistered};
 use service::Subscriptions;
 
 use crate::spec::SPEC;
@@ -19,6 +20,7 @@ const BATCH: usize = 32;
 pub fn subscriptions(app: AppState) -> Subscriptions<AppState> {
     Subscriptions::new(&SPEC, app)
         .on::<UserRegistered>()
+        .on::<RegistrationRequested>()
         .on::<OrderPlaced>()
         .on::<OrderPaid>()
         .on::<OrderCancelled>()
