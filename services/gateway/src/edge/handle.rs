@@ -25,13 +25,18 @@ use super::{headers, https, upgrade};
 use crate::policy::jwt::{self, Identity};
 use crate::published::Snapshot;
 
+/// Bytes of a refused request's body that hyper skips to come to the next request. A longer body ends the
+/// connection.
+const MAX_SKIPPED: u64 = 4096;
+
 /// Responds to a request. There is always a response, and each one is recorded.
 pub async fn handle(
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let worker = &connection.worker;
-    let (version, has_body) = (request.version(), !request.body().is_end_stream());
+    let version = request.version();
+    let expected = request.body().size_hint().upper().unwrap_or(u64::MAX);
     let request_id = match headers::valid_request_id(request.headers()) {
         Some(id) => id.to_owned(),
         None => worker.request_ids.mint(),
@@ -48,19 +53,19 @@ pub async fn handle(
         visitor,
     };
     let replied = asked.respond(request, &mut exchange, &mut limit).await;
-    let is_read = exchange.is_read(has_body);
+    let is_read = exchange.is_read(expected > 0);
     let mut response = into_response(replied, exchange);
     let headers = response.headers_mut();
     limit.describe(headers);
     let hsts = published.table.settings.hsts.as_ref();
     headers::to_client(headers, hsts.filter(|_| visitor.is_https));
+    if !is_read {
+        connection.conversation.linger();
+    }
+    let is_abandoned = !is_read && expected > MAX_SKIPPED;
     if version > Version::HTTP_11 {
         headers.remove(CONNECTION);
-    } else if !is_read {
-        // What the client still sends belongs to this request, and nobody reads it.
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        connection.conversation.linger();
-    } else if worker.is_draining() {
+    } else if is_abandoned || worker.is_draining() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

@@ -210,6 +210,15 @@ async fn fields_of_a_request_are_limited_together_with_those_that_the_gateway_ad
 }
 
 #[tokio::test]
+async fn a_refused_request_with_a_small_body_does_not_end_the_connection() {
+    let (rig, _backend) = Rig::simple(&[]).await;
+    let one = "POST /internal/x HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 5\r\n\r\nhello";
+    let answer = raw(rig.port, one.repeat(3).as_bytes()).await;
+    assert_eq!(statuses(&answer), [404, 404, 404], "{answer}");
+    assert!(!answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_connection_whose_request_was_read_to_the_end_stays_open() {
     let (rig, _backend) = Rig::simple(&[]).await;
     let one = "POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 5\r\n\r\nhello";
