@@ -16,6 +16,7 @@ mod faults;
 mod leading;
 mod life;
 mod measured;
+mod policies;
 mod requests;
 mod secrets;
 mod trouble;

@@ -14,12 +14,12 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::{Backend, NAMESPACE, Rig, client, eventually, free_port};
 
-struct Issued {
-    secret: Arc<Secret>,
+pub struct Issued {
+    pub secret: Arc<Secret>,
     der: rustls::pki_types::CertificateDer<'static>,
 }
 
-fn issue(name: &str) -> Issued {
+pub fn issue(name: &str) -> Issued {
     issue_until(name, 2100)
 }
 
@@ -49,7 +49,7 @@ fn issue_until(name: &str, year: i32) -> Issued {
     }
 }
 
-fn connector(roots: &[&Issued]) -> TlsConnector {
+pub fn connector(roots: &[&Issued]) -> TlsConnector {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(root.der.clone()).expect("a root");
@@ -64,7 +64,7 @@ fn connector(roots: &[&Issued]) -> TlsConnector {
 }
 
 /// One request over TLS; an error says that the handshake failed.
-async fn get(
+pub async fn get(
     connector: &TlsConnector,
     port: u16,
     name: &str,

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 use crate::support::{Backend, GATEWAY, NAMESPACE, client, eventually, free_port, limits};
+use crate::tls::{connector, get, issue};
 
 /// Objects by resource and name, and everything that happens to them.
 #[derive(Clone)]
@@ -335,4 +336,56 @@ async fn without_an_api_server_everything_goes_on_and_what_was_missed_is_caught_
     .await;
     assert_eq!(watching.status("/a").await, 404);
     assert!(watching.shared.is_alive());
+}
+
+#[tokio::test]
+async fn settings_in_annotations_are_followed_too() {
+    let watching = Watching::start().await;
+    let before = watching.series("gateway_config_generation");
+    let mut told = gateway(1, watching.port);
+    told["metadata"]["annotations"] = json!({"storefront.dev/trusted-hops": "1"});
+    watching.api.put("gateways", GATEWAY, told);
+    eventually("there is a new table", || async {
+        watching.series("gateway_config_generation") != before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_certificates_that_the_operator_kept_are_read_next_to_those_that_listeners_name() {
+    let watching = Watching::start().await;
+    let (kept, port) = (issue("a.example"), free_port());
+    let data = kept.secret.data.as_ref().expect("data");
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {},
+        "type": "storefront.dev/kept-certificates",
+        "data": {"https.crt": data["tls.crt"], "https.key": data["tls.key"]}});
+    watching
+        .api
+        .put("secrets", "demo-kept-certificates", secret);
+    let mut secure = gateway(2, watching.port);
+    let listener = json!({"name": "https", "port": port, "protocol": "HTTPS",
+        "tls": {"certificateRefs": [{"name": "gone"}]}});
+    let listeners = secure["spec"]["listeners"]
+        .as_array_mut()
+        .expect("listeners");
+    listeners.push(listener);
+    watching.api.put("gateways", GATEWAY, secure);
+    let trusting = connector(&[&kept]);
+    eventually("it is served", || async {
+        let answer = get(&trusting, port, "a.example", "a.example").await;
+        answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 404"))
+    })
+    .await;
+    let asked = watching.api.asked.lock().expect("asked").clone();
+    let secrets: Vec<_> = asked
+        .iter()
+        .filter(|asked| asked.contains(" secrets "))
+        .collect();
+    assert!(!secrets.is_empty());
+    assert!(
+        secrets
+            .iter()
+            .all(|asked| asked.contains("metadata.name%3D")),
+        "each by its name: {secrets:?}"
+    );
 }
