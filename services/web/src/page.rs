@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn the_commands_use_the_origin_of_the_request() {
         let page = page("http://demo.localhost:8080");
-        assert!(page.contains("curl -s http://demo.localhost:8080/v1/users/register"));
+        assert!(page.contains("SHOP=http://demo.localhost:8080\n"));
     }
 
     #[test]
