@@ -44,7 +44,7 @@ async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Result<Resp
         (CACHE_CONTROL, "no-store"),
         (
             CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
         (REFERRER_POLICY, "no-referrer"),
     ];
@@ -109,6 +109,22 @@ mod tests {
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn no_other_site_may_frame_the_page() {
+        let page = Page {
+            shop_name: "demo".to_owned(),
+            shop_url: "http://demo.example".to_owned(),
+            shop_hosts: Vec::new(),
+            shop_currencies: "EUR".to_owned(),
+        };
+        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
+        let response = router(page).oneshot(request).await.unwrap();
+        let policy = response.headers()[CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap();
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     }
 
     #[tokio::test]
