@@ -13,8 +13,25 @@ go_code() {
 
 scripts() { shellcheck -x e2e/*.sh e2e/images/build.sh e2e/images/postgres/{rootfs.sh,start-postgres} .ci/run; }
 
+# Each line is in what the chart renders with values that no default sets.
+EVERY_VALUE=(
+  "image: registry.example/shops/operator@sha256:aaaa" 'IMAGE_REGISTRY, value: "registry.example/shops"'
+  'IMAGE_DIGESTS, value: "web=sha256:bbbb' "name: shops-leader" "priorityClassName: system-cluster-critical"
+  "topologyKey: kubernetes.io/hostname" "name: NO_COLOR" "example.com/role: operator" "example.com/team: platform"
+)
+
 chart() {
+  local rendered line
   helm lint --quiet charts/storefront && helm template storefront charts/storefront > /dev/null || return
+  rendered=$(helm template storefront charts/storefront --values charts/storefront/ci/every-value.yaml) || return
+  for line in "${EVERY_VALUE[@]}"; do
+    grep -qF -- "$line" <<< "$rendered" || { echo "with ci/every-value.yaml the chart does not render: $line"; return 1; }
+  done
+  ! grep -q "^kind: GatewayClass$" <<< "$rendered" || { echo "gatewayClass: null renders a GatewayClass"; return 1; }
+  if helm template storefront charts/storefront --set image.tag=sha256:abc > /dev/null 2>&1; then
+    echo "a digest is taken for a tag"
+    return 1
+  fi
   if command -v promtool > /dev/null; then
     (cd charts/storefront/files && promtool check rules rules.yaml && promtool test rules rules_test.yaml)
   fi

@@ -32,6 +32,9 @@ pub struct Config {
     /// Tag of the platform's images.
     #[arg(long, env = "IMAGE_TAG", default_value = env!("CARGO_PKG_VERSION"))]
     pub image_tag: String,
+    /// Digests of the platform's images that take the place of the tag, as `name=sha256:...`, separated by commas.
+    #[arg(long, env = "IMAGE_DIGESTS", value_delimiter = ',', value_parser = digest)]
+    pub image_digests: Vec<Option<(String, String)>>,
     /// When the platform's images are pulled.
     #[arg(long, env = "IMAGE_PULL_POLICY", default_value = "IfNotPresent",
           value_parser = ["Always", "IfNotPresent", "Never"])]
@@ -69,6 +72,7 @@ impl Config {
         Platform {
             registry: self.image_registry.clone(),
             tag: self.image_tag.clone(),
+            digests: self.image_digests.iter().flatten().cloned().collect(),
             version: self
                 .version
                 .clone()
@@ -100,6 +104,24 @@ impl Config {
     }
 }
 
+/// Reads one digest; an empty text is none, which is what an empty variable is read as.
+fn digest(text: &str) -> Result<Option<(String, String)>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let pair = text.split_once('=');
+    let is_digest = |value: &str| {
+        let hex = value.strip_prefix("sha256:").unwrap_or_default();
+        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    match pair {
+        Some((name, value)) if !name.is_empty() && is_digest(value) => {
+            Ok(Some((name.to_owned(), value.to_owned())))
+        }
+        _ => Err("give name=sha256: and 64 hexadecimal digits".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +139,31 @@ mod tests {
             parse(&["--watch-namespaces=b,a,b"]).scopes(),
             ["a", "b"].map(Scope::of_namespace)
         );
+    }
+
+    #[test]
+    fn an_image_with_a_digest_is_named_by_it_in_the_operators_own_release_only() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let config = parse(&[
+            "--image-tag=1.0.0",
+            &format!("--image-digests=web={digest}"),
+        ]);
+        let platform = config.platform();
+        let registry = &platform.registry;
+        assert_eq!(
+            platform.image("web", "1.0.0"),
+            format!("{registry}/web@{digest}")
+        );
+        assert_eq!(
+            platform.image("web", "0.9.0"),
+            format!("{registry}/web:0.9.0")
+        );
+        assert_eq!(
+            platform.image("auth", "1.0.0"),
+            format!("{registry}/auth:1.0.0")
+        );
+        assert!(parse(&["--image-digests="]).platform().digests.is_empty());
+        assert!(Cli::try_parse_from(["operator", "run", "--image-digests=web=latest"]).is_err());
     }
 
     #[test]

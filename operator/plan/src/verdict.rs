@@ -1,5 +1,7 @@
 //! The result of a validation, the outcome of a reconciliation, and the platform both run on.
 
+use std::collections::BTreeMap;
+
 use crate::{Applied, Objects};
 
 /// The result of every `validate`.
@@ -111,6 +113,9 @@ pub struct Platform {
     pub registry: String,
     /// Tag of the images of `version`.
     pub tag: String,
+    /// Digests of the images of `version` that are pinned, by name, such as `sha256:...`. They take the place of the
+    /// tag.
+    pub digests: BTreeMap<String, String>,
     /// The release that new shops run.
     pub version: String,
     /// `imagePullPolicy` of the platform's images.
@@ -123,12 +128,14 @@ impl Platform {
     /// The image `name` of a release. A release other than the operator's own is a tag by itself. What is no
     /// tag, as others may write it into an annotation, stands for the operator's own release.
     pub fn image(&self, name: &str, version: &str) -> String {
-        let tag = if version == self.version || !is_tag(version) {
-            &self.tag
-        } else {
-            version
-        };
-        format!("{}/{name}:{tag}", self.registry)
+        let registry = &self.registry;
+        if version != self.version && is_tag(version) {
+            return format!("{registry}/{name}:{version}");
+        }
+        match self.digests.get(name) {
+            Some(digest) => format!("{registry}/{name}@{digest}"),
+            None => format!("{registry}/{name}:{}", self.tag),
+        }
     }
 }
 
@@ -149,6 +156,7 @@ mod tests {
         let platform = Platform {
             registry: "registry.example/shop".into(),
             tag: "1.0.0-abc".into(),
+            digests: BTreeMap::new(),
             version: "1.0.0".into(),
             pull_policy: "IfNotPresent".into(),
             operator_namespace: "storefront-system".into(),

@@ -374,6 +374,7 @@ fn operator(api: &Api, chaos: &Arc<Chaos>) -> (Arc<Context>, Arc<dyn Servers>) {
     let platform = Platform {
         registry: "localhost/storefront".into(),
         tag: "test".into(),
+        digests: BTreeMap::new(),
         version: "1.0.0".into(),
         pull_policy: "IfNotPresent".into(),
         operator_namespace: "storefront-system".into(),

@@ -80,6 +80,7 @@ impl World {
         let platform = Platform {
             registry: "registry.test".into(),
             tag: release.into(),
+            digests: std::collections::BTreeMap::new(),
             version: release.into(),
             pull_policy: "IfNotPresent".into(),
             operator_namespace: "storefront-system".into(),
