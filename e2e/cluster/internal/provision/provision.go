@@ -112,6 +112,9 @@ func (p *provisioner) serveClaim(ctx context.Context, it item) error {
 		return err
 	}
 	claim := object.(*core.PersistentVolumeClaim)
+	if claim.Status.Phase == core.ClaimBound && claim.DeletionTimestamp == nil {
+		return p.grow(ctx, claim)
+	}
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil || claim.DeletionTimestamp != nil {
 		return nil
 	}
@@ -133,6 +136,43 @@ func (p *provisioner) serveClaim(ctx context.Context, it item) error {
 	}
 	if err == nil {
 		log.Printf("%s/%s: made %s", claim.Namespace, claim.Name, volume.Spec.Local.Path)
+	}
+	return err
+}
+
+// grow gives a claim what it asks for beyond its capacity, volume first: a crash in between is finished by the next
+// round. A folder has no size, so the numbers are all there is to it.
+func (p *provisioner) grow(ctx context.Context, claim *core.PersistentVolumeClaim) error {
+	wanted, has := claim.Spec.Resources.Requests[core.ResourceStorage], claim.Status.Capacity[core.ResourceStorage]
+	if wanted.Cmp(has) <= 0 {
+		return nil
+	}
+	volume, err := p.client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, meta.GetOptions{})
+	if errors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	of := volume.Spec.ClaimRef
+	if volume.Annotations[provisionedBy] != Name || of == nil || of.UID != claim.UID {
+		return nil
+	}
+	if size := volume.Spec.Capacity[core.ResourceStorage]; size.Cmp(wanted) < 0 {
+		volume = volume.DeepCopy()
+		volume.Spec.Capacity[core.ResourceStorage] = wanted
+		if _, err := p.client.CoreV1().PersistentVolumes().Update(ctx, volume, meta.UpdateOptions{}); err != nil {
+			return err
+		}
+	}
+	claim = claim.DeepCopy()
+	if claim.Status.Capacity == nil {
+		claim.Status.Capacity = core.ResourceList{}
+	}
+	claim.Status.Capacity[core.ResourceStorage] = wanted
+	_, err = p.client.CoreV1().PersistentVolumeClaims(claim.Namespace).UpdateStatus(ctx, claim, meta.UpdateOptions{})
+	if err == nil {
+		log.Printf("%s/%s: grew to %s", claim.Namespace, claim.Name, wanted.String())
 	}
 	return err
 }

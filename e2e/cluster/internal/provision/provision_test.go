@@ -9,6 +9,7 @@ import (
 
 	core "k8s.io/api/core/v1"
 	storage "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 )
@@ -74,6 +75,48 @@ func TestAClaimGetsAFolderThatAnyUidMayWriteAndLosesItWhenReleased(t *testing.T)
 		t.Fatal(err)
 	}
 	until(t, "the folder stays", func() bool { _, err := os.Stat(folder); return os.IsNotExist(err) })
+}
+
+func TestABoundClaimGrowsWithItsVolume(t *testing.T) {
+	client, _ := serve(t)
+	ctx, size := context.Background(), core.ResourceStorage
+	list := func(text string) core.ResourceList { return core.ResourceList{size: resource.MustParse(text)} }
+	bound := claim("data", "standard", "node-1")
+	bound.Spec.VolumeName = "pvc-uid-1"
+	bound.Spec.Resources.Requests = list("2Gi")
+	bound.Status = core.PersistentVolumeClaimStatus{Phase: core.ClaimBound, Capacity: list("1Gi")}
+	for name, by := range map[string]string{"pvc-uid-1": Name, "theirs": "somebody.else"} {
+		volume := &core.PersistentVolume{
+			ObjectMeta: meta.ObjectMeta{Name: name, Annotations: map[string]string{provisionedBy: by}},
+			Spec:       core.PersistentVolumeSpec{Capacity: list("1Gi"), ClaimRef: &core.ObjectReference{UID: bound.UID}},
+		}
+		if _, err := client.CoreV1().PersistentVolumes().Create(ctx, volume, meta.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	foreign := bound.DeepCopy()
+	foreign.Name, foreign.Spec.VolumeName = "foreign", "theirs"
+	for _, c := range []*core.PersistentVolumeClaim{foreign, bound} {
+		if _, err := client.CoreV1().PersistentVolumeClaims("shops").Create(ctx, c, meta.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	capacity := func(name string) string {
+		c, err := client.CoreV1().PersistentVolumeClaims("shops").Get(ctx, name, meta.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := c.Status.Capacity[size]
+		return has.String()
+	}
+	until(t, "it does not grow", func() bool { return capacity("data") == "2Gi" })
+	volume, err := client.CoreV1().PersistentVolumes().Get(ctx, "pvc-uid-1", meta.GetOptions{})
+	if has := volume.Spec.Capacity[size]; err != nil || has.String() != "2Gi" {
+		t.Fatalf("%v %v", has.String(), err)
+	}
+	if capacity("foreign") != "1Gi" {
+		t.Fatal("a volume of somebody else grew")
+	}
 }
 
 func TestAFolderOutsideTheVolumesIsNeverRemoved(t *testing.T) {
