@@ -1,6 +1,6 @@
 //! Shapes that several resources share.
 
-use kube::KubeSchema;
+use kube::{KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -106,20 +106,26 @@ impl Default for Replicas {
 pub struct ResourceList {
     /// CPU, for example `250m` or `"2"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?m?$"), length(max = 16))]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]+([.][0-9]+)?m?$')")
+        .message("resources: cpu must be a number of CPUs such as 2 or 0.5, or of thousandths such as 250m"))]
     pub cpu: Option<String>,
     /// Memory, for example `128Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"),
-        length(max = 16)
-    )]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$')")
+        .message("resources: memory must be a number of bytes with a unit, such as 512Mi or 2Gi"))]
     pub memory: Option<String>,
 }
 
-/// Resource requests and limits of a container.
+/// Resource requests and limits of a container. Between a request and a limit of which only one is given here, the
+/// given one holds, and the other one, from the shop or the platform, is moved to it where it contradicts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = not_above("cpu"),
+    validation = not_above("memory")
+)]
 pub struct Resources {
     /// Resources that the scheduler reserves. A field that is left out keeps the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,6 +133,29 @@ pub struct Resources {
     /// Maximum resources. A field that is left out keeps the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ResourceList>,
+}
+
+fn not_above(what: &str) -> Rule {
+    let (request, limit) = (
+        format!("self.requests.{what}"),
+        format!("self.limits.{what}"),
+    );
+    // A text that is no quantity has its own message.
+    let rule = format!(
+        "!has(self.requests) || !has(self.limits) || !has({request}) || !has({limit}) || !isQuantity({request}) || !isQuantity({limit}) || !quantity({request}).isGreaterThan(quantity({limit}))"
+    );
+    let message = format!(
+        "resources.requests.{what} must not be above resources.limits.{what}: lower the request, or raise the limit"
+    );
+    Rule::new(rule)
+        .message(message.as_str())
+        .field_path(".requests")
+}
+
+/// The rule for a size of volumes: `quantity` of another text is an error, and a pattern no message.
+pub(crate) fn size_of_volume(field: &str) -> Rule {
+    let message = format!("{field}: give a whole number of Mi, Gi or Ti, such as 20Gi");
+    Rule::new("self.matches('^[1-9][0-9]*(Mi|Gi|Ti)$')").message(message.as_str())
 }
 
 /// One environment variable. Not for secrets: bind them (`bindings`), so that they are mounted as files.

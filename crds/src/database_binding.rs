@@ -1,11 +1,11 @@
 //! `DatabaseBinding`: a database, its roles, and a Secret for one user of it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, DatabaseGrant, DeletionPolicy, LocalRef};
+use crate::{Condition, DatabaseGrant, DeletionPolicy, LocalRef, common::size_of_volume};
 
 /// A database on a PostgreSQL server, a role that uses it, and a Secret
 /// (`servicebinding.io/postgresql`) with the login. The Secret's name is in `status.binding.name`.
@@ -82,6 +82,40 @@ pub struct DatabaseBindingSpec {
     /// the Storefront is deleted: then they get its `deletionPolicy`.
     #[serde(default)]
     pub reclaim_policy: DeletionPolicy,
+    /// The volume of the dumps that `BackupThenDelete` takes. Absent: 5Gi of the cluster's default StorageClass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupVolume>,
+}
+
+/// The volume of dumps. It is made when the first dump is taken, is kept when everything else is deleted, and is
+/// never changed once it exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupVolume {
+    /// Size of the volume.
+    #[serde(default = "BackupVolume::default_storage")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = size_of_volume("backup.storage"))]
+    pub storage: String,
+    /// StorageClass of the volume. Absent: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+impl BackupVolume {
+    fn default_storage() -> String {
+        "5Gi".into()
+    }
+}
+
+impl Default for BackupVolume {
+    fn default() -> Self {
+        Self {
+            storage: Self::default_storage(),
+            storage_class_name: None,
+        }
+    }
 }
 
 /// Where the server is: exactly one of the fields.
@@ -117,23 +151,36 @@ pub enum Access {
 /// How often the credentials are replaced, and how long the old ones still work after that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("duration(self.overlap) < duration(self.every)")
+#[x_kube(validation = Rule::new("!self.every.matches('^[1-9][0-9]{0,4}[smh]$') || !self.overlap.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self.overlap) < duration(self.every)")
     .message("spec.rotation.overlap must be shorter than spec.rotation.every: there are two login roles, and each has to be out of use before it is used again"))]
 pub struct Rotation {
     /// Time between two replacements in seconds (`600s`), minutes (`90m`) or hours (`720h`); at
     /// least one minute.
-    #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m')")
-        .message("spec.rotation.every must be one minute or longer"))]
+    #[schemars(length(max = 6))]
+    #[x_kube(
+        validation = is_duration("spec.rotation.every"),
+        validation = Rule::new("!self.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self) >= duration('1m')")
+            .message("spec.rotation.every must be one minute or longer")
+    )]
     pub every: String,
     /// How long the replaced credentials still work, in the same format; at least ten seconds. It must be
     /// long enough for every client to change over: for a ServiceDeployment its migration Job and its
     /// whole rollout.
     #[serde(default = "Rotation::default_overlap")]
-    #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('10s')")
-        .message("spec.rotation.overlap must be ten seconds or longer"))]
+    #[schemars(length(max = 6))]
+    #[x_kube(
+        validation = is_duration("spec.rotation.overlap"),
+        validation = Rule::new("!self.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self) >= duration('10s')")
+            .message("spec.rotation.overlap must be ten seconds or longer")
+    )]
     pub overlap: String,
+}
+
+fn is_duration(field: &str) -> Rule {
+    let message = format!(
+        "{field}: give seconds, minutes or hours as a whole number with a unit, such as 600s, 90m or 720h"
+    );
+    Rule::new("self.matches('^[1-9][0-9]{0,4}[smh]$')").message(message.as_str())
 }
 
 impl Rotation {

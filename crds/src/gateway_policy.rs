@@ -166,12 +166,13 @@ pub struct RateLimit {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub requests: i32,
     /// Length of the window in seconds (`60s`), minutes (`5m`) or hours (`1h`); at most one hour.
-    #[schemars(
-        length(max = 5),
-        regex(pattern = "^([1-9][0-9]{0,2}s|[1-9][0-9]?m|1h)$")
+    #[schemars(length(max = 5))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[1-9][0-9]{0,2}[smh]$')")
+            .message("window: give seconds, minutes or hours as a whole number with a unit, such as 60s, 5m or 1h"),
+        validation = Rule::new("!self.matches('^[1-9][0-9]{0,2}[smh]$') || duration(self) <= duration('1h')")
+            .message("window must be one hour or shorter")
     )]
-    #[x_kube(validation = Rule::new("duration(self) <= duration('1h')")
-        .message("window must be one hour or shorter"))]
     pub window: String,
 }
 

@@ -10,6 +10,7 @@ pub mod database_binding;
 pub mod gateway_policy;
 pub mod manifests;
 pub mod observability;
+pub mod pods;
 pub mod service_deployment;
 pub mod storefront;
 
@@ -19,7 +20,7 @@ pub use common::{
 };
 pub use condition::Condition;
 pub use database_binding::{
-    Access, BackupStatus, BindingRef, BindingStatus, Credentials, DatabaseBinding,
+    Access, BackupStatus, BackupVolume, BindingRef, BindingStatus, Credentials, DatabaseBinding,
     DatabaseBindingSpec, DatabaseBindingStatus, Extension, OutgoingCredentials, Recreation,
     Rotation, RotationStatus, ServerRef,
 };
@@ -28,15 +29,16 @@ pub use gateway_policy::{
     PolicyStatus, PolicyTargetRef, RateLimit, RateLimitPolicy, RateLimitPolicySpec,
 };
 pub use observability::{Observability, Tracing};
+pub use pods::{PodSettings, TopologySpread, WhenUnsatisfiable};
 pub use service_deployment::{
     AuthMode, Events, FailingDependency, Migrate, Probes, PullPolicy, Route, ServiceBinding,
     ServiceDeployment, ServiceDeploymentSpec, ServiceDeploymentStatus, Uses,
 };
 pub use storefront::{
     Accounts, Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres,
-    GatewaySpec, GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod, PaymentMethodName,
-    Queue, Redis, ServiceCounts, ServiceOverride, ShopRateLimit, Smtp, Storefront, StorefrontSpec,
-    StorefrontStatus,
+    GatewayService, GatewaySpec, GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod,
+    PaymentMethodName, Queue, Redis, ServiceCounts, ServiceOverride, ServiceType, ShopRateLimit,
+    Smtp, Storefront, StorefrontSpec, StorefrontStatus, TrafficPolicy, VolumeSizes,
 };
 
 /// The API group of every resource here.

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, EnvVar, LocalRef, Replicas, Resources};
+use crate::{Condition, EnvVar, LocalRef, PodSettings, Replicas, Resources};
 
 /// One workload of a shop: pods, a Service, routes through the shop's gateway, and what it is bound to.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -40,7 +40,10 @@ use crate::{Condition, EnvVar, LocalRef, Replicas, Resources};
         .field_path(".events"),
     validation = Rule::new("!has(self.bindings) || self.bindings.filter(b, !has(b.name)).size() <= 1")
         .message("spec.bindings: only one binding may go without a name (it is called database); name the others")
-        .field_path(".bindings")
+        .field_path(".bindings"),
+    validation = Rule::new("!has(self.metricsPort) || self.metricsPort != self.port")
+        .message("spec.metricsPort: leave it out when metrics are served on spec.port")
+        .field_path(".metricsPort")
 )]
 pub struct ServiceDeploymentSpec {
     /// The shop that this service belongs to, in the same namespace. Immutable.
@@ -115,6 +118,9 @@ pub struct ServiceDeploymentSpec {
     /// CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of the pods and of the migration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
     /// More environment; may also replace what the platform sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -336,7 +342,8 @@ pub struct ServiceDeploymentStatus {
     /// Selector of the pods, for `kubectl scale` and autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    /// The migration that has completed, as the suffix of its Job's name.
+    /// The migration that has completed: a hash of its image, arguments, files and environment. Where its pod ran is
+    /// no part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrated: Option<String>,
     /// Hash of what the pods were last made from: the spec, the settings of the shop, and the content of Secrets.

@@ -1,22 +1,26 @@
 //! `Storefront`: one online shop.
 
 mod accounts;
+mod gateway_service;
 mod servers;
+mod status;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service_catalogue::Service;
 
 use crate::{
-    Condition, DatabaseGrant, DeletionPolicy, EnvVar, LocalRef, Observability, Replicas, Resources,
+    DatabaseGrant, DeletionPolicy, EnvVar, LocalRef, Observability, PodSettings, Replicas,
+    Resources,
 };
 
 pub use accounts::*;
+pub use gateway_service::*;
 pub use servers::*;
+pub use status::*;
 
 /// One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -39,19 +43,19 @@ pub use servers::*;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name must be a DNS label of 40 characters or fewer that starts with a letter: the names of the shop's services are made from it")
+        .message("metadata.name must be a DNS label of 40 characters or fewer that starts with a letter: the names of the shop's services are made from it"),
+    validation = never_shrinks("database", "database.embedded"),
+    validation = never_shrinks("queue", "queue.nats")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct StorefrontSpec {
     /// Host names of every listener and route of this shop. The first one is used in links.
-    #[schemars(
-        length(min = 1, max = 8),
-        inner(
-            length(min = 1, max = 253),
-            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-        )
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 253)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(host, host.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$'))")
+            .message("spec.hostnames: a host name consists of labels of 1 to 63 lower-case letters, digits and '-', separated by '.', such as shop.example.com")
     )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
     pub hostnames: Vec<String>,
     /// Name of the shop on pages and in mails, in one line. Default: the object's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,11 +74,12 @@ pub struct StorefrontSpec {
     pub version: Option<String>,
     /// ISO 4217 codes of the currencies that prices may be in. The first is the default.
     #[serde(default = "default_currencies")]
-    #[schemars(
-        length(min = 1, max = 16),
-        inner(regex(pattern = "^[A-Z]{3}$"), length(max = 3))
+    #[schemars(length(min = 1, max = 16), inner(length(max = 16)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(code, code.matches('^[A-Z]{3}$'))")
+            .message("spec.currencies: a currency is an ISO 4217 code of three capital letters, such as EUR")
     )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
     pub currencies: Vec<String>,
     /// The gateway in front of the shop.
     #[serde(default)]
@@ -108,6 +113,19 @@ pub struct StorefrontSpec {
     #[schemars(extend("maxProperties" = Service::ALL.len()))]
     #[x_kube(validation = known_services(), validation = grants_need_a_database())]
     pub services: BTreeMap<String, ServiceOverride>,
+    /// CPU and memory of every container of the shop for which its part says nothing. A field that is left out keeps
+    /// the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of every pod of the shop: services, servers, Jobs and the gateway.
+    /// Each part has `pods` of its own, which wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
+    /// Secrets for the registry of the platform's images, in the same namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub image_pull_secrets: Vec<LocalRef>,
     /// Telemetry beyond metrics and logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observability: Option<Observability>,
@@ -156,6 +174,22 @@ fn grants_need_a_database() -> Rule {
     .message(message.as_str())
 }
 
+/// The rule that a volume never becomes smaller than it is. What was asked for and not granted (by a StorageClass
+/// that lets no volume grow) may be taken back.
+fn never_shrinks(volume: &str, server: &str) -> Rule {
+    let size = format!("spec.{server}.storage");
+    let (parent, known) = (
+        format!("spec.{server}"),
+        format!("self.status.volumes.{volume}"),
+    );
+    // A write of the status must never fail for the spec.
+    let rule = format!(
+        "!has(self.{parent}) || !has(oldSelf.{parent}) || self.{size} == oldSelf.{size} || !isQuantity(self.{size}) || (has(self.status) && has(self.status.volumes) && has({known}) ? !quantity(self.{size}).isLessThan(quantity({known})) : !quantity(self.{size}).isLessThan(quantity(oldSelf.{size})))"
+    );
+    let message = format!("{size}: a volume cannot shrink; give at least the size that it has");
+    Rule::new(rule).message(message.as_str())
+}
+
 impl StorefrontSpec {
     /// What the spec overrides for one service.
     pub fn overrides(&self, service: Service) -> Option<&ServiceOverride> {
@@ -174,8 +208,15 @@ fn default_payments() -> Vec<PaymentMethod> {
 }
 
 /// The gateway in front of a shop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.className == 'storefront' || !has(self.rateLimits) || self.rateLimits.size() == 0")
+        .message("spec.gateway.rateLimits need the class storefront, which implements RateLimitPolicy: use className storefront, or remove rateLimits")
+        .field_path(".rateLimits"),
+    validation = Rule::new("self.className == 'storefront' || !(has(self.replicas) || has(self.resources) || has(self.pods) || has(self.service))")
+        .message("spec.gateway: replicas, resources, pods and service are those of the class storefront; another class runs its own data plane")
+)]
 pub struct GatewaySpec {
     /// GatewayClass of the shop's Gateway; `storefront` is the built-in data plane.
     #[serde(default = "default_class")]
@@ -202,6 +243,18 @@ pub struct GatewaySpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 16))]
     pub trusted_hops: i32,
+    /// Pods of the data plane. Default: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
+    /// CPU and memory. A field that is left out keeps the shop's, else the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of the data plane's pods; over those of `spec.pods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
+    /// How the data plane is reached from outside. Default: inside the cluster only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<GatewayService>,
 }
 
 /// What happens to a request for a host that the shop does not list.
@@ -226,6 +279,10 @@ impl Default for GatewaySpec {
             rate_limits: Vec::new(),
             other_hosts: OtherHosts::default(),
             trusted_hops: 0,
+            replicas: None,
+            resources: None,
+            pods: None,
+            service: None,
         }
     }
 }
@@ -389,15 +446,18 @@ fn submission_port() -> i32 {
 }
 
 /// Overrides for one service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceOverride {
     /// Number of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<Replicas>,
-    /// CPU and memory.
+    /// CPU and memory, of its migration too. A field that is left out keeps the shop's, else the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of its pods and of its migration's; over those of `spec.pods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
     /// Additional environment variables; they may also replace those that the platform sets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -409,69 +469,4 @@ pub struct ServiceOverride {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["binding".into()]))]
     pub grants: Vec<DatabaseGrant>,
-}
-
-/// Observed state of a Storefront.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StorefrontStatus {
-    /// The newest generation that was reconciled, also when that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready, DatabaseReady, QueueReady, CacheReady, MailReady, ServicesReady, GatewayProgrammed; Reconciling and Stalled only
-    /// while true.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// The release that the shop runs. An upgrade of the operator does not change it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// URL of the shop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Issuer of the shop's tokens: the URL that the shop had first. It does not follow later host names or TLS, so
-    /// that tokens stay valid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
-    /// The Secret with the login of the first administrator.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin_secret_ref: Option<LocalRef>,
-    /// Number of services that are ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub services: Option<ServiceCounts>,
-    /// First child that is not ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blocked_by: Option<Blocker>,
-    /// The operator that reconciles the shop, by the namespace of its Lease. Another operator leaves the namespace
-    /// of the shop alone while that one holds its Lease.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operator: Option<String>,
-}
-
-/// Number of services that are ready.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceCounts {
-    /// Services that are ready.
-    pub ready: i32,
-    /// All services of the shop.
-    pub total: i32,
-    /// Both as text for the printer column, such as `6/7`.
-    pub summary: String,
-}
-
-/// A child that is not ready.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Blocker {
-    /// Kind of the child.
-    pub kind: String,
-    /// Name of the child.
-    pub name: String,
-    /// Since when it has not been ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
-    /// Why it is not ready.
-    pub message: String,
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use kube::Client;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
-use operator_plan::objects::MANAGER;
+use operator_plan::objects::{AUTOSCALED, MANAGER};
 use operator_plan::{Applied, Live, Mode, ObjectKey, Objects, Planned};
 use serde_json::{Value, json};
 
@@ -35,6 +35,7 @@ use crate::slim::revision_of;
 
 mod compare;
 mod excess;
+mod grow;
 mod memory;
 mod owner;
 mod ownership;
@@ -51,8 +52,6 @@ use refused::Refused;
 
 /// Annotation with the hash of what was applied.
 pub const APPLIED_HASH: &str = "storefront.dev/applied-hash";
-/// Annotation of a workload whose number of pods has been handed to an autoscaler.
-const AUTOSCALED: &str = "storefront.dev/autoscaled";
 /// Field manager that holds the number of pods from that hand-over on, so that ours can let go of it.
 const SCALE_MANAGER: &str = "storefront-operator-scale";
 
@@ -98,7 +97,8 @@ impl Applier {
         let mut applied = Objects::new();
         let mut refused = Refused::default();
         for planned in &plan.items {
-            if refused.forbids(planned) && self.caches.child(&planned.key).is_none() {
+            let is_new = || self.caches.child(&planned.key).is_none();
+            if refused.holds_back(planned) || (refused.forbids(planned) && is_new()) {
                 continue;
             }
             match self.make(planned).await {
@@ -118,6 +118,7 @@ impl Applier {
         match planned.mode {
             Mode::Apply | Mode::ApplyScaled { .. } => self.apply_one(planned).await.map(Some),
             Mode::Create => self.create_only(planned).await.map(Some),
+            Mode::Grow => self.grow(planned).await,
             Mode::Keep => {
                 let (resource, key) = (&planned.resource, &planned.key);
                 self.reader.read_one(resource, key).await
@@ -289,7 +290,7 @@ impl Applier {
                 self.apply_scaled(write.planned, &body, live, at_least)
                     .await
             }
-            Mode::Apply | Mode::Create | Mode::Keep => {
+            Mode::Apply | Mode::Grow | Mode::Create | Mode::Keep => {
                 self.patch(write.planned, MANAGER, &body).await
             }
         }

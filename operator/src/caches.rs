@@ -16,6 +16,7 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Resource;
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
 use kube_cache::{Cached, Decoded, Full, Key, OnChange, Store, decode_whole};
+use operator_plan::scaling::is_foreign;
 use operator_plan::{Live, ObjectKey, Readable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,7 +95,8 @@ pub struct Caches {
     pub stateful_sets: Arc<Cut<StatefulSet>>,
     /// Our Jobs.
     pub jobs: Arc<Cut<Job>>,
-    /// Our autoscalers. They have no generation, so they are kept whole.
+    /// Autoscalers, also those of others: they may scale what is ours. They have no generation, so they are kept
+    /// whole.
     pub autoscalers: Arc<Whole<HorizontalPodAutoscaler>>,
     /// Our pods, and what those that are not well report.
     pub pods: Arc<Cache<DeserializeGuard<Pod>, SlimPod>>,
@@ -310,6 +312,13 @@ impl Caches {
     pub fn covers(&self, key: &ObjectKey) -> bool {
         let place = Key::new(key.namespace.clone(), key.name.clone());
         self.of(key).is_some_and(|cache| cache.covers(&place))
+    }
+
+    /// Whether an autoscaler that was not made for the object with this uid scales this Deployment.
+    pub fn is_scaled(&self, namespace: &str, deployment: &str, uid: &str) -> bool {
+        let scalers = self.autoscalers.store.objects_in(namespace);
+        let mut scalers = scalers.iter();
+        scalers.any(|scaler| is_foreign(scaler, deployment, uid))
     }
 
     /// Takes the answer to a write of a child.

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use crds::{Condition, DatabaseBinding, DatabaseGrant, ServiceDeployment, Storefront};
 use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute, ParentReference};
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Resource;
 use kube::core::ObjectMeta;
 use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 use operator_plan::conditions::find;
+use operator_plan::scaling::target;
 use operator_plan::service_deployment::{are_rivals, bindings_of};
 use operator_plan::storefront::team_clients;
 
@@ -256,6 +258,33 @@ impl Queues {
             };
             if let Some(owner) = owner {
                 self.add(&owner, &key.namespace, priority(change));
+            }
+        }
+    }
+
+    /// An autoscaler changed: its owner, and the owner of the Deployment that it scales, or no longer does.
+    pub fn autoscaler(&self, caches: &Caches, change: &Change<Full<HorizontalPodAutoscaler>>) {
+        self.owner(change);
+        let targets: Vec<Option<&str>> = objects(change)
+            .into_iter()
+            .map(|it| target(&it.0))
+            .collect();
+        // It writes its status all the time.
+        if matches!(change, Change::Set { old: Some(_), .. })
+            && targets.windows(2).all(|it| it[0] == it[1])
+        {
+            return;
+        }
+        let namespace = key_of(change).namespace;
+        for name in targets.into_iter().flatten() {
+            let deployment = Key::new(namespace.clone(), name);
+            if let Some(owner) = caches
+                .deployments
+                .store
+                .get(&deployment)
+                .and_then(|it| it.owner())
+            {
+                self.add(&owner, &namespace, priority(change));
             }
         }
     }

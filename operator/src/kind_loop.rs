@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::controller::{Identity, REFUSED, Reconciler};
 use crate::error::Error;
 use crate::next::Next;
+use crate::podless;
 use crate::secrets::Subscriber;
 use crate::statuses::{Conditioned, Reported};
 
@@ -132,14 +133,14 @@ pub async fn reconcile<K: Kind>(ctx: &Context, object: &K::Object) -> Result<Nex
     let uid = object.meta().uid.clone().unwrap_or_default();
     let may_be_pruned = |child: &ObjectKey| K::may_be_pruned(object, child);
     ctx.applier.prune(&uid, &plan, may_be_pruned).await?;
-    add_pods::<K>(ctx, object, Some(&valid), &mut objects);
+    let podless = add_pods::<K>(ctx, object, Some(&valid), &mut objects).await?;
     let again = K::look_closer(ctx, object, &mut objects).await?;
     let outcome = Outcome::Applied {
         valid: &valid,
         objects: &objects,
     };
     let next = report::<K>(ctx, object, &outcome, K::applied_label(&valid)).await?;
-    Ok(next.sooner(again))
+    Ok(next.sooner(again).sooner(podless))
 }
 
 /// Reports what only a person can mend; any other error is one.
@@ -155,20 +156,22 @@ async fn refused<K: Kind>(ctx: &Context, object: &K::Object, error: Error) -> Re
 /// Reads the children that exist, and applies none.
 async fn look<K: Kind>(ctx: &Context, object: &K::Object) -> Result<Objects<Applied>, Error> {
     let mut seen = ctx.reader.read(&K::children(object)).await?;
-    add_pods::<K>(ctx, object, None, &mut seen);
+    add_pods::<K>(ctx, object, None, &mut seen).await?;
     K::look_closer(ctx, object, &mut seen).await?;
     Ok(seen)
 }
 
-fn add_pods<K: Kind>(
+/// Puts the pods that are not well beside what was read, and why there are none where there should be.
+async fn add_pods<K: Kind>(
     ctx: &Context,
     object: &K::Object,
     valid: Option<&K::Valid>,
     seen: &mut Objects<Applied>,
-) {
+) -> Result<Next, Error> {
     let whose = K::unready(object, valid, seen);
     let namespace = object.meta().namespace.as_deref().unwrap_or_default();
     ctx.reader.add_pods(namespace, &whose, seen);
+    podless::add(ctx, namespace, &whose, seen).await
 }
 
 async fn report<K: Kind>(

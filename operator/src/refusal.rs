@@ -59,6 +59,12 @@ fn cause_of(status: &Status) -> (&'static str, &'static str) {
             "raise the ResourceQuota of the namespace, or set resources that it allows",
         );
     }
+    if text.contains("must support resize") || text.contains("allowVolumeExpansion") {
+        return (
+            "VolumeCannotGrow",
+            "set allowVolumeExpansion in the StorageClass of the claim, or set the storage of the spec back to the size in status.volumes",
+        );
+    }
     if text.contains("admission webhook") || text.contains("violates PodSecurity") {
         return (
             "DeniedByPolicy",
@@ -133,6 +139,10 @@ mod tests {
             (
                 "pods \"a\" is forbidden: exceeded quota: q",
                 "QuotaExceeded",
+            ),
+            (
+                "persistentvolumeclaims \"data-demo-nats-0\" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize",
+                "VolumeCannotGrow",
             ),
             (
                 "admission webhook \"w\" denied the request: no",

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec, Service};
+use k8s_openapi::api::core::v1::{
+    Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, Pod, PodSpec, PodTemplateSpec,
+    Service, ServiceStatus,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource;
 use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
@@ -225,6 +228,21 @@ fn trim_pod(spec: &mut PodSpec) {
     *spec = kept;
 }
 
+/// Leaves only the sizes and classes of the claims of a set.
+fn trim_claims(claims: &mut Option<Vec<PersistentVolumeClaim>>) {
+    for claim in claims.iter_mut().flatten() {
+        let spec = claim.spec.take().unwrap_or_default();
+        *claim = PersistentVolumeClaim {
+            spec: Some(PersistentVolumeClaimSpec {
+                resources: spec.resources,
+                storage_class_name: spec.storage_class_name,
+                ..PersistentVolumeClaimSpec::default()
+            }),
+            ..PersistentVolumeClaim::default()
+        };
+    }
+}
+
 fn trim_template(template: &mut PodTemplateSpec) {
     template.metadata = None;
     if let Some(spec) = &mut template.spec {
@@ -251,7 +269,7 @@ impl Trim for StatefulSet {
         trim_meta(&mut self.metadata);
         if let Some(spec) = &mut self.spec {
             spec.selector = LabelSelector::default();
-            spec.volume_claim_templates = None;
+            trim_claims(&mut spec.volume_claim_templates);
             trim_template(&mut spec.template);
         }
     }
@@ -275,15 +293,18 @@ impl Trim for Job {
 impl Trim for Service {
     fn trim(&mut self) {
         trim_meta(&mut self.metadata);
-        self.status = None;
+        let balancer = self.status.take().and_then(|status| status.load_balancer);
+        self.status = balancer.map(|balancer| ServiceStatus {
+            load_balancer: Some(balancer),
+            ..ServiceStatus::default()
+        });
         if let Some(spec) = self.spec.as_mut() {
             spec.selector = None;
         }
     }
 
-    /// Nobody reads it.
-    fn has_status_of(&self, _other: &Self) -> bool {
-        true
+    fn has_status_of(&self, other: &Self) -> bool {
+        self.status == other.status
     }
 }
 

@@ -135,8 +135,12 @@ impl Watches<'_> {
         }));
         let told = queues.clone();
         tasks.extend(self.typed(&caches.jobs, Whose::Ours, move |c| told.owner(c)));
-        let told = queues.clone();
-        tasks.extend(self.typed(&caches.autoscalers, Whose::Ours, move |c| told.owner(c)));
+        let (told, known) = (queues.clone(), Arc::clone(caches));
+        tasks.extend(
+            self.typed(&caches.autoscalers, Whose::Everybodys, move |c| {
+                told.autoscaler(&known, c);
+            }),
+        );
         let (told, known) = (queues.clone(), Arc::clone(caches));
         tasks.extend(self.typed(&caches.pods, Whose::OursIfPermitted, move |c| {
             told.pod(&known, c);

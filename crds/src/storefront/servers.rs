@@ -3,10 +3,10 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::LocalRef;
+use crate::{BackupVolume, LocalRef, PodSettings, Resources, common::size_of_volume};
 
-/// The database server: exactly one of the fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// The database server: exactly one of `embedded` and `external`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.embedded) != has(self.external)")
     .message("spec.database: give exactly one of embedded or external"))]
@@ -17,6 +17,10 @@ pub struct Database {
     /// An existing PostgreSQL server (RDS, Aurora, Cloud SQL, your own).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalPostgres>,
+    /// The volumes of the dumps that `deletionPolicy: BackupThenDelete` takes, one for each database. Absent: 5Gi
+    /// of the cluster's default StorageClass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupVolume>,
 }
 
 impl Default for Database {
@@ -24,25 +28,32 @@ impl Default for Database {
         Self {
             embedded: Some(EmbeddedPostgres::default()),
             external: None,
+            backup: None,
         }
     }
 }
 
 /// One PostgreSQL instance with a volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
     .message("spec.database.embedded.storageClassName is immutable: the class of a volume cannot change"))]
 pub struct EmbeddedPostgres {
-    /// Size of the volume. Immutable here: to grow it, edit the PersistentVolumeClaim (its class must allow that).
+    /// Size of the volume. It can grow, where the StorageClass allows that (`allowVolumeExpansion`), and never shrinks.
     #[serde(default = "five_gibibytes")]
-    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.database.embedded.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-postgres-0"))]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = size_of_volume("spec.database.embedded.storage"))]
     pub storage: String,
     /// StorageClass of the volume. Absent: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub storage_class_name: Option<String>,
+    /// CPU and memory. A field that is left out keeps the shop's, else the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of the pods; over those of `spec.pods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
 }
 
 fn five_gibibytes() -> String {
@@ -54,6 +65,8 @@ impl Default for EmbeddedPostgres {
         Self {
             storage: five_gibibytes(),
             storage_class_name: None,
+            resources: None,
+            pods: None,
         }
     }
 }
@@ -67,7 +80,7 @@ pub struct ExternalPostgres {
 }
 
 /// The event bus.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queue {
     /// NATS JetStream, run by the operator for this shop.
@@ -76,8 +89,10 @@ pub struct Queue {
 }
 
 /// One NATS server or three, each with a volume; every acknowledged message has been synced to disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+    .message("spec.queue.nats.storageClassName is immutable: the class of a volume cannot change"))]
 pub struct Nats {
     /// Number of servers. Three form a Raft cluster: each message is stored on three volumes and acknowledged
     /// once two have it, so that events keep flowing while one server is down. Immutable.
@@ -88,11 +103,26 @@ pub struct Nats {
         validation = Rule::new("self == oldSelf").message("spec.queue.nats.replicas is immutable: a single server's stream cannot become a cluster's; create another Storefront and restore into it")
     )]
     pub replicas: i32,
-    /// Size of each server's volume. Immutable here: to grow it, edit the PersistentVolumeClaim.
+    /// Size of each server's volume, at least 1536Mi. It can grow, where the StorageClass allows that
+    /// (`allowVolumeExpansion`), and never shrinks.
     #[serde(default = "two_gibibytes")]
-    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]*(Mi|Gi|Ti)$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.queue.nats.storage is immutable: to grow the volume, edit the PersistentVolumeClaim data-<name>-nats-0"))]
+    #[schemars(length(max = 16))]
+    #[x_kube(
+        validation = size_of_volume("spec.queue.nats.storage"),
+        validation = Rule::new("!isQuantity(self) || !quantity(self).isLessThan(quantity('1536Mi'))")
+            .message("spec.queue.nats.storage: give 1536Mi or more, because the shop's stream reserves 1Gi")
+    )]
     pub storage: String,
+    /// StorageClass of the volumes. Absent: the cluster's default. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+    /// CPU and memory. A field that is left out keeps the shop's, else the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of the pods; over those of `spec.pods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
 }
 
 fn one_server() -> i32 {
@@ -108,13 +138,16 @@ impl Default for Nats {
         Self {
             replicas: one_server(),
             storage: two_gibibytes(),
+            storage_class_name: None,
+            resources: None,
+            pods: None,
         }
     }
 }
 
 /// The cache: exactly one of the fields. Its content may be lost, so a shop can change from one to the
 /// other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.redis) != has(self.external)")
     .message("spec.cache: give exactly one of redis or external"))]
@@ -137,9 +170,16 @@ impl Default for Cache {
 }
 
 /// One Redis of 64 MiB without a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Redis {}
+pub struct Redis {
+    /// CPU and memory. A field that is left out keeps the shop's, else the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Placement, priority, labels and annotations of the pods; over those of `spec.pods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Box<PodSettings>>,
+}
 
 /// A Redis that the user runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]

@@ -169,18 +169,19 @@ fn a_shop_does_not_change_its_servers_or_volumes() {
         ),
         (
             "/spec/database/embedded/storage",
-            json!("9Gi"),
-            "storage is immutable",
+            json!("512Mi"),
+            "cannot shrink",
         ),
         (
             "/spec/queue/nats/replicas",
             json!(3),
             "replicas is immutable",
         ),
+        ("/spec/queue/nats/storage", json!("1536Mi"), "cannot shrink"),
         (
-            "/spec/queue/nats/storage",
-            json!("9Gi"),
-            "storage is immutable",
+            "/spec/queue/nats",
+            json!({ "replicas": 1, "storage": "2Gi", "storageClassName": "fast" }),
+            "storageClassName is immutable",
         ),
     ] {
         let mut new = old.clone();
@@ -188,6 +189,34 @@ fn a_shop_does_not_change_its_servers_or_volumes() {
             .unwrap_or_else(|| panic!("{path} is there")) = value;
         let said = refusals(&new, Some(&old)).join("\n");
         assert!(said.contains(word), "{path}: {said}");
+    }
+}
+
+#[test]
+fn a_volume_grows_and_a_size_that_was_not_granted_may_be_taken_back() {
+    let (_, text) = texts("examples/good")
+        .into_iter()
+        .find(|(file, _)| file == "storefront.yaml")
+        .expect("the demo");
+    let mut old = documents(&text).pop().expect("one object");
+    schema::fill_defaults(&schema_of(&old), &mut old);
+    for path in [
+        "/spec/database/embedded/storage",
+        "/spec/queue/nats/storage",
+    ] {
+        let sized = |size: &str| {
+            let mut shop = old.clone();
+            *shop.pointer_mut(path).expect("there") = json!(size);
+            shop["status"] = json!({ "volumes": { "database": "4Gi", "queue": "4Gi" } });
+            shop
+        };
+        let said = |old: &str, new: &str| refusals(&sized(new), Some(&sized(old))).join("\n");
+        assert_eq!(said("4Gi", "9Gi"), "", "{path}");
+        assert_eq!(said("9Gi", "4Gi"), "", "{path}");
+        assert_eq!(said("4Gi", "4096Mi"), "", "{path}");
+        assert!(said("9Gi", "3Gi").contains("cannot shrink"), "{path}");
+        // A status of another size than the spec's can still be written.
+        assert_eq!(said("3Gi", "3Gi"), "", "{path}");
     }
 }
 

@@ -12,6 +12,7 @@ mod endings;
 mod https;
 mod metrics;
 mod neighbours;
+mod room;
 mod slips;
 mod support;
 mod team_service;

@@ -36,6 +36,8 @@ macro_rules! readable {
             /// What a ServiceDeployment should have been made from: see
             /// [`crate::service_deployment::inputs`].
             Inputs(String),
+            /// Why the workload called so makes no pods: see [`crate::podless`].
+            Refused(String),
             /// An object that exists, and of which nothing else is read.
             Other,
         }

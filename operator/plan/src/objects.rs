@@ -12,6 +12,8 @@ use crate::live::{Live, Readable};
 pub const OWNER_UID_LABEL: &str = "storefront.dev/owner-uid";
 /// Label with the name of the shop.
 pub const STOREFRONT_LABEL: &str = "storefront.dev/storefront";
+/// Annotation of a workload whose number of pods has been handed to an autoscaler.
+pub const AUTOSCALED: &str = "storefront.dev/autoscaled";
 /// Value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "storefront-operator";
 
@@ -26,6 +28,9 @@ pub enum Mode {
         /// Pods to begin with, and the fewest that there may be.
         at_least: i32,
     },
+    /// Ask for more storage for a volume claim that exists, has these labels and has less. Nothing else of it is
+    /// changed, and its StatefulSet is left as it is where that is refused.
+    Grow,
     /// Create; that it exists already means that the observation was stale: reconcile again.
     Create,
     /// Write nothing; read it if it is there, and do not prune it.

@@ -7,9 +7,8 @@ use k8s_openapi::{
     ByteString,
     api::core::v1::{
         Capabilities, Container, EmptyDirVolumeSource, EnvVar, PodSecurityContext, PodSpec,
-        PodTemplateSpec, ResourceRequirements, SeccompProfile, Secret, SecretVolumeSource,
-        SecurityContext, Service, ServicePort, ServiceSpec, TCPSocketAction,
-        TopologySpreadConstraint, Volume, VolumeMount,
+        PodTemplateSpec, SeccompProfile, Secret, SecretVolumeSource, SecurityContext, Service,
+        ServicePort, ServiceSpec, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -21,6 +20,7 @@ use k8s_openapi::{
 use crate::{
     names,
     objects::{MANAGER, OWNER_UID_LABEL, STOREFRONT_LABEL},
+    settings::Settings,
 };
 
 /// User of the platform's images.
@@ -133,20 +133,23 @@ pub(crate) fn pod_security(user: Option<i64>, group: i64) -> PodSecurityContext 
     }
 }
 
-/// A pod template with one hardened container.
+/// A pod template with one hardened container, as the user's settings say. There is no other way to one.
 pub(crate) fn template(
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     pod: PodSpec,
+    settings: &Settings,
 ) -> PodTemplateSpec {
-    PodTemplateSpec {
+    let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
             annotations: (!annotations.is_empty()).then_some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(pod),
-    }
+    };
+    settings.apply(&mut template);
+    template
 }
 
 /// A pod with one container and no token of the API server.
@@ -220,43 +223,6 @@ pub(crate) fn expanded_env(name: &str, value: impl Into<String>) -> EnvVar {
     }
 }
 
-/// Requests and a memory limit. There is no CPU limit, because throttling delays requests and probes of a
-/// process that could run.
-pub(crate) fn resources(cpu: &str, memory: &str, memory_limit: &str) -> ResourceRequirements {
-    let quantity = |text: &str| Quantity(text.to_owned());
-    ResourceRequirements {
-        requests: Some(BTreeMap::from([
-            ("cpu".to_owned(), quantity(cpu)),
-            ("memory".to_owned(), quantity(memory)),
-        ])),
-        limits: Some(BTreeMap::from([(
-            "memory".to_owned(),
-            quantity(memory_limit),
-        )])),
-        claims: None,
-    }
-}
-
-/// The user's values over the platform's defaults.
-pub(crate) fn with_overrides(
-    mut base: ResourceRequirements,
-    wanted: Option<&crds::Resources>,
-) -> ResourceRequirements {
-    let merge = |into: &mut Option<BTreeMap<String, Quantity>>,
-                 list: Option<&crds::ResourceList>| {
-        let Some(list) = list else { return };
-        let map = into.get_or_insert_default();
-        for (key, value) in [("cpu", &list.cpu), ("memory", &list.memory)] {
-            if let Some(text) = value {
-                map.insert(key.to_owned(), Quantity(text.clone()));
-            }
-        }
-    };
-    merge(&mut base.requests, wanted.and_then(|w| w.requests.as_ref()));
-    merge(&mut base.limits, wanted.and_then(|w| w.limits.as_ref()));
-    base
-}
-
 /// A probe that succeeds when the port is open.
 pub(crate) fn tcp(port: &str) -> TCPSocketAction {
     TCPSocketAction {
@@ -301,6 +267,8 @@ pub(crate) fn service(
                     })
                     .collect(),
             ),
+            // Where the cluster has two families, both. One family is no reason to refuse it.
+            ip_family_policy: Some("PreferDualStack".into()),
             ..ServiceSpec::default()
         }),
         status: None,

@@ -1,13 +1,17 @@
 //! Whether a child of a shop is ready, since when it has not been, and why.
 
 use k8s_openapi::{
-    api::apps::v1::{Deployment, StatefulSet},
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::PersistentVolumeClaim,
+    },
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
 use crate::{
     Applied, Objects,
-    trouble::{PodsOf, trouble},
+    podless::{cause, refused},
+    trouble::{PodsOf, Trouble, trouble},
 };
 
 /// A child of a shop as its status reports it.
@@ -52,13 +56,16 @@ pub(crate) fn stateful_set(
     let status = set.status.unwrap_or_default();
     let is_current = status.observed_generation == set.metadata.generation;
     let count = status.ready_replicas.unwrap_or(0);
-    let wanted = set.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let spec = set.spec.unwrap_or_default();
+    let wanted = spec.replicas.unwrap_or(1);
+    let volumes = spec.volume_claim_templates.unwrap_or_default();
     let pods = PodsOf::set(&name);
     let counted = format!(
         "{count} of {wanted} pods are ready{}",
         meaning(count, wanted)
     );
-    let trouble = trouble(objects, &pods);
+    let trouble = trouble(objects, &pods).or_else(|| refused(objects, &pods));
+    let trouble = trouble.map(|trouble| with_class(trouble, &volumes));
     let stalls = trouble.as_ref().is_some_and(|trouble| trouble.stalls);
     let message = match trouble {
         Some(trouble) if wanted > 1 => format!("{counted}. {}", trouble.message),
@@ -80,18 +87,43 @@ pub(crate) fn stateful_set(
     }
 }
 
-/// The Deployment of one pod of the part `part` of a shop.
-pub(crate) fn deployment(objects: &Objects<Applied>, (shop, part): (&str, &str)) -> Part {
-    let name = format!("{shop}-{part}");
+/// Names the StorageClass where a pod waits for its volume: the scheduler does not.
+fn with_class(mut trouble: Trouble, volumes: &[PersistentVolumeClaim]) -> Trouble {
+    if trouble.message.contains("PersistentVolumeClaim") {
+        let mut specs = volumes.iter().filter_map(|claim| claim.spec.as_ref());
+        let class = specs.find_map(|spec| spec.storage_class_name.as_deref());
+        let class = match class {
+            Some(class) => format!("StorageClass {class}"),
+            None => "the default StorageClass of the cluster".to_owned(),
+        };
+        trouble.message = format!(
+            "{}; its volume is to come from {class}, which must exist and be able to make it",
+            trouble.message
+        );
+    }
+    trouble
+}
+
+/// A Deployment of which one pod is enough.
+pub(crate) fn deployment(objects: &Objects<Applied>, name: String) -> Part {
     let Some(deployment) = objects.get::<Deployment>(&name) else {
         return absent("Deployment", &name);
     };
     let status = deployment.status.unwrap_or_default();
     let count = status.ready_replicas.unwrap_or(0);
-    let mut conditions = status.conditions.unwrap_or_default().into_iter();
-    let available = conditions.find(|c| c.type_ == "Available");
+    let conditions = status.conditions.unwrap_or_default();
+    let find = |type_: &str| conditions.iter().find(|c| c.type_ == type_);
+    let available = find("Available").cloned();
     let pods = PodsOf::deployment(&name);
-    let trouble = trouble(objects, &pods);
+    let failing = find("ReplicaFailure").filter(|c| c.status == "True");
+    let trouble = trouble(objects, &pods).or_else(|| {
+        let said = failing?.message.as_deref().unwrap_or_default();
+        Some(Trouble {
+            reason: "PodsRefused",
+            message: format!("Deployment {name} cannot make pods: {}", cause(said)),
+            stalls: true,
+        })
+    });
     let stalls = trouble.as_ref().is_some_and(|trouble| trouble.stalls);
     let message = trouble.map_or_else(
         || format!("{count} of 1 pods are ready"),

@@ -1,5 +1,6 @@
 //! Whether a live object has every value that is planned.
 
+use operator_plan::size::nano;
 use serde_json::{Map, Value};
 
 /// Fields that the API server drops from an object when they are empty.
@@ -104,42 +105,6 @@ fn list_within(live: &[Value], planned: &[Value], field: &str) -> bool {
 /// Whether two texts are one quantity: `1000m` and `1`, `1024Mi` and `1Gi`.
 fn same_quantity(one: &str, two: &str) -> bool {
     matches!((nano(one), nano(two)), (Some(a), Some(b)) if a == b)
-}
-
-/// A quantity in billionths, so that no fraction is lost.
-fn nano(text: &str) -> Option<i128> {
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let scale: i128 = match suffix {
-        "n" => 1,
-        "u" => 1_000,
-        "m" => 1_000_000,
-        "" => 1_000_000_000,
-        "k" => 10_i128.pow(12),
-        "M" => 10_i128.pow(15),
-        "G" => 10_i128.pow(18),
-        "T" => 10_i128.pow(21),
-        "Ki" => 1_000_000_000 << 10,
-        "Mi" => 1_000_000_000 << 20,
-        "Gi" => 1_000_000_000 << 30,
-        "Ti" => 1_000_000_000 << 40,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = u32::try_from(fraction.len())
-        .ok()
-        .filter(|digits| *digits <= 9)?;
-    let parse = |text: &str| {
-        if text.is_empty() {
-            Some(0)
-        } else {
-            text.parse::<i128>().ok()
-        }
-    };
-    let fraction = parse(fraction)?.checked_mul(scale)? / 10_i128.pow(digits);
-    parse(whole)?.checked_mul(scale)?.checked_add(fraction)
 }
 
 #[cfg(test)]

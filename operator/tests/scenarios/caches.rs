@@ -61,3 +61,60 @@ async fn a_shop_goes_over_to_its_owners_cache_and_back() {
     assert_eq!(keys(&world.fake, &own), before);
     assert!(is_ready(&world.fake, "demo"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_keeps_its_own_cache_until_the_secret_of_the_other_one_is_there() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let own = [
+        Id::new("apps", "deployments", "shops", "demo-redis"),
+        Id::new("", "services", "shops", "demo-redis"),
+        Id::new(
+            "networking.k8s.io",
+            "networkpolicies",
+            "shops",
+            "demo-redis",
+        ),
+        Id::new(
+            "networking.k8s.io",
+            "networkpolicies",
+            "shops",
+            "demo-redis-clients",
+        ),
+        Id::new("", "secrets", "shops", "demo-redis-config"),
+    ];
+    let left = |fake: &Fake| {
+        own.iter()
+            .filter(|id| fake.with(|store| store.get(id).is_some()))
+            .count()
+    };
+    let external = json!({ "external": { "secretRef": { "name": "cache" } } });
+    world
+        .fake
+        .with(|store| {
+            store.update(&ours("storefronts", "demo"), false, |shop| {
+                shop["spec"]["cache"] = external;
+            })
+        })
+        .expect("changed");
+    world
+        .until("the shop waits", |fake| !is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    assert_eq!(left(&world.fake), own.len());
+    let theirs = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
+        "data": { "uri": "cmVkaXM6Ly86c2VjcmV0QGNhY2hlLmV4YW1wbGU=" } });
+    world
+        .fake
+        .with(|store| store.create(&Id::new("", "secrets", "shops", "cache"), theirs))
+        .expect("made");
+    world
+        .until("its own server is gone", |fake| left(fake) == 0)
+        .await;
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+}

@@ -18,6 +18,7 @@ mod life;
 mod measured;
 mod policies;
 mod requests;
+mod room;
 mod secrets;
 mod trouble;
 mod upgrade;

@@ -23,6 +23,7 @@ fn platform() -> Platform {
     Platform {
         registry: "localhost/storefront".into(),
         tag: "test".into(),
+        digests: std::collections::BTreeMap::new(),
         version: "1.0.0".into(),
         pull_policy: "IfNotPresent".into(),
         operator_namespace: "storefront-system".into(),

@@ -12,11 +12,16 @@ mod redis;
 pub(crate) mod role;
 pub(crate) mod server;
 pub(crate) mod trial;
+mod volume;
 mod workload;
 
 use std::collections::BTreeMap;
 
-use crds::{LocalRef, ServerRef, StorefrontSpec, Uses};
+use crds::{LocalRef, ServerRef, StorefrontSpec, Uses, VolumeSizes};
+use k8s_openapi::api::{
+    core::v1::{Secret, Service},
+    networking::v1::NetworkPolicy,
+};
 
 use self::{
     embedded::Embedded,
@@ -249,10 +254,37 @@ pub(crate) fn plan_policies(valid: &Valid, objects: &mut Objects<Planned>) {
     servers(valid).for_each(|server| server.plan_policies(valid, objects));
 }
 
-/// Plans the trials of new images, then what runs the servers.
+/// Plans the trials of new images and the growth of volumes, then what runs the servers.
 pub(crate) fn plan_workloads(valid: &Valid, objects: &mut Objects<Planned>) {
-    embedded(&valid.storefront.spec).for_each(|server| trial::plan(valid, server, objects));
+    for server in embedded(&valid.storefront.spec) {
+        trial::plan(valid, server, objects);
+        volume::plan_growth(valid, server, objects);
+    }
     servers(valid).for_each(|server| server.plan_workload(valid, objects));
+    keep_replaced(valid, objects);
+}
+
+/// Leaves a server as it is that one of the user is to replace, as long as the user's Secret is missing: the services
+/// still use it. A database is never replaced.
+fn keep_replaced(valid: &Valid, objects: &mut Objects<Planned>) {
+    let (spec, namespace) = (&valid.storefront.spec, &valid.scope.namespace);
+    let replacing = Backing::of(spec).into_iter().filter(|backing| {
+        let reference = backing.reference(spec);
+        reference.is_some_and(|reference| valid.lacks(reference.name))
+            && backing.role() != Role::Database
+    });
+    for backing in replacing {
+        let others = Backing::ALL.into_iter();
+        let others = others.filter(|other| other.role() == backing.role() && *other != backing);
+        for server in others.filter_map(|other| other.server().embedded()) {
+            let name = valid.child(server.part);
+            trial::keep(server, (namespace, valid.name()), objects);
+            objects.keep::<Service>(namespace, &name);
+            objects.keep::<NetworkPolicy>(namespace, &name);
+            objects.keep::<NetworkPolicy>(namespace, &format!("{name}-clients"));
+            objects.keep::<Secret>(namespace, &format!("{name}-config"));
+        }
+    }
 }
 
 /// The workloads of the shop's embedded servers, to be read and left as they are.
@@ -267,7 +299,25 @@ pub(crate) fn claims(
     spec: &StorefrontSpec,
     shop: &str,
 ) -> impl Iterator<Item = (String, BTreeMap<String, String>)> {
-    embedded(spec).flat_map(move |server| workload::claims(spec, shop, server))
+    embedded(spec).flat_map(move |server| volume::claims(spec, shop, server))
+}
+
+/// The sizes that the volumes of the shop's servers have been given; `None` while none is known.
+pub(crate) fn volume_sizes(
+    spec: &StorefrontSpec,
+    shop: &str,
+    objects: &Objects<Applied>,
+) -> Option<VolumeSizes> {
+    let size = |role: Role| {
+        let mut backings = Backing::of(spec).into_iter();
+        let server = backings.find(|backing| backing.role() == role)?.server();
+        volume::size_of(objects, &format!("{shop}-{}", server.embedded()?.part))
+    };
+    let sizes = VolumeSizes {
+        database: size(Role::Database),
+        queue: size(Role::Bus),
+    };
+    (sizes != VolumeSizes::default()).then_some(sizes)
 }
 
 /// Reason and Job of the first server that keeps its image until the new one is known to start.

@@ -15,6 +15,7 @@ use super::{
     policy,
     role::Role,
     server::{Reference, Server},
+    volume,
     workload::{self, Config},
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     own_secret::OwnSecret,
     pods::{self, PLATFORM_UID, mount},
     readiness::{self, Part},
+    resources::resources,
     size::mebibytes,
     storefront::{Data, Valid, secret},
 };
@@ -44,6 +46,11 @@ const EMBEDDED: Embedded = Embedded {
     trial: &["/nats-server", "--version"],
     uid: PLATFORM_UID,
     volumes: |spec| spec.queue.nats.replicas,
+    storage: |spec| Some(spec.queue.nats.storage.as_str()),
+    own_settings: |spec| {
+        let nats = &spec.queue.nats;
+        (nats.pods.as_deref(), nats.resources.as_ref())
+    },
 };
 
 /// NATS JetStream, run by the operator.
@@ -109,7 +116,8 @@ impl Server for Nats {
     }
 
     fn plan_workload(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let volume = workload::claim(&valid.storefront.spec.queue.nats.storage, None);
+        let class = valid.storefront.spec.queue.nats.storage_class_name.clone();
+        let volume = volume::claim(valid, &EMBEDDED, class);
         let ports = [("nats", PORT, "nats")];
         objects.apply(&workload::service(valid, &EMBEDDED, &ports));
         // A digest of the whole file, so that the server restarts with its users' passwords too.
@@ -120,12 +128,16 @@ impl Server for Nats {
             text: Some(&text),
             secret: &secrets.join(" "),
         };
-        let template = workload::template(valid, &EMBEDDED, pod(valid), &config);
+        let mut pod = pod(valid);
+        if is_cluster(&valid.storefront.spec) {
+            cluster::extend_pod(valid, EMBEDDED.part, &mut pod);
+        }
+        let template = workload::template(valid, &EMBEDDED, pod, &config);
         let pair = (template, volume);
         let mut set = workload::stateful_set(valid, &EMBEDDED, &config, pair);
         if is_cluster(&valid.storefront.spec) {
             cluster::plan(valid, EMBEDDED.part, objects);
-            cluster::extend(valid, EMBEDDED.part, &mut set);
+            cluster::extend(valid, &mut set);
         }
         objects.apply(&set);
     }
@@ -171,9 +183,10 @@ fn configuration(valid: &Valid, key: Option<&str>, routes: &str) -> String {
         users::configuration(valid, EMBEDDED.part, key)
     });
     let path = monitor_path(key);
-    // A tenth stays free for the file system and for JetStream's own bookkeeping.
-    let storage = &valid.storefront.spec.queue.nats.storage;
-    let file_mib = mebibytes(storage).unwrap_or(0) / 10 * 9;
+    // A tenth stays free for the file system and for JetStream's own bookkeeping. A size that the volumes have not been
+    // given yet is nothing to count on.
+    let storage = volume::known(valid, &EMBEDDED);
+    let file_mib = mebibytes(&storage).unwrap_or(0) / 10 * 9;
     let (name, cluster) = if is_cluster(&valid.storefront.spec) {
         let cluster = cluster::configuration(valid, EMBEDDED.part, routes);
         ("$POD_NAME".to_owned(), cluster)
@@ -223,7 +236,7 @@ fn pod(valid: &Valid) -> PodSpec {
     let ports = [("nats", PORT), ("monitor", MONITOR_PORT)];
     let container = Container {
         args: Some(vec!["-c".into(), "/etc/nats/nats.conf".into()]),
-        resources: Some(pods::resources("50m", "48Mi", "256Mi")),
+        resources: Some(resources("50m", "48Mi", "256Mi")),
         volume_mounts: Some(vec![
             mount("data", "/data", false),
             mount("config", "/etc/nats", true),

@@ -8,6 +8,7 @@ use super::{
     policy,
     role::Role,
     server::{Reference, Server},
+    volume,
     workload::{self, Config},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     own_secret::OwnSecret,
     pods::{self, mount},
     readiness::{self, Part},
+    resources::resources,
     storefront::{Data, Valid, secret},
 };
 
@@ -51,6 +53,17 @@ const EMBEDDED: Embedded = Embedded {
     trial: &[programs!("postgres"), "--version"],
     uid: UID,
     volumes: |_| 1,
+    storage: |spec| {
+        let wanted = spec.database.embedded.as_ref()?;
+        Some(wanted.storage.as_str())
+    },
+    own_settings: |spec| {
+        let postgres = spec.database.embedded.as_ref();
+        (
+            postgres.and_then(|it| it.pods.as_deref()),
+            postgres.and_then(|it| it.resources.as_ref()),
+        )
+    },
 };
 
 /// PostgreSQL, run by the operator.
@@ -94,9 +107,9 @@ impl Server for Postgres {
     }
 
     fn plan_workload(&self, valid: &Valid, objects: &mut Objects<Planned>) {
-        let wanted = valid.storefront.spec.database.embedded.clone();
-        let wanted = wanted.unwrap_or_default();
-        let volume = workload::claim(&wanted.storage, wanted.storage_class_name);
+        let wanted = valid.storefront.spec.database.embedded.as_ref();
+        let class = wanted.and_then(|wanted| wanted.storage_class_name.clone());
+        let volume = volume::claim(valid, &EMBEDDED, class);
         let ports = [("postgres", PORT, "postgres")];
         objects.apply(&workload::service(valid, &EMBEDDED, &ports));
         let config = Config {
@@ -141,7 +154,7 @@ fn pod(valid: &Valid) -> PodSpec {
             pods::env("POSTGRES_PASSWORD_FILE", "/admin/password"),
             pods::env("PGDATA", "/var/lib/postgresql/data/pgdata"),
         ]),
-        resources: Some(pods::resources("100m", "128Mi", "512Mi")),
+        resources: Some(resources("100m", "128Mi", "512Mi")),
         volume_mounts: Some(vec![
             mount("data", "/var/lib/postgresql/data", false),
             mount("admin", "/admin", true),

@@ -20,6 +20,7 @@ use crate::{
     own_secret::OwnSecret,
     pods::{self, PLATFORM_UID, mount},
     readiness::{self, Part},
+    resources::resources,
     storefront::{Data, Valid, secret},
 };
 
@@ -36,6 +37,14 @@ const EMBEDDED: Embedded = Embedded {
     trial: &["/usr/bin/redis-server", "--version"],
     uid: PLATFORM_UID,
     volumes: |_| 0,
+    storage: |_| None,
+    own_settings: |spec| {
+        let redis = spec.cache.redis.as_ref();
+        (
+            redis.and_then(|it| it.pods.as_deref()),
+            redis.and_then(|it| it.resources.as_ref()),
+        )
+    },
 };
 
 /// Redis, run by the operator.
@@ -90,7 +99,7 @@ impl Server for Redis {
         _: Option<&Valid>,
         objects: &Objects<Applied>,
     ) -> Part {
-        readiness::deployment(objects, (shop, EMBEDDED.part))
+        readiness::deployment(objects, format!("{shop}-{}", EMBEDDED.part))
     }
 }
 
@@ -111,6 +120,8 @@ pub(super) fn binding(shop: &str, client: &Client, key: &str) -> Data {
     ])
 }
 
+/// On which addresses it listens; those of a family that the node does not have are left out.
+const LISTENS: &str = "bind * -::*";
 /// What a workload may do with its own keys, and what clients ask when they connect. Not what shows or changes
 /// the keys of others, or the server.
 const COMMANDS: &str = "-@all +@read +@write +@connection +@transaction +eval +evalsha +script|load \
@@ -129,7 +140,7 @@ fn configuration(valid: &Valid, key: &str) -> String {
     });
     let users: String = users.collect();
     format!(
-        "bind 0.0.0.0\nport {PORT}\nprotected-mode no\nuser default off\n{users}maxmemory 64mb\n\
+        "{LISTENS}\nport {PORT}\nprotected-mode no\nuser default off\n{users}maxmemory 64mb\n\
          maxmemory-policy allkeys-lru\nsave \"\"\nappendonly no\ndir /tmp\ntcp-keepalive 60\n"
     )
 }
@@ -164,7 +175,7 @@ fn deployment(valid: &Valid) -> Deployment {
 fn pod(valid: &Valid) -> PodSpec {
     let container = Container {
         args: Some(vec!["/etc/redis/redis.conf".into()]),
-        resources: Some(pods::resources("25m", "24Mi", "128Mi")),
+        resources: Some(resources("25m", "24Mi", "128Mi")),
         volume_mounts: Some(vec![
             mount("tmp", "/tmp", false),
             mount("config", "/etc/redis", true),

@@ -20,8 +20,11 @@ use super::embedded::{Embedded, Workload};
 use crate::{
     Applied, Objects, Planned, hash,
     job::{self, End},
-    names, pods,
+    names,
+    podless::refused,
+    pods,
     readiness::Part,
+    resources::resources,
     storefront::Valid,
     trouble::{PodsOf, trouble},
 };
@@ -113,7 +116,8 @@ pub(super) fn awaited(
         valid.child(server.part),
         valid.image(server.part)
     );
-    let trouble = trouble(objects, &PodsOf::job(job));
+    let of = PodsOf::job(job);
+    let trouble = trouble(objects, &of).or_else(|| refused(objects, &of));
     let is_stuck = trouble.as_ref().is_some_and(|trouble| trouble.stalls);
     let stalls = is_stuck || matches!(trial, Trial::Failed(_));
     let (reason, message) = match (&trial, trouble) {
@@ -204,12 +208,13 @@ fn template(valid: &Valid, server: &Embedded) -> PodTemplateSpec {
         image: Some(valid.image(server.part)),
         image_pull_policy: Some(valid.platform.pull_policy.clone()),
         command: Some(command.collect()),
-        resources: Some(pods::resources("10m", "16Mi", "64Mi")),
+        resources: Some(resources("10m", "16Mi", "64Mi")),
         security_context: Some(pods::container_security()),
         ..Container::default()
     };
     let security = pods::pod_security(Some(server.uid), server.uid);
     let pod = pods::pod(container, Vec::new(), security, 5);
     let labels = valid.scope.pod_labels("proof", &instance);
-    pods::template(labels, BTreeMap::new(), pod)
+    let settings = server.settings_of_trial(valid);
+    pods::template(labels, BTreeMap::new(), pod, &settings)
 }

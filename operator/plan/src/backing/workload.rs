@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crds::StorefrontSpec;
 use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec},
         core::v1::{
-            Container, ContainerPort, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec,
-            PodTemplateSpec, Probe, Service, VolumeResourceRequirements,
+            Container, ContainerPort, PersistentVolumeClaim, PodSpec, PodTemplateSpec, Probe,
+            Service,
         },
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
 use super::{embedded::Embedded, trial};
@@ -19,9 +18,6 @@ use crate::{hash, pods, storefront::Valid};
 
 /// Annotation that restarts a pod when its configuration changes.
 const CONFIG_ANNOTATION: &str = "storefront.dev/config-hash";
-
-/// Name of the volume of a pod of a StatefulSet.
-const VOLUME: &str = "data";
 
 /// Annotation of a server's object with a hash of the secrets that its pods were first started with.
 const FIRST_ANNOTATION: &str = "storefront.dev/first-secret-hash";
@@ -74,7 +70,7 @@ pub(super) fn template(
     let now = hashed(SECRET_ANNOTATION, config.secret);
     let other = (now.1 != first(valid, server, config)).then_some(now);
     let annotations = text.into_iter().chain(other).collect();
-    pods::template(labels, annotations, pod)
+    pods::template(labels, annotations, pod, &server.settings(valid))
 }
 
 /// A StatefulSet of one pod with a volume called `data`.
@@ -105,40 +101,6 @@ pub(super) fn stateful_set(
                 },
             ),
             ..StatefulSetSpec::default()
-        }),
-        status: None,
-    }
-}
-
-/// Names of the claims that a server's set has made, and the labels that the set gives them.
-pub(super) fn claims(
-    spec: &StorefrontSpec,
-    shop: &str,
-    server: &Embedded,
-) -> Vec<(String, BTreeMap<String, String>)> {
-    let set = format!("{shop}-{}", server.part);
-    let labels = pods::selector(server.part, &set);
-    (0..(server.volumes)(spec))
-        .map(|number| (format!("{VOLUME}-{set}-{number}"), labels.clone()))
-        .collect()
-}
-
-/// A claim called `data`.
-pub(super) fn claim(storage: &str, class: Option<String>) -> PersistentVolumeClaim {
-    let size = ("storage".to_owned(), Quantity(storage.to_owned()));
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some(VOLUME.into()),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".into()]),
-            storage_class_name: class,
-            resources: Some(VolumeResourceRequirements {
-                requests: Some(BTreeMap::from([size])),
-                limits: None,
-            }),
-            ..PersistentVolumeClaimSpec::default()
         }),
         status: None,
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crds::{BackupStatus, DatabaseBinding};
+use crds::{BackupStatus, BackupVolume, DatabaseBinding, Storefront};
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
         core::v1::{
             Container, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-            PersistentVolumeClaimVolumeSource, PodSpec, Volume, VolumeResourceRequirements,
+            PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Volume,
+            VolumeResourceRequirements,
         },
     },
     apimachinery::pkg::api::resource::Quantity,
@@ -21,13 +22,13 @@ use crate::{
     hash, names,
     objects::{OWNER_UID_LABEL, owner_of},
     pods::{self, Scope, mount},
+    resources::resources,
+    settings::Settings,
+    storefront::running_version,
 };
 
 /// Tries before the backup counts as failed; nothing is dropped then.
 const TRIES: i32 = 6;
-/// Size of the volume with the dumps of one binding.
-const SIZE: &str = "5Gi";
-
 /// A dump counts only once it has been listed from end to end and has its final name. An older server's dump is
 /// taken by programs of the image's own server, into which a newer program's could not be restored.
 const SCRIPT: &str = r#"
@@ -70,12 +71,13 @@ pub fn backup_volume_name(wanted: &Wanted) -> String {
 }
 
 /// The volume and the Job that take the dump. The Job logs in with the binding's own Secret, which
-/// must still be good. `release` is the shop's version, where the server is a shop's.
+/// must still be good. `shop` is the one that the binding is about: its release and its settings of pods hold for the
+/// Job.
 pub fn backup(
     binding: &DatabaseBinding,
     wanted: &Wanted,
     platform: &Platform,
-    release: &str,
+    shop: Option<&Storefront>,
 ) -> Backup {
     let scope = Scope {
         namespace: wanted.mark.namespace.clone(),
@@ -83,8 +85,17 @@ pub fn backup(
         owner: owner_of(binding),
     };
     let mut objects = Objects::new();
-    objects.apply(&volume(&scope, wanted));
-    let job = job(&scope, wanted, platform, release);
+    let volume_of = binding.spec.backup.clone().unwrap_or_default();
+    objects.apply(&volume(&scope, wanted, volume_of));
+    let release = shop.map(|shop| running_version(shop, platform));
+    let image = platform.image(
+        postgres::IMAGE,
+        release.as_ref().unwrap_or(&platform.version),
+    );
+    let settings = shop.map(|shop| Settings::of_part(&shop.spec, (None, None)));
+    let pull = platform.pull_policy.clone();
+    let template = template(&scope, wanted, (image, pull), &settings.unwrap_or_default());
+    let job = job(&scope, wanted, template);
     objects.apply(&job);
     Backup {
         job: job.metadata.name.unwrap_or_default(),
@@ -124,7 +135,7 @@ fn tag(wanted: &Wanted) -> String {
     hash::short([wanted.mark.uid.as_bytes()])
 }
 
-fn volume(scope: &Scope, wanted: &Wanted) -> PersistentVolumeClaim {
+fn volume(scope: &Scope, wanted: &Wanted, volume: BackupVolume) -> PersistentVolumeClaim {
     let mut meta = scope.meta(&backup_volume_name(wanted), "backup", &wanted.mark.name);
     // Without an owner: it is made to outlive the binding, and the shop.
     meta.owner_references = None;
@@ -135,10 +146,11 @@ fn volume(scope: &Scope, wanted: &Wanted) -> PersistentVolumeClaim {
         metadata: meta,
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".into()]),
+            storage_class_name: volume.storage_class_name,
             resources: Some(VolumeResourceRequirements {
                 requests: Some(BTreeMap::from([(
                     "storage".to_owned(),
-                    Quantity(SIZE.to_owned()),
+                    Quantity(volume.storage),
                 )])),
                 limits: None,
             }),
@@ -148,7 +160,12 @@ fn volume(scope: &Scope, wanted: &Wanted) -> PersistentVolumeClaim {
     }
 }
 
-fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Job {
+fn template(
+    scope: &Scope,
+    wanted: &Wanted,
+    (image, pull): (String, String),
+    settings: &Settings,
+) -> PodTemplateSpec {
     let name = wanted.mark.name.as_str();
     let mut labels = scope.pod_labels("backup", name);
     labels.insert(Role::Database.client_label().into(), "true".into());
@@ -160,11 +177,11 @@ fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Jo
     );
     let container = Container {
         name: "backup".into(),
-        image: Some(platform.image(postgres::IMAGE, release)),
-        image_pull_policy: Some(platform.pull_policy.clone()),
+        image: Some(image),
+        image_pull_policy: Some(pull),
         command: Some(vec!["/bin/sh".into(), "-c".into(), script]),
         env: Some(vec![pods::env("BACKUP_FILE", file(wanted))]),
-        resources: Some(pods::resources("50m", "48Mi", "512Mi")),
+        resources: Some(resources("50m", "48Mi", "512Mi")),
         security_context: Some(pods::container_security()),
         volume_mounts: Some(vec![
             mount("database", "/bindings/database", true),
@@ -192,7 +209,11 @@ fn job(scope: &Scope, wanted: &Wanted, platform: &Platform, release: &str) -> Jo
         restart_policy: Some("Never".into()),
         ..pods::pod(container, volumes, security, 30)
     };
-    let template = pods::template(labels, BTreeMap::new(), pod);
+    pods::template(labels, BTreeMap::new(), pod, settings)
+}
+
+fn job(scope: &Scope, wanted: &Wanted, template: PodTemplateSpec) -> Job {
+    let name = wanted.mark.name.as_str();
     let text = serde_json::to_vec(&template).unwrap_or_default();
     let revision = hash::short([wanted.mark.uid.as_bytes(), text.as_slice()]);
     Job {

@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
+use crds::GatewayService;
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
             Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSpec, Probe,
-            ServiceAccount, SleepAction,
+            Service, ServiceAccount, SleepAction,
         },
         networking::v1::NetworkPolicy,
-        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
         rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
@@ -16,9 +16,11 @@ use k8s_openapi::{
 
 use super::Valid;
 use crate::{
-    Objects, Planned,
+    Mode, Objects, Planned,
     network::{self, Flows, allow_from, allow_to},
     pods::{self, PLATFORM_UID, env},
+    resources::resources,
+    scaling,
     service_deployment::GATEWAY_LABEL,
     storefront::METRICS_PORT,
     tracing::Collector,
@@ -38,8 +40,22 @@ pub fn desired(valid: &Valid) -> Objects<Planned> {
     objects.apply(&role_binding(valid));
     objects.apply(&network_policy(valid));
     objects.apply(&service(valid));
-    objects.apply(&deployment(valid));
-    objects.apply(&disruption_budget(valid));
+    // Two autoscalers of one workload both stop: that of the user is respected, and ours gives way.
+    let scaler = scaling::autoscaler(meta(valid), &valid.name(), &valid.replicas);
+    let scaler = scaler.filter(|_| !valid.is_scaled);
+    let is_scaled = valid.is_scaled || scaler.is_some();
+    let mode = if is_scaled {
+        Mode::ApplyScaled {
+            at_least: valid.replicas.min,
+        }
+    } else {
+        Mode::Apply
+    };
+    objects.push(mode, &deployment(valid, is_scaled));
+    if let Some(scaler) = &scaler {
+        objects.apply(scaler);
+    }
+    objects.apply(&scaling::disruption_budget(meta(valid), selector(valid)));
     objects
 }
 
@@ -129,7 +145,7 @@ fn network_policy(valid: &Valid) -> NetworkPolicy {
     network::policy(meta(valid), pods::label_selector(selector(valid)), flows)
 }
 
-fn service(valid: &Valid) -> k8s_openapi::api::core::v1::Service {
+fn service(valid: &Valid) -> Service {
     let names: Vec<String> = valid.ports.keys().map(|port| port_name(*port)).collect();
     let ports: Vec<(&str, i32, &str)> = valid
         .ports
@@ -137,14 +153,35 @@ fn service(valid: &Valid) -> k8s_openapi::api::core::v1::Service {
         .zip(&names)
         .map(|(port, name)| (name.as_str(), *port, name.as_str()))
         .collect();
-    pods::service(meta(valid), selector(valid), &ports)
+    let mut service = pods::service(meta(valid), selector(valid), &ports);
+    if let Some(wanted) = &valid.service {
+        expose(wanted, &mut service);
+    }
+    service
+}
+
+/// Makes the Service reachable as the user says.
+fn expose(wanted: &GatewayService, service: &mut Service) {
+    for (key, value) in &wanted.annotations {
+        let annotations = service.metadata.annotations.get_or_insert_default();
+        let entry = annotations.entry(key.clone());
+        entry.or_insert_with(|| value.clone());
+    }
+    if let Some(spec) = service.spec.as_mut() {
+        spec.type_ = Some(wanted.type_.as_str().to_owned());
+        spec.load_balancer_class
+            .clone_from(&wanted.load_balancer_class);
+        spec.external_traffic_policy = wanted
+            .external_traffic_policy
+            .map(|policy| policy.as_str().to_owned());
+    }
 }
 
 fn port_name(port: i32) -> String {
     format!("port-{port}")
 }
 
-fn deployment(valid: &Valid) -> Deployment {
+fn deployment(valid: &Valid, is_scaled: bool) -> Deployment {
     let mut labels = valid.labels.clone();
     labels.extend(
         valid
@@ -158,7 +195,8 @@ fn deployment(valid: &Valid) -> Deployment {
     Deployment {
         metadata: meta(valid),
         spec: Some(DeploymentSpec {
-            replicas: Some(1),
+            // An autoscaler owns the number; writing it here would fight it.
+            replicas: (!is_scaled).then_some(valid.replicas.min),
             selector: pods::label_selector(selector(valid)),
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".into()),
@@ -169,7 +207,12 @@ fn deployment(valid: &Valid) -> Deployment {
             }),
             revision_history_limit: Some(3),
             progress_deadline_seconds: Some(300),
-            template: pods::template(labels, valid.annotations.clone(), pod(valid)),
+            template: pods::template(
+                labels,
+                valid.annotations.clone(),
+                pod(valid),
+                &valid.settings,
+            ),
             ..DeploymentSpec::default()
         }),
         status: None,
@@ -220,7 +263,7 @@ fn pod(valid: &Valid) -> PodSpec {
                 .chain([port("metrics".into(), METRICS_PORT)])
                 .collect(),
         ),
-        resources: Some(pods::resources("100m", "48Mi", "256Mi")),
+        resources: Some(resources("100m", "48Mi", "256Mi")),
         security_context: Some(pods::container_security()),
         startup_probe: probe("/healthz", 1, 60),
         liveness_probe: probe("/healthz", 10, 3),
@@ -235,22 +278,17 @@ fn pod(valid: &Valid) -> PodSpec {
         ..Container::default()
     };
     let security = pods::pod_security(Some(PLATFORM_UID), PLATFORM_UID);
+    // A single pod is nowhere to be spread, and as long as it is one, its template stays as it was.
+    let may_be_several = valid.replicas.min > 1 || valid.replicas.max.is_some();
+    let spread = || {
+        let selector = pods::label_selector(selector(valid));
+        pods::spread(&selector, Some("pod-template-hash"))
+    };
     PodSpec {
+        topology_spread_constraints: may_be_several.then(spread),
         service_account_name: Some(valid.name()),
         // It watches its Gateway, routes and endpoints.
         automount_service_account_token: Some(true),
         ..pods::pod(container, Vec::new(), security, 45)
-    }
-}
-
-fn disruption_budget(valid: &Valid) -> PodDisruptionBudget {
-    PodDisruptionBudget {
-        metadata: meta(valid),
-        spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
-            selector: Some(pods::label_selector(selector(valid))),
-            ..PodDisruptionBudgetSpec::default()
-        }),
-        status: None,
     }
 }

@@ -6,14 +6,15 @@ mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crds::{GatewayService, Replicas, Storefront};
 use gateway_routes::{api::Gateway, certificate::kept_secret};
 
 pub use data_plane::desired;
 pub use kept::keep;
 
 use crate::{
-    Invalid, Platform, Verdict, names, objects::owner_of, pods::Scope,
-    storefront::VERSION_ANNOTATION, tracing::Collector,
+    Applied, Invalid, Objects, Platform, Verdict, names, objects::owner_of, pods::Scope, readiness,
+    settings::Settings, storefront::VERSION_ANNOTATION, tracing::Collector, trouble::PodsOf,
 };
 
 /// Offset of the container's port for a privileged port: 80 is served on 10080.
@@ -32,6 +33,21 @@ pub struct Valid {
     image: String,
     pull_policy: String,
     collector: Option<Collector>,
+    replicas: Replicas,
+    settings: Settings,
+    service: Option<GatewayService>,
+    /// Whether an autoscaler of somebody else decides how many pods there are.
+    is_scaled: bool,
+}
+
+/// What is known of the cluster around a Gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The shop whose child the Gateway is: its spec says how the data plane runs. One of nobody's has one pod and
+    /// the platform's defaults.
+    pub storefront: Option<Storefront>,
+    /// Whether an autoscaler that was not made for the Gateway scales its data plane.
+    pub is_scaled: bool,
 }
 
 impl Valid {
@@ -58,6 +74,17 @@ pub fn resource_name(gateway: &str) -> String {
     names::child(gateway, "gateway")
 }
 
+/// The pods of a Gateway's data plane.
+pub fn pods_of(gateway: &str) -> PodsOf {
+    PodsOf::deployment(&resource_name(gateway))
+}
+
+/// Why the data plane of a Gateway has no pod that is available, from its Deployment and the pods that were read.
+pub fn trouble(gateway: &str, seen: &Objects<Applied>) -> Option<String> {
+    let part = readiness::deployment(seen, resource_name(gateway));
+    (!part.ready).then_some(part.message)
+}
+
 /// Port that the container listens on for a port of a listener.
 pub fn container_port(listener: i32) -> i32 {
     if listener < 1_024 {
@@ -68,7 +95,7 @@ pub fn container_port(listener: i32) -> i32 {
 }
 
 /// Whether the data plane can be planned.
-pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
+pub fn validate(gateway: &Gateway, seen: &Observed, platform: &Platform) -> Verdict<Valid> {
     let mut ports = BTreeMap::new();
     let mut taken: BTreeMap<i32, i32> = BTreeMap::new();
     for listener in &gateway.spec.listeners {
@@ -106,6 +133,11 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
         Ok(collector) => collector,
         Err(why) => return Verdict::Invalid(why),
     };
+    let shop = seen.storefront.as_ref().map(|shop| &shop.spec);
+    let settings = shop.map(|shop| {
+        let own = &shop.gateway;
+        Settings::of_part(shop, (own.pods.as_deref(), own.resources.as_ref()))
+    });
     let infrastructure = gateway.spec.infrastructure.clone().unwrap_or_default();
     Verdict::Ready(Valid {
         scope: Scope {
@@ -120,6 +152,12 @@ pub fn validate(gateway: &Gateway, platform: &Platform) -> Verdict<Valid> {
         image: platform.image("gateway", release),
         pull_policy: platform.pull_policy.clone(),
         collector,
+        replicas: shop
+            .and_then(|shop| shop.gateway.replicas.clone())
+            .unwrap_or_default(),
+        settings: settings.unwrap_or_default(),
+        service: shop.and_then(|shop| shop.gateway.service.clone()),
+        is_scaled: seen.is_scaled,
     })
 }
 

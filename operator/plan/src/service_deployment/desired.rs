@@ -4,12 +4,8 @@ use crds::ServiceDeployment;
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
-        autoscaling::v2::{
-            CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec,
-            MetricSpec, MetricTarget, ResourceMetricSource,
-        },
+        autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::ServiceAccount,
-        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
@@ -18,7 +14,7 @@ use super::{
     Observed, Valid, logins, migration, network, routes, validate,
     workload::{self, HTTP, METRICS},
 };
-use crate::{Mode, Objects, Planned, Platform, hash, pods, storefront::SERVICE_PORT};
+use crate::{Mode, Objects, Planned, Platform, hash, pods, scaling, storefront::SERVICE_PORT};
 
 /// Annotation that rolls the pods when a mounted Secret has other content.
 const BINDINGS_ANNOTATION: &str = "storefront.dev/bindings-hash";
@@ -30,25 +26,26 @@ pub fn desired(valid: &Valid) -> Objects<Planned> {
     objects.apply(&network::policy(valid));
     logins::plan(valid, &mut objects);
     objects.apply(&service(valid));
-    if let Some((job, _)) = migration::plan(valid) {
-        objects.apply(&job);
-    }
-    let scaled = autoscaler(valid);
+    migration::plan(valid, &mut objects);
+    // Two autoscalers of one workload both stop: that of the user is respected, and ours gives way.
+    let scaled = autoscaler(valid).filter(|_| !valid.is_scaled);
     if valid.migration.is_past() {
-        let mode = match &scaled {
-            Some(_) => Mode::ApplyScaled {
+        let is_scaled = valid.is_scaled || scaled.is_some();
+        let mode = if is_scaled {
+            Mode::ApplyScaled {
                 at_least: valid.service.spec.replicas.min,
-            },
-            None => Mode::Apply,
+            }
+        } else {
+            Mode::Apply
         };
-        objects.push(mode, &deployment(valid, scaled.is_some()));
+        objects.push(mode, &deployment(valid, is_scaled));
     } else {
         objects.keep::<Deployment>(&valid.scope.namespace, valid.name());
     }
     if let Some(scaler) = &scaled {
         objects.apply(scaler);
     }
-    objects.apply(&disruption_budget(valid));
+    objects.apply(&scaling::disruption_budget(meta(valid), selector(valid)));
     routes::plan(valid, &mut objects);
     objects
 }
@@ -118,7 +115,12 @@ fn deployment(valid: &Valid, scaled: bool) -> Deployment {
             }),
             revision_history_limit: Some(3),
             progress_deadline_seconds: Some(300),
-            template: pods::template(labels, annotations, workload::serving_pod(valid)),
+            template: pods::template(
+                labels,
+                annotations,
+                workload::serving_pod(valid),
+                &workload::settings(valid),
+            ),
             ..DeploymentSpec::default()
         }),
         status: None,
@@ -126,44 +128,5 @@ fn deployment(valid: &Valid, scaled: bool) -> Deployment {
 }
 
 fn autoscaler(valid: &Valid) -> Option<HorizontalPodAutoscaler> {
-    let replicas = &valid.service.spec.replicas;
-    let max = replicas.max.filter(|max| *max > replicas.min)?;
-    Some(HorizontalPodAutoscaler {
-        metadata: meta(valid),
-        spec: Some(HorizontalPodAutoscalerSpec {
-            min_replicas: Some(replicas.min),
-            max_replicas: max,
-            scale_target_ref: CrossVersionObjectReference {
-                api_version: Some("apps/v1".into()),
-                kind: "Deployment".into(),
-                name: valid.name().to_owned(),
-            },
-            metrics: Some(vec![MetricSpec {
-                type_: "Resource".into(),
-                resource: Some(ResourceMetricSource {
-                    name: "cpu".into(),
-                    target: MetricTarget {
-                        type_: "Utilization".into(),
-                        average_utilization: Some(replicas.cpu_percent.unwrap_or(70)),
-                        ..MetricTarget::default()
-                    },
-                }),
-                ..MetricSpec::default()
-            }]),
-            behavior: None,
-        }),
-        status: None,
-    })
-}
-
-fn disruption_budget(valid: &Valid) -> PodDisruptionBudget {
-    PodDisruptionBudget {
-        metadata: meta(valid),
-        spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
-            selector: Some(pods::label_selector(selector(valid))),
-            ..PodDisruptionBudgetSpec::default()
-        }),
-        status: None,
-    }
+    scaling::autoscaler(meta(valid), valid.name(), &valid.service.spec.replicas)
 }

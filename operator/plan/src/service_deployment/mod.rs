@@ -50,6 +50,8 @@ pub struct Observed {
     pub made: BTreeSet<String>,
     /// Secrets that DatabaseBindings of the namespace name as their server's.
     pub administrators: BTreeSet<String>,
+    /// Whether an autoscaler that was not made for it scales its Deployment.
+    pub is_scaled: bool,
 }
 
 /// Names of the DatabaseBindings that the spec refers to.

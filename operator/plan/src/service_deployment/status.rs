@@ -13,6 +13,8 @@ use super::{
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
+    objects::AUTOSCALED,
+    podless::{cause, refused},
     pods,
     probe::{self, Asking, Target},
     trouble::{PodsOf, trouble},
@@ -159,7 +161,9 @@ fn pods_of(service: &ServiceDeployment) -> PodsOf {
 }
 
 fn migrating(objects: &Objects<Applied>, job: &str) -> Aspect {
-    let (reason, why, stalls) = match trouble(objects, &PodsOf::job(job)) {
+    let of = PodsOf::job(job);
+    let trouble = trouble(objects, &of).or_else(|| refused(objects, &of));
+    let (reason, why, stalls) = match trouble {
         Some(it) => (it.reason, format!(": {}", it.message), it.stalls),
         None => ("Migrating", String::new(), false),
     };
@@ -236,7 +240,7 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
             .iter()
             .find(|c: &&DeploymentCondition| c.type_ == type_)
     };
-    let least = service.spec.replicas.min;
+    let least = least(service, &deployment);
     let total = status.replicas.unwrap_or(0);
     let updated = status.updated_replicas.unwrap_or(0);
     let ready = status.available_replicas.unwrap_or(0);
@@ -254,10 +258,10 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
         return held_up;
     }
     if let Some(failing) = find("ReplicaFailure").filter(|c| c.status == "True") {
-        let text = failing.message.clone().unwrap_or_default();
+        let said = failing.message.as_deref().unwrap_or_default();
         return no(
             "PodsRefused",
-            format!("Deployment {name} cannot make pods: {text}"),
+            format!("Deployment {name} cannot make pods: {}", cause(said)),
         )
         .stalling(true);
     }
@@ -281,6 +285,18 @@ fn available(service: &ServiceDeployment, objects: &Objects<Applied>) -> Aspect 
         "Available",
         format!("{ready} pods are available"),
     )
+}
+
+/// The fewest pods that there shall be. Whoever else scales the workload may have decided on fewer than the spec says.
+fn least(service: &ServiceDeployment, deployment: &Deployment) -> i32 {
+    let least = service.spec.replicas.min;
+    let annotations = deployment.metadata.annotations.as_ref();
+    let is_scaled = annotations.is_some_and(|all| all.contains_key(AUTOSCALED));
+    let pods = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    match pods {
+        Some(pods) if is_scaled => least.min(pods.max(1)),
+        Some(_) | None => least,
+    }
 }
 
 /// Why a rollout does not go on: what its pods report, what they answer, or that it has used up its time.

@@ -27,6 +27,8 @@ pub struct Valid {
     /// Whether a DatabaseBinding is among the bindings.
     pub(super) uses_database: bool,
     pub(super) migration: Migration,
+    /// Whether an autoscaler of somebody else decides how many pods there are.
+    pub(super) is_scaled: bool,
     /// Paths of the spec that an older workload has.
     pub(super) taken: Taken,
 }

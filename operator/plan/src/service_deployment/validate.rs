@@ -72,6 +72,7 @@ pub fn validate(
             .iter()
             .any(|b| b.database_binding.is_some()),
         migration: Migration::Unneeded,
+        is_scaled: seen.is_scaled,
         taken: rivals::taken(service, &seen.rivals),
     };
     valid.migration = migration::observe(&valid, &seen.jobs);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crds::ServiceDeploymentSpec;
 use k8s_openapi::{
     api::core::v1::{
-        Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler,
-        LocalObjectReference, PodSpec, Probe, SleepAction, Volume, VolumeMount,
+        Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler, PodSpec,
+        Probe, SleepAction, Volume, VolumeMount,
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
@@ -16,6 +16,8 @@ use super::Valid;
 use crate::{
     names,
     pods::{self, env, mount},
+    resources::resources,
+    settings::Settings,
     storefront::{SERVICE_PORT, issuer, url},
     tracing::Collector,
 };
@@ -33,6 +35,19 @@ const BINDINGS: &str = "/bindings";
 /// Annotation of pods with the databases that took the place of lost ones: what a process has done to the
 /// one before, such as a migration or a first account, it has to do again.
 const RECREATED_ANNOTATION: &str = "storefront.dev/recreated-databases";
+
+/// Variables that tell of the shop as its visitors see it. No migration depends on them.
+pub(super) const FACE: [&str; 4] = ["SHOP_CURRENCIES", "SHOP_NAME", "SHOP_URL", "TOKEN_ISSUER"];
+
+/// What the spec sets for the pods of the workload and of its migration.
+pub(super) fn settings(valid: &Valid) -> Settings {
+    let spec = &valid.service.spec;
+    Settings {
+        pods: spec.pods.as_deref().cloned().unwrap_or_default(),
+        resources: spec.resources.clone(),
+        image_pull_secrets: spec.image_pull_secrets.clone(),
+    }
+}
 
 /// Annotations of every pod of the workload.
 pub(super) fn annotations(valid: &Valid) -> BTreeMap<String, String> {
@@ -94,17 +109,8 @@ pub(super) fn migrating_pod(valid: &Valid, args: &[String]) -> PodSpec {
 
 fn pod(valid: &Valid, container: Container, grace_secs: i64) -> PodSpec {
     let security = pods::pod_security(None, pods::PLATFORM_UID);
-    let secrets = &valid.service.spec.image_pull_secrets;
     PodSpec {
         service_account_name: Some(valid.name().to_owned()),
-        image_pull_secrets: (!secrets.is_empty()).then(|| {
-            secrets
-                .iter()
-                .map(|s| LocalObjectReference {
-                    name: s.name.clone(),
-                })
-                .collect()
-        }),
         ..pods::pod(container, volumes(valid), security, grace_secs)
     }
 }
@@ -118,10 +124,7 @@ fn container(valid: &Valid, name: &str) -> Container {
         image_pull_policy: Some(pull.unwrap_or_else(|| valid.platform.pull_policy.clone())),
         command: (!spec.command.is_empty()).then(|| spec.command.clone()),
         env: Some(environment(valid, None)),
-        resources: Some(pods::with_overrides(
-            pods::resources("25m", "48Mi", "256Mi"),
-            spec.resources.as_ref(),
-        )),
+        resources: Some(resources("25m", "48Mi", "256Mi")),
         security_context: Some(pods::container_security()),
         volume_mounts: Some(mounts(valid)),
         ..Container::default()

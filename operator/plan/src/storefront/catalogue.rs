@@ -2,8 +2,8 @@
 
 use crds::{
     Access, Accounts, AuthMode, DatabaseBinding, DatabaseBindingSpec, DeletionPolicy, EnvVar,
-    LocalRef, Migrate, OtherHosts, Route, ServiceBinding, ServiceDeployment, ServiceDeploymentSpec,
-    duration_secs,
+    LocalRef, Migrate, OtherHosts, PodSettings, Route, ServiceBinding, ServiceDeployment,
+    ServiceDeploymentSpec, duration_secs,
 };
 use service_catalogue::Service;
 
@@ -12,7 +12,9 @@ use super::{
     known::SIGNING_KEYS,
     secrets::{ADMIN, INTERNAL, SMTP},
 };
-use crate::{Objects, Planned, backing::Database, clients::uses, own_secret::OwnSecret};
+use crate::{
+    Objects, Planned, backing::Database, clients::uses, own_secret::OwnSecret, settings::Settings,
+};
 
 /// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
 struct Entry {
@@ -137,6 +139,7 @@ pub(super) fn database_binding(
         // reset.
         rotation: None,
         reclaim_policy,
+        backup: valid.storefront.spec.database.backup.clone(),
     };
     let mut binding = DatabaseBinding::new(&name, spec);
     binding.metadata = valid.scope.meta(&name, service.name(), &name);
@@ -155,11 +158,13 @@ pub(super) fn service_spec(valid: &Valid, service: Service) -> ServiceDeployment
     let entry = entry(service);
     let wanted = valid.storefront.spec.overrides(service);
     let wanted = wanted.cloned().unwrap_or_default();
+    let own = (wanted.pods.as_deref(), wanted.resources.as_ref());
+    let settings = Settings::of_part(&valid.storefront.spec, own);
     ServiceDeploymentSpec {
         storefront_ref: LocalRef::new(valid.name()),
         image: valid.image(service.name()),
         image_pull_policy: None,
-        image_pull_secrets: Vec::new(),
+        image_pull_secrets: settings.image_pull_secrets,
         command: Vec::new(),
         args: vec!["serve".into()],
         port: SERVICE_PORT,
@@ -177,7 +182,8 @@ pub(super) fn service_spec(valid: &Valid, service: Service) -> ServiceDeployment
         migrate: service.has_database().then(Migrate::default),
         env: environment(valid, service, &wanted.env),
         replicas: wanted.replicas.unwrap_or_default(),
-        resources: wanted.resources,
+        resources: settings.resources,
+        pods: (settings.pods != PodSettings::default()).then(|| Box::new(settings.pods)),
         probes: None,
         paused: false,
     }

@@ -47,6 +47,8 @@ pub fn status(
         let look = look(storefront, valid, objects, now);
         status.blocked_by = missing.map(lacking).or(look.blocker);
         status.services = Some(look.services);
+        let sizes = backing::volume_sizes(&storefront.spec, name_of(storefront), objects);
+        status.volumes = sizes.or(status.volumes);
         (seen, all) = (look.aspects, look.summary);
         if valid.is_none() {
             // The user's Secrets were not read: what was reported about them stays.

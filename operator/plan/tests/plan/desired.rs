@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use operator_plan::{Mode, ObjectKey, Objects, Planned, gateway, service_deployment, storefront};
 
 use crate::fixtures::{
-    around, children, example, migrated, platform, shop, stored, valid_service, valid_shop,
+    around, children, data_plane, example, gateway_of, migrated, platform, shop, valid_service,
+    valid_shop,
 };
 
 fn yaml(objects: &Objects<Planned>) -> String {
@@ -17,6 +18,7 @@ fn yaml(objects: &Objects<Planned>) -> String {
             Mode::ApplyScaled { at_least } => {
                 format!("# an autoscaler says how many pods, from {at_least}\n{body}")
             }
+            Mode::Grow => format!("# a claim that grows\n{body}"),
             Mode::Create => format!("# only created, never changed\n{body}"),
             Mode::Keep => format!("# kept as it is\n{body}"),
         }
@@ -94,6 +96,16 @@ fn a_service_that_scales() {
     assert_snapshot!(yaml(&service_deployment::desired(&valid_service(
         &order, &shop
     ))));
+}
+
+#[test]
+fn a_migration() {
+    let service: ServiceDeployment = example("team-service.yaml").pop().expect("one");
+    let shop = shop("storefront.yaml");
+    let valid = service_deployment::validate(&service, &around(&service, &shop), &platform());
+    let mut objects = service_deployment::desired(&valid.ready().expect("valid"));
+    objects.items.retain(|item| item.key.kind == "Job");
+    assert_snapshot!(yaml(&objects));
 }
 
 #[test]
@@ -202,20 +214,11 @@ fn rotated_credentials_are_tried_by_the_migration_before_the_pods_roll_over_to_t
 #[test]
 fn the_data_plane_of_the_demo_shop() {
     for file in ["storefront.yaml", "storefront-full.yaml"] {
-        let planned = storefront::desired(&valid_shop(&shop(file)));
-        let body = planned
-            .items
-            .into_iter()
-            .find(|item| item.key.kind == "Gateway");
-        let mut gateway: Gateway =
-            serde_json::from_value(body.expect("a Gateway").body).expect("a Gateway");
-        stored(&mut gateway);
-        let valid = gateway::validate(&gateway, &platform())
-            .ready()
-            .expect("valid");
+        let shop = shop(file);
+        let planned = storefront::desired(&valid_shop(&shop));
         assert_snapshot!(
             format!("gateway-of-{file}"),
-            yaml(&gateway::desired(&valid))
+            yaml(&data_plane(&gateway_of(&planned), &shop))
         );
     }
 }
@@ -230,7 +233,9 @@ fn a_gateway_with_an_invalid_collector_is_refused() {
         "storefront.dev/otlp-endpoint".into(),
         "collector:4318".into(),
     );
-    let operator_plan::Verdict::Invalid(why) = gateway::validate(&gateway, &platform()) else {
+    let operator_plan::Verdict::Invalid(why) =
+        gateway::validate(&gateway, &gateway::Observed::default(), &platform())
+    else {
         panic!("accepted");
     };
     assert_eq!(why.reason, "TracingInvalid");
@@ -244,9 +249,7 @@ fn the_dump_before_a_drop() {
         .pop()
         .expect("one");
     let wanted = Wanted::of(&binding, false).expect("stored");
-    assert_snapshot!(yaml(
-        &backup(&binding, &wanted, &platform(), "1.0.0").objects
-    ));
+    assert_snapshot!(yaml(&backup(&binding, &wanted, &platform(), None).objects));
 }
 
 #[test]

@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{DeletionPolicy, Storefront};
-use gateway_routes::api::Gateway;
 use operator_plan::{
-    Mode, Objects, Planned, gateway,
+    Mode, Objects, Planned,
     objects::{OWNER_UID_LABEL, STOREFRONT_LABEL},
     service_deployment, storefront,
 };
@@ -14,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    fixtures::{children, platform, seen, stored, valid_service, valid_shop},
+    fixtures::{children, data_plane, gateway_of, platform, seen, valid_service, valid_shop},
     properties::check,
     restricted::assert_restricted,
     specs::any_shop,
@@ -32,7 +31,8 @@ impl Plans {
         let services = children(shop).into_iter();
         let services =
             services.map(|service| service_deployment::desired(&valid_service(&service, shop)));
-        let below = services.chain([data_plane(&planned)]).collect();
+        let edge = data_plane(&gateway_of(&planned), shop);
+        let below = services.chain([edge]).collect();
         Self {
             shop: planned,
             below,
@@ -59,15 +59,6 @@ impl Plans {
             .filter(|(_, template)| template["spec"]["containers"].is_array())
             .collect()
     }
-}
-
-fn data_plane(planned: &Objects<Planned>) -> Objects<Planned> {
-    let item = planned.items.iter().find(|item| item.key.kind == "Gateway");
-    let body = item.expect("a shop has a Gateway").body.clone();
-    let mut gateway: Gateway = serde_json::from_value(body).expect("a Gateway");
-    stored(&mut gateway);
-    let valid = gateway::validate(&gateway, &platform()).ready();
-    gateway::desired(&valid.expect("the built-in class serves it"))
 }
 
 /// Whether a selector by equality selects an object with these labels.

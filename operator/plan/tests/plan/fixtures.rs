@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crds::{
     BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus, ServiceDeployment, Storefront,
 };
+use gateway_routes::api::Gateway;
 use jiff::Timestamp;
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use kube::core::{Resource, ResourceExt};
 use operator_plan::{
-    Applied, Live, Objects, Planned, Platform,
+    Applied, Live, Objects, Planned, Platform, gateway,
     service_deployment::{self, Migration},
     storefront::{self, Data, Fresh, Minted, SigningKey},
 };
@@ -21,6 +22,7 @@ pub fn platform() -> Platform {
     Platform {
         registry: "ghcr.io/storefront-dev".into(),
         tag: "1.0.0".into(),
+        digests: BTreeMap::new(),
         version: "1.0.0".into(),
         pull_policy: "IfNotPresent".into(),
         operator_namespace: "storefront-system".into(),
@@ -241,6 +243,25 @@ pub fn children(shop: &Storefront) -> Vec<ServiceDeployment> {
             service
         })
         .collect()
+}
+
+/// The Gateway of a planned shop, as stored.
+pub fn gateway_of(planned: &Objects<Planned>) -> Gateway {
+    let item = planned.items.iter().find(|item| item.key.kind == "Gateway");
+    let body = item.expect("a shop has a Gateway").body.clone();
+    let mut gateway: Gateway = serde_json::from_value(body).expect("a Gateway");
+    stored(&mut gateway);
+    gateway
+}
+
+/// The data plane of a Gateway of a shop.
+pub fn data_plane(gateway: &Gateway, shop: &Storefront) -> Objects<Planned> {
+    let seen = gateway::Observed {
+        storefront: Some(shop.clone()),
+        is_scaled: false,
+    };
+    let valid = gateway::validate(gateway, &seen, &platform()).ready();
+    gateway::desired(&valid.expect("the built-in class serves it"))
 }
 
 /// What the API server answers to an apply: the object, with the status that `status` gives it.

@@ -107,7 +107,7 @@ proptest! {
         let mut gateway: gateway_routes::api::Gateway = serde_json::from_value(item.body).expect("one");
         gateway.metadata.name = Some(name);
         stored(&mut gateway);
-        check(&gateway::desired(&gateway::validate(&gateway, &platform()).ready().expect("valid")))?;
+        check(&gateway::desired(&gateway::validate(&gateway, &gateway::Observed::default(), &platform()).ready().expect("valid")))?;
     }
 
     #[test]

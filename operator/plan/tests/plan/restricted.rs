@@ -1,14 +1,12 @@
 //! Every pod of the platform must be let into a namespace that enforces `restricted` Pod Security.
 
 use crds::ServiceDeployment;
-use gateway_routes::api::Gateway;
-use operator_plan::{
-    Mode, Objects, Planned, database_binding, gateway, service_deployment, storefront,
-};
+use operator_plan::{Mode, Objects, Planned, database_binding, service_deployment, storefront};
 use serde_json::Value;
 
 use crate::fixtures::{
-    children, example, platform, shop, shops, stored, valid_service, valid_shop,
+    around, children, data_plane, example, gateway_of, platform, shop, shops, valid_service,
+    valid_shop,
 };
 use crate::proof::upgrade;
 
@@ -17,22 +15,14 @@ fn every_plan() -> Vec<Objects<Planned>> {
     for file in shops() {
         let shop = shop(&file);
         let planned = storefront::desired(&valid_shop(&shop));
-        for item in planned
-            .items
-            .iter()
-            .filter(|item| item.key.kind == "Gateway")
-        {
-            let mut gateway: Gateway =
-                serde_json::from_value(item.body.clone()).expect("a Gateway");
-            stored(&mut gateway);
-            let valid = gateway::validate(&gateway, &platform())
-                .ready()
-                .expect("valid");
-            plans.push(gateway::desired(&valid));
-        }
+        plans.push(data_plane(&gateway_of(&planned), &shop));
         plans.push(planned);
         for service in children(&shop) {
             plans.push(service_deployment::desired(&valid_service(&service, &shop)));
+            // With the migration's Job.
+            let before =
+                service_deployment::validate(&service, &around(&service, &shop), &platform());
+            plans.push(service_deployment::desired(&before.ready().expect("valid")));
         }
     }
     for file in ["team-service.yaml", "team-service-smallest.yaml"] {
@@ -49,7 +39,7 @@ fn every_plan() -> Vec<Objects<Planned>> {
     let (shop, world) = upgrade();
     let upgrading = storefront::validate(&shop, world, &platform());
     plans.push(storefront::desired(&upgrading.ready().expect("valid")));
-    let dump = database_binding::backup(&binding, &wanted, &platform(), "1.0.0");
+    let dump = database_binding::backup(&binding, &wanted, &platform(), None);
     plans.push(dump.objects);
     plans
 }

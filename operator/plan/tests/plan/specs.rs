@@ -23,6 +23,7 @@ fn database() -> impl Strategy<Value = Database> {
             ..EmbeddedPostgres::default()
         }),
         external: None,
+        backup: None,
     };
     select(vec![
         embedded(None),
@@ -30,6 +31,7 @@ fn database() -> impl Strategy<Value = Database> {
         Database {
             embedded: None,
             external: Some(external),
+            backup: None,
         },
     ])
 }

@@ -10,7 +10,6 @@ use operator_plan::database_binding::{
     BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_state, end_policy,
     owns_database, renewed, rotation, status,
 };
-use operator_plan::storefront::running_version;
 use operator_plan::{Invalid, Verdict, Waiting};
 
 use super::admin_session::AdminSession;
@@ -190,11 +189,8 @@ impl Ending<'_> {
             ..
         } = *self;
         let wanted = &valid.wanted;
-        let release = match &seen.storefront {
-            Some(shop) => running_version(shop, &ctx.platform),
-            None => ctx.platform.version.clone(),
-        };
-        let plan = backup(binding, wanted, &ctx.platform, &release);
+        let shop = seen.storefront.as_ref().or(seen.owner.as_ref());
+        let plan = backup(binding, wanted, &ctx.platform, shop);
         let name = &plan.job;
         let key = Key::new(wanted.mark.namespace.clone(), name.clone());
         let job = ctx.reader.job(&key).await?;

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use crds::Storefront;
 use gateway_routes::api::{Gateway, GatewayAddress};
 use gateway_routes::{DataPlane, View};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, ResourceExt};
 use kube_cache::{Key, Owner};
-use operator_plan::gateway::{desired, keep, resource_name, validate};
-use operator_plan::{Applied, Objects, Verdict};
+use operator_plan::gateway::{Observed, desired, keep, pods_of, resource_name, trouble, validate};
+use operator_plan::{Applied, Objects, Planned, Verdict};
 
 use super::certificates::Certificates;
 use super::observe::{is_ours, observe};
 use super::report;
 use crate::context::Context;
-use crate::controller::{Identity, Reconciler};
+use crate::controller::{Identity, REFUSED, Reconciler};
 use crate::error::Error;
 use crate::kind_loop::{next, subscriber};
 use crate::next::Next;
@@ -57,18 +58,26 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     let namespace = gateway.namespace().unwrap_or_default();
     let name = gateway.name_any();
     let certificates = Certificates::observe(ctx, gateway).await?;
-    let (plane, outcome) = match validate(gateway, &ctx.platform) {
+    let shop = shop_of(ctx, gateway);
+    let is_paused = shop.as_ref().is_some_and(|shop| shop.spec.paused);
+    let around = Observed {
+        storefront: shop.map(|shop| Storefront::clone(&shop)),
+        is_scaled: ctx.caches.is_scaled(
+            &namespace,
+            &resource_name(&name),
+            &gateway.uid().unwrap_or_default(),
+        ),
+    };
+    let (plane, outcome) = match validate(gateway, &around, &ctx.platform) {
         Verdict::Ready(valid) => {
             let valid = valid.without_secrets(&certificates.foreign);
             let mut plan = desired(&valid);
             keep(&valid, certificates.kept.clone(), &mut plan);
-            if is_paused(ctx, gateway) {
-                (plane(&ctx.reader.read(&plan).await?, &name), "paused")
+            if is_paused {
+                let seen = ctx.reader.read(&plan).await?;
+                (plane(ctx, seen, gateway), "paused")
             } else {
-                let applied = ctx.applier.apply(&plan).await?;
-                let uid = gateway.uid().unwrap_or_default();
-                ctx.applier.prune(&uid, &plan, |_| true).await?;
-                (plane(&applied, &name), "applied")
+                make(ctx, gateway, &plan).await?
             }
         }
         Verdict::Waiting(on) => {
@@ -91,35 +100,90 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     let api = Api::<Gateway>::namespaced(ctx.client.clone(), &namespace);
     report::status(ctx, &api, gateway, &status).await?;
     ctx.metrics.outcome("Gateway", outcome);
-    Ok(next(ctx, &subscriber).sooner(certificates.next(ctx)))
+    let again = if plane.refused.is_some() {
+        Next::Requeue(REFUSED)
+    } else {
+        Next::AwaitChange
+    };
+    let again = again.sooner(certificates.next(ctx));
+    Ok(next(ctx, &subscriber).sooner(again))
 }
 
-/// Whether the shop that the Gateway belongs to is to be left alone.
-fn is_paused(ctx: &Context, gateway: &Gateway) -> bool {
+/// Makes the data plane. What the API server refuses is reported on the Gateway.
+async fn make(
+    ctx: &Context,
+    gateway: &Gateway,
+    plan: &Objects<Planned>,
+) -> Result<(DataPlane, &'static str), Error> {
+    match ctx.applier.apply(plan).await {
+        Ok(applied) => {
+            let uid = gateway.uid().unwrap_or_default();
+            ctx.applier.prune(&uid, plan, |_| true).await?;
+            Ok((plane(ctx, applied, gateway), "applied"))
+        }
+        Err(error) => {
+            let why = error.refusal().ok_or(error)?;
+            let seen = ctx.reader.read(plan).await?;
+            let plane = DataPlane {
+                refused: Some(why.message),
+                ..plane(ctx, seen, gateway)
+            };
+            Ok((plane, "refused"))
+        }
+    }
+}
+
+/// The shop that the Gateway belongs to.
+fn shop_of(ctx: &Context, gateway: &Gateway) -> Option<Arc<Storefront>> {
     let owner = Owner::of(gateway).filter(|owner| owner.kind == "Storefront");
-    let shop = owner.and_then(|owner| {
-        let key = Key::new(gateway.namespace().unwrap_or_default(), owner.name);
-        ctx.caches.storefronts.store.object(&key)
-    });
-    shop.is_some_and(|shop| shop.spec.paused)
+    let key = Key::new(gateway.namespace().unwrap_or_default(), owner?.name);
+    ctx.caches.storefronts.store.object(&key)
 }
 
-fn plane(applied: &Objects<Applied>, gateway: &str) -> DataPlane {
-    let name = resource_name(gateway);
-    let address = applied
-        .get::<Service>(&name)
-        .and_then(|service| service.spec?.cluster_ip);
-    let pods = applied
+fn plane(ctx: &Context, mut seen: Objects<Applied>, gateway: &Gateway) -> DataPlane {
+    let gateway_name = gateway.name_any();
+    let name = resource_name(&gateway_name);
+    let pods = seen
         .get::<Deployment>(&name)
         .and_then(|it| it.status?.available_replicas);
-    let addresses = address
-        .filter(|ip| !ip.is_empty() && ip != "None")
-        .map(|ip| GatewayAddress {
-            type_: Some("IPAddress".to_owned()),
-            value: Some(ip),
-        });
-    DataPlane {
-        addresses: addresses.into_iter().collect(),
-        is_available: pods.unwrap_or_default() > 0,
+    let is_available = pods.unwrap_or_default() > 0;
+    if !is_available {
+        let namespace = gateway.namespace().unwrap_or_default();
+        let whose = [pods_of(&gateway_name)];
+        ctx.reader.add_pods(&namespace, &whose, &mut seen);
     }
+    let service = seen.get::<Service>(&name);
+    DataPlane {
+        addresses: service.map(addresses).unwrap_or_default(),
+        is_available,
+        trouble: trouble(&gateway_name, &seen).filter(|_| !is_available),
+        refused: None,
+    }
+}
+
+/// By which addresses the data plane is reached: those of the load balancer where there is one, else those of the
+/// Service.
+fn addresses(service: Service) -> Vec<GatewayAddress> {
+    let address = |type_: &str, value: String| GatewayAddress {
+        type_: Some(type_.to_owned()),
+        value: Some(value),
+    };
+    let spec = service.spec.unwrap_or_default();
+    if spec.type_.as_deref() == Some("LoadBalancer") {
+        let balancer = service.status.and_then(|status| status.load_balancer);
+        let ingress = balancer.and_then(|balancer| balancer.ingress);
+        let ingress = ingress.into_iter().flatten();
+        return ingress
+            .filter_map(|point| match (point.ip, point.hostname) {
+                (Some(ip), _) => Some(address("IPAddress", ip)),
+                (None, Some(name)) => Some(address("Hostname", name)),
+                (None, None) => None,
+            })
+            .collect();
+    }
+    let ips = spec.cluster_ips.or(spec.cluster_ip.map(|ip| vec![ip]));
+    let ips = ips.into_iter().flatten();
+    ips.filter(|ip| !ip.is_empty() && ip != "None")
+        .map(|ip| address("IPAddress", ip))
+        .collect()
 }

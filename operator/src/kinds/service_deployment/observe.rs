@@ -79,6 +79,11 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         shops: ctx.caches.storefronts.store.objects_in(&namespace),
         made,
         administrators: administrators(ctx, &namespace),
+        is_scaled: ctx.caches.is_scaled(
+            &namespace,
+            &service.name_any(),
+            &service.uid().unwrap_or_default(),
+        ),
     })
 }
 

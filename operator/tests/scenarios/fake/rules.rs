@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::store::Id;
 
-/// A change that a server refuses: two ports of one name, another selector of a workload.
+/// A change that a server refuses: two ports of one name, another selector of a workload, other claims of a set.
 pub(super) fn is_invalid(id: &Id, old: &Value, new: &Value) -> bool {
     let names = |object: &Value| {
         let ports = object["spec"]["ports"].as_array().cloned();
@@ -20,7 +20,10 @@ pub(super) fn is_invalid(id: &Id, old: &Value, new: &Value) -> bool {
             distinct.dedup();
             all.len() != distinct.len()
         }
-        "deployments" | "statefulsets" => new["spec"]["selector"] != old["spec"]["selector"],
+        "deployments" => new["spec"]["selector"] != old["spec"]["selector"],
+        "statefulsets" => ["selector", "volumeClaimTemplates"]
+            .iter()
+            .any(|field| new["spec"][field] != old["spec"][field]),
         _ => false,
     }
 }

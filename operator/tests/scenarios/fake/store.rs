@@ -58,6 +58,7 @@ pub struct Store {
     sick: BTreeSet<Id>,
     /// uids of what was deleted.
     gone: BTreeSet<String>,
+    podless: BTreeSet<Id>,
 }
 
 impl Store {
@@ -303,6 +304,16 @@ impl Store {
         self.react(id);
     }
 
+    /// From now on a workload makes no pods, or does again.
+    pub fn set_podless(&mut self, id: &Id, is_podless: bool) {
+        if is_podless {
+            self.podless.insert(id.clone());
+        } else {
+            self.podless.remove(id);
+        }
+        self.react(id);
+    }
+
     pub fn delete(&mut self, id: &Id, preconditions: &Value) -> Result<Value, Refusal> {
         let Some(object) = self.objects.get(id).cloned() else {
             return Err((404, "NotFound"));
@@ -399,6 +410,9 @@ impl Store {
         }
         let status = match id.resource.as_str() {
             "jobs" if is_missing => json!({ "active": 1, "ready": 0 }),
+            "statefulsets" if self.podless.contains(id) => {
+                json!({ "observedGeneration": generation, "replicas": 0 })
+            }
             "deployments" | "statefulsets" if is_missing || self.sick.contains(id) => {
                 json!({ "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1 })
             }

@@ -99,6 +99,9 @@ impl View {
         let fields = |name: &str| match name {
             "metadata.name" => meta["name"].clone(),
             "metadata.namespace" => meta["namespace"].clone(),
+            "reason" => object["reason"].clone(),
+            "regarding.kind" => object["regarding"]["kind"].clone(),
+            "regarding.name" => object["regarding"]["name"].clone(),
             other => panic!("no field selector {other}"),
         };
         pairs(&self.labels).all(|(name, value)| meta["labels"][name] == value)

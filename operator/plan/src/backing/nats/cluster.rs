@@ -20,6 +20,7 @@ use crate::{
     network::{self, Flows, allow_from, allow_to},
     own_secret::{Content, OwnSecret},
     pods::{self, label_selector},
+    resources::resources,
     storefront::Valid,
 };
 
@@ -79,18 +80,16 @@ fn name_each_pod(spec: &mut ServiceSpec) {
 }
 
 /// Turns the set of a single server into that of a cluster.
-pub(super) fn extend(valid: &Valid, part: &str, set: &mut StatefulSet) {
+pub(super) fn extend(valid: &Valid, set: &mut StatefulSet) {
     let Some(spec) = set.spec.as_mut() else {
         return;
     };
     spec.replicas = Some(servers(valid));
     spec.service_name = Some(valid.child(ROUTES.part));
-    if let Some(pod) = spec.template.spec.as_mut() {
-        extend_pod(valid, part, pod);
-    }
 }
 
-fn extend_pod(valid: &Valid, part: &str, pod: &mut PodSpec) {
+/// Turns the pod of a single server into that of one of several.
+pub(super) fn extend_pod(valid: &Valid, part: &str, pod: &mut PodSpec) {
     let pods_of = label_selector(selector(valid, part));
     pod.topology_spread_constraints = Some(pods::spread(&pods_of, None));
     let Some(container) = pod.containers.first_mut() else {
@@ -110,7 +109,7 @@ fn extend_pod(valid: &Valid, part: &str, pod: &mut PodSpec) {
     let ports = container.ports.get_or_insert_default();
     ports.push(workload::port("routes", ROUTES_PORT));
     // Each of three needs less than a single one.
-    container.resources = Some(pods::resources("25m", "48Mi", "256Mi"));
+    container.resources = Some(resources("25m", "48Mi", "256Mi"));
 }
 
 /// The part of a server's configuration that is about the others. Clients learn of none of them: the

@@ -17,6 +17,10 @@ pub struct DataPlane {
     pub addresses: Vec<GatewayAddress>,
     /// Whether at least one pod is available.
     pub is_available: bool,
+    /// Why none is, where that is known.
+    pub trouble: Option<String>,
+    /// Why it cannot be made as its Gateway says, whatever runs meanwhile.
+    pub refused: Option<String>,
 }
 
 impl View<'_> {
@@ -161,6 +165,9 @@ fn programmed(gateway: &Gateway, plane: &DataPlane, is_accepted: bool) -> Verdic
         let why = format!("address {wanted} cannot be used: addresses are assigned by the cluster");
         return Verdict::no("AddressNotUsable", why);
     }
+    if let Some(why) = &plane.refused {
+        return Verdict::no("NoResources", why.clone());
+    }
     if plane.addresses.is_empty() {
         return Verdict::no(
             "AddressNotAssigned",
@@ -168,7 +175,10 @@ fn programmed(gateway: &Gateway, plane: &DataPlane, is_accepted: bool) -> Verdic
         );
     }
     if !plane.is_available {
-        return Verdict::no("NoResources", "No pod of the gateway is available yet");
+        let why = plane.trouble.as_ref();
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let text = format!("No pod of the gateway is available yet{why}");
+        return Verdict::no("NoResources", text);
     }
     Verdict::yes("Programmed", "The gateway serves its listeners")
 }

@@ -52,6 +52,25 @@ fn a_good_gateway_is_programmed_as_soon_as_it_has_address_and_pods() {
         say(&plane()),
         ["Accepted=True/Accepted", "Programmed=True/Programmed"]
     );
+    let message = |plane: &DataPlane| {
+        let status = view.gateway_status(&all.gateways[0], plane, at(0));
+        let found = status
+            .conditions
+            .into_iter()
+            .find(|c| c.type_ == "Programmed");
+        found.expect("Programmed").message
+    };
+    let told = DataPlane {
+        trouble: Some("no node takes it".into()),
+        ..waiting
+    };
+    assert!(message(&told).ends_with("available yet: no node takes it"));
+    // Whatever runs meanwhile is not what the Gateway asks for.
+    let refused = DataPlane {
+        refused: Some("a quota".into()),
+        ..plane()
+    };
+    assert_eq!(message(&refused), "a quota");
     let status = view.gateway_status(&all.gateways[0], &plane(), at(0));
     assert_eq!(
         brief(&listener(&status, "http").conditions),

@@ -73,6 +73,7 @@ pub fn plane() -> DataPlane {
     DataPlane {
         addresses: vec![address],
         is_available: true,
+        ..DataPlane::default()
     }
 }
 

@@ -1,0 +1,175 @@
+//! How many pods there are: the spec, an autoscaler of ours, or one of somebody else, which is respected.
+
+use crds::{GatewayService, Replicas, ServiceType, Storefront, TrafficPolicy};
+use operator_plan::{Mode, Objects, Outcome, Planned, gateway, service_deployment, storefront};
+use serde_json::{Value, json};
+
+use crate::fixtures::{
+    applied, children, data_plane, edit, gateway_of, migrated, platform, shop, valid_shop,
+};
+
+fn of_kind<'a>(plan: &'a Objects<Planned>, kind: &str) -> Option<&'a Planned> {
+    plan.items.iter().find(|item| item.key.kind == kind)
+}
+
+fn plane(shop: &Storefront) -> Objects<Planned> {
+    data_plane(&gateway_of(&storefront::desired(&valid_shop(shop))), shop)
+}
+
+#[test]
+fn the_gateway_has_as_many_pods_as_the_spec_says_and_they_are_spread() {
+    let mut shop = shop("storefront.yaml");
+    let one = plane(&shop);
+    let deployment = of_kind(&one, "Deployment").expect("planned");
+    assert_eq!(deployment.body["spec"]["replicas"], 1);
+    let pod = &deployment.body["spec"]["template"]["spec"];
+    assert!(pod["topologySpreadConstraints"].is_null(), "as it was");
+
+    shop.spec.gateway.replicas = Some(Replicas {
+        min: 3,
+        ..Replicas::default()
+    });
+    let three = plane(&shop);
+    let deployment = of_kind(&three, "Deployment").expect("planned");
+    assert_eq!(deployment.body["spec"]["replicas"], 3);
+    let pod = &deployment.body["spec"]["template"]["spec"];
+    assert_eq!(
+        pod["topologySpreadConstraints"].as_array().map(Vec::len),
+        Some(2)
+    );
+    assert!(of_kind(&three, "HorizontalPodAutoscaler").is_none());
+    assert!(of_kind(&three, "PodDisruptionBudget").is_some());
+}
+
+#[test]
+fn a_gateway_with_a_maximum_is_scaled() {
+    let mut shop = shop("storefront.yaml");
+    shop.spec.gateway.replicas = Some(Replicas {
+        min: 2,
+        max: Some(5),
+        cpu_percent: Some(60),
+    });
+    let plan = plane(&shop);
+    let scaler = of_kind(&plan, "HorizontalPodAutoscaler").expect("planned");
+    assert_eq!(scaler.body["spec"]["minReplicas"], 2);
+    assert_eq!(scaler.body["spec"]["maxReplicas"], 5);
+    assert_eq!(
+        scaler.body["spec"]["scaleTargetRef"]["name"],
+        "demo-gateway"
+    );
+    let deployment = of_kind(&plan, "Deployment").expect("planned");
+    assert_eq!(deployment.mode, Mode::ApplyScaled { at_least: 2 });
+    assert!(deployment.body["spec"]["replicas"].is_null());
+}
+
+#[test]
+fn the_gateways_service_is_reached_as_the_spec_says() {
+    let mut shop = shop("storefront.yaml");
+    let service = |shop: &Storefront| of_kind(&plane(shop), "Service").expect("one").body.clone();
+    assert!(service(&shop)["spec"]["type"].is_null(), "as it was");
+    shop.spec.gateway.service = Some(GatewayService {
+        type_: ServiceType::LoadBalancer,
+        load_balancer_class: Some("example.com/lb".into()),
+        external_traffic_policy: Some(TrafficPolicy::Local),
+        annotations: [("example.com/a".to_owned(), "b".to_owned())].into(),
+    });
+    let body = service(&shop);
+    assert_eq!(body["spec"]["type"], "LoadBalancer");
+    assert_eq!(body["spec"]["loadBalancerClass"], "example.com/lb");
+    assert_eq!(body["spec"]["externalTrafficPolicy"], "Local");
+    assert_eq!(body["metadata"]["annotations"]["example.com/a"], "b");
+    let plan = plane(&shop);
+    let pods = of_kind(&plan, "Deployment").expect("one");
+    assert!(!pods.body.to_string().contains("example.com/a"));
+}
+
+#[test]
+fn a_gateway_of_nobody_has_one_pod() {
+    let gateway = gateway_of(&storefront::desired(&valid_shop(&shop(
+        "storefront-full.yaml",
+    ))));
+    let valid = gateway::validate(&gateway, &gateway::Observed::default(), &platform()).ready();
+    let plan = gateway::desired(&valid.expect("valid"));
+    let deployment = of_kind(&plan, "Deployment").expect("planned");
+    assert_eq!(deployment.body["spec"]["replicas"], 1);
+}
+
+#[test]
+fn an_autoscaler_of_somebody_else_decides_how_many_pods_the_gateway_has() {
+    let mut shop = shop("storefront.yaml");
+    shop.spec.gateway.replicas = Some(Replicas {
+        min: 2,
+        max: Some(5),
+        cpu_percent: None,
+    });
+    let gateway = gateway_of(&storefront::desired(&valid_shop(&shop)));
+    let seen = gateway::Observed {
+        storefront: Some(shop),
+        is_scaled: true,
+    };
+    let valid = gateway::validate(&gateway, &seen, &platform()).ready();
+    assert_is_left_to_another(&gateway::desired(&valid.expect("valid")));
+}
+
+#[test]
+fn an_autoscaler_of_somebody_else_decides_how_many_pods_a_service_has() {
+    let shop = shop("storefront-full.yaml");
+    for service in children(&shop) {
+        let mut seen = migrated(&service, &shop);
+        seen.is_scaled = true;
+        let valid = service_deployment::validate(&service, &seen, &platform()).ready();
+        assert_is_left_to_another(&service_deployment::desired(&valid.expect("valid")));
+    }
+}
+
+fn assert_is_left_to_another(plan: &Objects<Planned>) {
+    let deployment = of_kind(plan, "Deployment").expect("planned");
+    assert!(matches!(deployment.mode, Mode::ApplyScaled { .. }));
+    assert!(deployment.body["spec"]["replicas"].is_null());
+    // Two autoscalers of one workload both stop.
+    assert!(of_kind(plan, "HorizontalPodAutoscaler").is_none());
+}
+
+#[test]
+fn a_service_that_another_scales_below_its_minimum_is_available() {
+    let mut shop = shop("storefront.yaml");
+    let web = crds::ServiceOverride {
+        replicas: Some(Replicas {
+            min: 3,
+            ..Replicas::default()
+        }),
+        ..crds::ServiceOverride::default()
+    };
+    shop.spec.services.insert("web".into(), web);
+    let services = children(&shop);
+    let service = services
+        .iter()
+        .find(|service| service.metadata.name.as_deref() == Some("demo-web"))
+        .expect("web");
+    let mut seen = migrated(service, &shop);
+    seen.is_scaled = true;
+    let valid = service_deployment::validate(service, &seen, &platform()).ready();
+    let valid = valid.expect("valid");
+    let mut objects = applied(&service_deployment::desired(&valid), |item| {
+        match item.key.kind.as_str() {
+            "Deployment" => json!({ "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+                "availableReplicas": 1, "observedGeneration": 1 }),
+            _ => Value::Null,
+        }
+    });
+    for item in &mut objects.items {
+        if item.key.kind == "Deployment" {
+            edit(item, |live| {
+                live["spec"]["replicas"] = json!(1);
+                live["metadata"]["annotations"]["storefront.dev/autoscaled"] = json!("true");
+            });
+        }
+    }
+    let outcome = Outcome::Applied {
+        valid: &valid,
+        objects: &objects,
+    };
+    let status = service_deployment::status(service, &outcome, jiff::Timestamp::UNIX_EPOCH);
+    let available = operator_plan::conditions::find(&status.conditions, "Available");
+    assert_eq!(available.map(|it| it.status.as_str()), Some("True"));
+}
