@@ -64,6 +64,35 @@ async fn a_body_that_a_backend_refuses_for_its_size_is_a_413_for_the_client_each
 }
 
 #[tokio::test]
+async fn a_body_beyond_the_limit_of_a_service_of_ours_is_a_413_for_the_client_each_time() {
+    let register =
+        axum::routing::post(|body: axum::body::Bytes| async move { body.len().to_string() });
+    let limit = axum::extract::DefaultBodyLimit::max(256 * 1024);
+    let router = axum::Router::new().route("/", register).layer(limit);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = tokio_util::sync::CancellationToken::new();
+    let limits = chassis::ServeLimits::default();
+    tokio::spawn(chassis::serve(listener, router, limits, stop.clone()));
+    let mut rig = Rig::start(&[]);
+    rig.service("auth", &[address]);
+    rig.route(
+        "all",
+        json!([{"backendRefs": [{"name": "auth", "port": 80}]}]),
+    );
+    rig.publish().await;
+    let asked = (0..40).map(|n| {
+        let request = client().post(rig.url("/")).body(vec![0; 7_000_000]);
+        tokio::spawn(async move { (n, request.send().await.expect("an answer").status()) })
+    });
+    for asked in asked.collect::<Vec<_>>() {
+        let (n, status) = asked.await.expect("joined");
+        assert_eq!(status, 413, "request {n}");
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
 async fn a_client_that_sends_its_whole_body_before_it_reads_gets_the_refusal_too() {
     let large = 20_000_000;
     let (rig, _requests) = curt(refusal(), 1000).await;
