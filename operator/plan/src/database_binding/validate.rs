@@ -289,7 +289,7 @@ mod tests {
         .expect("a shop")
     }
 
-    fn binding(name: &str, spec: serde_json::Value) -> DatabaseBinding {
+    fn binding(name: &str, spec: &serde_json::Value) -> DatabaseBinding {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
             "metadata": { "name": name, "namespace": "shops", "generation": 1, "uid": "u" }, "spec": spec }))
@@ -304,7 +304,7 @@ mod tests {
                 shops: vec![Arc::new(shop.clone())],
                 ..Observed::default()
             };
-            end_policy(&binding(name, spec), &seen)
+            end_policy(&binding(name, &spec), &seen)
         };
         let (stays, mut leaves) = (shop(), shop());
         leaves.metadata.deletion_timestamp = Some(
@@ -330,7 +330,7 @@ mod tests {
                 shops: vec![Arc::new(shop())],
                 ..Observed::default()
             };
-            validate(&binding("reviews", spec), &seen)
+            validate(&binding("reviews", &spec), &seen)
         };
         assert!(by("db-admin").ready().is_some());
         let Verdict::Invalid(why) = by("demo-postgres-admin") else {
@@ -349,7 +349,7 @@ mod tests {
     fn a_binding_that_was_never_ready_waits_for_a_pod_of_the_shops_own_server() {
         let shop = shop();
         let of_demo = serde_json::json!({ "serverRef": { "storefront": "demo" } });
-        let mut binding = binding("demo-auth", of_demo);
+        let mut binding = binding("demo-auth", &of_demo);
         let set = |ready: i32| {
             let mut set = StatefulSet::default();
             set.status.get_or_insert_default().ready_replicas = Some(ready);
