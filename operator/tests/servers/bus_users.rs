@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use testkit::{Nats, nats_configured};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::plan::{Plan, team};
 
@@ -237,4 +238,33 @@ async fn a_team_can_neither_change_the_stream_nor_read_it_whole() {
 async fn nobody_logs_in_without_a_login() {
     let (_plan, nats) = world(&json!(null)).await;
     assert!(async_nats::connect(nats.url()).await.is_err());
+}
+
+/// Status of the answer of the monitoring port.
+async fn monitored(nats: &Nats, path: &str) -> String {
+    let stream = tokio::net::TcpStream::connect(nats.monitor()).await;
+    let mut stream = stream.expect("it listens");
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer).await;
+    read.expect("an answer");
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn the_monitoring_port_answers_the_kubelet_and_nobody_who_does_not_know_the_path() {
+    let (plan, nats) = world(&json!(null)).await;
+    let health = plan.startup_path("demo-nats");
+    assert_eq!(monitored(&nats, &health).await, "200", "{health}");
+    for path in [
+        "/",
+        "/healthz",
+        "/varz",
+        "/connz?auth=1",
+        "/subsz",
+        "/accountz",
+    ] {
+        assert_eq!(monitored(&nats, path).await, "404", "{path}");
+    }
 }

@@ -79,6 +79,14 @@ impl Plan {
         String::from_utf8(data[key].clone()).expect("text")
     }
 
+    /// The path by which the kubelet learns that a server has started.
+    pub fn startup_path(&self, server: &str) -> String {
+        let set: Value = self.planned("StatefulSet", server);
+        let container = &set["spec"]["template"]["spec"]["containers"][0];
+        let path = container["startupProbe"]["httpGet"]["path"].as_str();
+        path.expect("a probe").to_owned()
+    }
+
     /// The binding of a workload to a part of the platform, as its pods read it, but to a server at `uri`.
     pub fn binding(&self, name: &str, part: &str, uri: &str) -> Binding {
         let secret = content(&self.plan_of(name), &format!("{name}-{part}"));

@@ -11,6 +11,8 @@ use super::{find, free_port, kill, listening, start};
 pub struct Nats {
     folder: TempDir,
     port: u16,
+    /// Port of its monitoring, where its configuration has that.
+    monitor: u16,
     /// What makes it one of a cluster.
     among: Vec<String>,
     /// Its configuration, where it is not all on the command line.
@@ -74,6 +76,7 @@ impl Nats {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
             port: free_port(),
+            monitor: free_port(),
             among,
             configuration: None,
             child: None,
@@ -83,6 +86,11 @@ impl Nats {
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Host and port of its monitoring.
+    pub fn monitor(&self) -> String {
+        format!("127.0.0.1:{}", self.monitor)
     }
 
     /// Starts it, on what its store holds, and waits until it listens.
@@ -101,12 +109,8 @@ impl Nats {
                 let file = self.folder.path().join("nats.conf");
                 std::fs::write(&file, text).expect("a file");
                 let file = file.to_string_lossy().into_owned();
-                vec![
-                    "-c".to_owned(),
-                    file,
-                    "-m".to_owned(),
-                    free_port().to_string(),
-                ]
+                let monitor = self.monitor.to_string();
+                vec!["-c".to_owned(), file, "-m".to_owned(), monitor]
             }
         };
         let args = args.into_iter().chain(more);
