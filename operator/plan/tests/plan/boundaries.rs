@@ -7,7 +7,7 @@ use kube::core::ResourceExt;
 use operator_plan::{Objects, Planned, Verdict, objects::owner_of, service_deployment, storefront};
 use serde_json::json;
 
-use crate::fixtures::{around, children, example, migrated, platform, shop, valid_shop};
+use crate::fixtures::{around, children, example, migrated, platform, shop, shops, valid_shop};
 
 /// A team's workload.
 fn team() -> ServiceDeployment {
@@ -73,6 +73,18 @@ fn what_is_written_into_a_service_of_the_shop_changes_nothing_that_runs() {
     });
     edited.spec = serde_json::from_value(theirs).expect("a spec");
     assert_eq!(plan(&edited, &shop), as_asked);
+}
+
+#[test]
+fn every_service_of_a_shop_runs_as_it_is_planned() {
+    for file in shops() {
+        let shop = shop(&file);
+        for child in children(&shop) {
+            let asked = service_deployment::effective(&child, &shop, &platform());
+            let asked = asked.expect("a valid shop");
+            assert_eq!(asked.spec, child.spec, "{file}: {}", child.name_any());
+        }
+    }
 }
 
 #[test]
