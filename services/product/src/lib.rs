@@ -49,7 +49,10 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
         metrics,
     };
     Ok(builder
-        .dependency("cache", move || known.health())
+        .dependency("cache", move || {
+            let cards = known.clone();
+            async move { cards.check().await }
+        })
         .consume(consume::subscriptions(app.clone()))
         .periodic(sweep::ReservationSweep::new(&app))
         .relay()

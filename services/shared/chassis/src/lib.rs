@@ -3,6 +3,7 @@
 mod auth;
 mod binding;
 mod config;
+mod dependency;
 mod http;
 mod network;
 pub mod precondition;

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ProcessConfig;
+use crate::dependency::{Check, Dependency, in_time};
 use crate::http::{HttpLimits, layers};
 use crate::registry::{HttpMetrics, Registry};
 use crate::serve::{ServeLimits, serve};
@@ -29,12 +30,8 @@ use crate::spans::Spans;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
-type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
-
 /// Serving goes on for this long after SIGTERM, because endpoints are removed at the same time, not before.
 const LAME_DUCK: Duration = Duration::from_secs(5);
-/// A readiness check that takes longer has failed.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One process: API, admin socket, tasks, and graceful shutdown.
 pub struct Process {
@@ -115,17 +112,22 @@ impl Process {
     }
 
     /// Adds a server that this process does without for a while. `/readyz` reports it as degraded and stays ready.
-    /// The check is made at each probe, so it tells what is known and asks nobody.
+    ///
+    /// The check may ask the server, so that a server that fails is known also while nothing else is asked of it.
+    /// See `Dependency` for how often it is made.
     #[must_use]
-    pub fn dependency<F>(mut self, name: &'static str, check: F) -> Self
+    pub fn dependency<F, Fut>(mut self, name: &'static str, check: F) -> Self
     where
-        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let check = move || {
-            let result = check();
-            async move { result }.boxed()
-        };
-        self.dependencies.push((name, Arc::new(check)));
+        let dependency = Arc::new(Dependency::new(
+            name,
+            Arc::new(move || check().boxed()),
+            self.tasks.clone(),
+        ));
+        let ask = move || Arc::clone(&dependency).ask().boxed();
+        self.dependencies.push((name, Arc::new(ask)));
         self
     }
 
@@ -258,11 +260,9 @@ impl Admin {
 
 /// The checks that fail, each with its reason.
 async fn failures(checks: &[(&'static str, Check)]) -> BTreeMap<&'static str, String> {
-    let checks = checks.iter().map(|(name, check)| async {
-        let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
-        let result = result.unwrap_or_else(|_| Err("timed out".to_owned()));
-        Some((*name, result.err()?))
-    });
+    let checks = checks
+        .iter()
+        .map(|(name, check)| async { Some((*name, in_time(check()).await.err()?)) });
     let all = futures::future::join_all(checks).await;
     all.into_iter().flatten().collect()
 }
