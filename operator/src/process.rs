@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chassis::listen::listen;
 use chassis::{ServeLimits, Tasks, serve};
 use kube::client::ClientBuilder;
 use kube::{Client, Config as KubeConfig};
 use kube_cache::{Activity, Scope};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -47,8 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let context = Context::new(client.clone(), metrics.clone(), parts);
     let health = Arc::new(Health::new(Arc::clone(&context), activity.clone()));
 
-    let socket = TcpListener::bind(config.admin_listen)
-        .await
+    let socket = listen(config.admin_listen)
         .with_context(|| format!("listening on {}", config.admin_listen))?;
     let admin = admin::router(Admin {
         health: Arc::clone(&health),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chassis::listen::listen;
 use chassis::{ServeLimits, Spans, serve as serve_admin};
 use gateway::config::Config;
 use gateway::{Gateway, LogSink, control};
 use gateway_routes::ObjectName;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,9 +53,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .context("the publisher was already taken")?;
     let watching = control::watch(client, publisher, shared.metrics.clone());
 
-    let socket = TcpListener::bind(admin_listen)
-        .await
-        .context("failed to listen on ADMIN_LISTEN")?;
+    let socket = listen(admin_listen).context("failed to listen on ADMIN_LISTEN")?;
     let stop_admin = CancellationToken::new();
     let limits = ServeLimits {
         drain: Duration::from_secs(1),

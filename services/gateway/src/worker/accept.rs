@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::listen::on_every_family;
 use gateway_routes::hostname;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -35,15 +36,19 @@ const MAX_STREAMS: u32 = 128;
 /// A socket of this worker. All workers bind the same port, and the kernel distributes connections.
 pub fn bind(address: IpAddr, port: u16) -> std::io::Result<TcpListener> {
     let address = SocketAddr::new(address, gateway_routes::container_port(port));
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    on_every_family(address, |socket, address| {
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    })
+}
+
+/// Takes a connection. A client of IPv4 has its own address, whichever family the socket is of.
+async fn accept(socket: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = socket.accept().await?;
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    Ok((stream, peer))
 }
 
 /// Accepts the connections of one port.
@@ -87,7 +92,7 @@ impl Acceptor {
         let late = CancellationToken::new();
         let until = tokio::time::Instant::now() + LATE_ACCEPT;
         for _ in 0..BACKLOG {
-            let Ok(Ok((stream, peer))) = tokio::time::timeout_at(until, socket.accept()).await
+            let Ok(Ok((stream, peer))) = tokio::time::timeout_at(until, accept(&socket)).await
             else {
                 break;
             };
@@ -103,7 +108,7 @@ impl Acceptor {
         while self.worker.live.count() >= max {
             self.worker.live.one_less().await;
         }
-        socket.accept().await
+        accept(socket).await
     }
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr, stop: &CancellationToken) {

@@ -5,6 +5,7 @@ mod binding;
 mod config;
 mod dependency;
 mod http;
+pub mod listen;
 mod network;
 pub mod precondition;
 mod process;

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::ProcessConfig;
 use crate::dependency::{Check, Dependency, in_time};
 use crate::http::{HttpLimits, layers};
+use crate::listen::listen;
 use crate::registry::{HttpMetrics, Registry};
 use crate::serve::{ServeLimits, serve};
 use crate::spans::Spans;
@@ -161,8 +162,8 @@ impl Process {
     }
 
     async fn serve_until_stopped(self) -> anyhow::Result<()> {
-        let api_socket = bind(self.config.listen).await?;
-        let admin_socket = bind(self.config.admin_listen).await?;
+        let api_socket = bind(self.config.listen)?;
+        let admin_socket = bind(self.config.admin_listen)?;
         let draining = Arc::new(AtomicBool::new(false));
         let drain = Duration::from_secs(self.config.drain_secs);
         let lame_duck = LAME_DUCK.min(drain / 4);
@@ -217,10 +218,8 @@ impl Process {
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("failed to listen on {address}"))
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("failed to listen on {address}"))
 }
 
 async fn terminated() {
