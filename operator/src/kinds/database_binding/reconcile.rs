@@ -95,7 +95,8 @@ async fn make(
     let endpoint = Endpoint::from(&valid.server);
     let statements = &ctx.metrics.sql_statements;
     let mut session = AdminSession::open(servers, &endpoint, statements).await?;
-    let made = make_in(&mut session, ctx, servers, binding, (valid, held)).await;
+    // Its state is large, and would be part of everything that waits for it.
+    let made = Box::pin(make_in(&mut session, ctx, servers, binding, (valid, held))).await;
     session.close().await;
     made
 }
