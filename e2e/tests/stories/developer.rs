@@ -128,7 +128,16 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     forged["metadata"]["ownerReferences"] = json!([{ "apiVersion": "storefront.dev/v1alpha1",
         "kind": "Storefront", "name": "shop", "uid": uid, "controller": true }]);
     developer.create(&forged)?;
-    developer.is_refused("servicedeployment/forged", "PathTaken")?;
+    eventually(
+        "what claims to be made by the shop is removed",
+        SOON,
+        || {
+            let found = developer.run(&["get", "servicedeployment/forged"]);
+            ensure!(found.is_err(), "forged is still there");
+            Ok(())
+        },
+    )?;
+    fixture.shop.get("/v1/orders", None)?.expect(401)?;
 
     // The database of another service.
     let reader = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
