@@ -117,27 +117,7 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
         developer.create(&service(name, &fields))?;
         developer.is_refused(&format!("servicedeployment/{name}"), reason)?;
     }
-    let uid = fixture
-        .kubectl
-        .get(&["-n", namespace, "storefront", "shop"])?["metadata"]["uid"]
-        .clone();
-    let mut forged = service(
-        "forged",
-        &json!({ "routes": [{ "path": "/v1/orders", "auth": "Public" }] }),
-    );
-    forged["metadata"]["ownerReferences"] = json!([{ "apiVersion": "storefront.dev/v1alpha1",
-        "kind": "Storefront", "name": "shop", "uid": uid, "controller": true }]);
-    developer.create(&forged)?;
-    eventually(
-        "what claims to be made by the shop is removed",
-        SOON,
-        || {
-            let found = developer.run(&["get", "servicedeployment/forged"]);
-            ensure!(found.is_err(), "forged is still there");
-            Ok(())
-        },
-    )?;
-    fixture.shop.get("/v1/orders", None)?.expect(401)?;
+    claim_to_be_made_by_the_shop(&fixture, &developer)?;
 
     // The database of another service.
     let reader = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
@@ -182,6 +162,35 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     eventually("the edit is looked at", SOON, || generation().map(drop))?;
     ensure!(template(&fixture)? == before, "the edit reached the pods");
     drop_a_database(&fixture, &developer)
+}
+
+/// A child that the shop did not plan is removed, whoever wrote its owner, and takes no path of the shop.
+fn claim_to_be_made_by_the_shop(
+    fixture: &ShopFixture,
+    developer: &Developer<'_>,
+) -> anyhow::Result<()> {
+    let uid = fixture
+        .kubectl
+        .get(&["-n", fixture.namespace(), "storefront", "shop"])?["metadata"]["uid"]
+        .clone();
+    let mut forged = service(
+        "forged",
+        &json!({ "routes": [{ "path": "/v1/orders", "auth": "Public" }] }),
+    );
+    forged["metadata"]["ownerReferences"] = json!([{ "apiVersion": "storefront.dev/v1alpha1",
+        "kind": "Storefront", "name": "shop", "uid": uid, "controller": true }]);
+    developer.create(&forged)?;
+    eventually(
+        "what claims to be made by the shop is removed",
+        SOON,
+        || {
+            let found = developer.run(&["get", "servicedeployment/forged"]);
+            ensure!(found.is_err(), "forged is still there");
+            Ok(())
+        },
+    )?;
+    fixture.shop.get("/v1/orders", None)?.expect(401)?;
+    Ok(())
 }
 
 /// A database of the shop outlives its binding, whatever is written into that.
