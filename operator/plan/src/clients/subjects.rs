@@ -61,10 +61,9 @@ impl Subjects {
         subjects
             .publish
             .extend(["INFO", "STREAM.CREATE.SHOP", "STREAM.MSG.GET.SHOP"].map(api));
-        // Below each, where the service asks whether the bus takes it.
-        let own = produced()
-            .flat_map(|(event, ..)| ["", ".check"].map(|end| format!("shop.{event}{end}")));
-        subjects.publish.extend(own);
+        subjects
+            .publish
+            .extend(produced().map(|(event, ..)| format!("shop.{event}")));
         let mut consumers: Vec<Service> =
             produced().flat_map(|(.., to)| to.iter().copied()).collect();
         if consumed().next().is_some() {

@@ -17,7 +17,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use self::connection::Connection;
-use self::stream::{create_consumer, position, question, state, subject};
+use self::stream::{create_consumer, position, state, subject};
 use self::subscription::NatsSubscription;
 use crate::error::Attempting;
 use crate::{
@@ -111,15 +111,13 @@ impl Transport for Nats {
     }
 
     /// A publish under a condition that never holds: the server checks the user's rights and the stream, and then
-    /// refuses it for the condition. Its subject is one of its own below that of the event: what is published
-    /// reaches whoever subscribes to the subject without a consumer, as services of teams do, also when the stream
-    /// refuses it.
+    /// refuses it for the condition.
     async fn try_publish(&self, event_type: &str) -> Result<(), BusError> {
         let publish = PublishMessage::build()
             .expected_stream(STREAM)
             .expected_last_message_id("never");
         let context = self.0.context();
-        let answer = context.send_publish(question(event_type), publish).await;
+        let answer = context.send_publish(subject(event_type), publish).await;
         match answer.attempting("publish")?.await {
             Err(error) if error.kind() == PublishErrorKind::WrongLastMessageId => Ok(()),
             answer => answer.map(drop).attempting("publish"),

@@ -24,11 +24,6 @@ pub fn subject(event_type: &str) -> String {
     format!("shop.{event_type}")
 }
 
-/// Subject of the question whether an event of this type is taken.
-pub fn question(event_type: &str) -> String {
-    format!("{}.check", subject(event_type))
-}
-
 /// Creates the stream if it is missing.
 ///
 /// Interest retention: a message is deleted when every consumer has acknowledged it, so the stream stays
