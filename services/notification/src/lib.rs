@@ -62,7 +62,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let sender = Sender::new(app.clone(), smtp);
     let health = sender.health();
     Ok(builder
-        .dependency("mail", move || std::future::ready(health.check()))
+        .dependency("mail", move || health.check())
         .consume(triggers::consume::subscriptions(app.clone()))
         .task("sender", |stop| sender.run(stop))
         .periodic(BacklogCount::new(&app))

@@ -49,10 +49,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
         metrics,
     };
     Ok(builder
-        .dependency("cache", move || {
-            let cards = known.clone();
-            async move { cards.check().await }
-        })
+        .dependency("cache", move || known.health())
         .consume(consume::subscriptions(app.clone()))
         .periodic(sweep::ReservationSweep::new(&app))
         .relay()

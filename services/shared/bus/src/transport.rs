@@ -133,10 +133,6 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// mean that the message was not stored.
     async fn publish(&self, message: Outgoing<'_>) -> Result<Published, BusError>;
 
-    /// Whether the broker takes an event of this type from this client now. Nothing is stored, and no consumer
-    /// receives anything.
-    async fn try_publish(&self, event_type: &str) -> Result<(), BusError>;
-
     /// Whether the broker still has the event at this position.
     async fn holds(&self, position: Position, event_id: &str) -> Result<bool, BusError>;
 

@@ -3,7 +3,6 @@
 mod auth;
 mod binding;
 mod config;
-mod dependency;
 mod http;
 pub mod listen;
 mod network;

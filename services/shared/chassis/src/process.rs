@@ -22,7 +22,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ProcessConfig;
-use crate::dependency::{Check, Dependency, in_time};
 use crate::http::{HttpLimits, layers};
 use crate::listen::listen;
 use crate::registry::{HttpMetrics, Registry};
@@ -31,8 +30,12 @@ use crate::spans::Spans;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
 /// Serving goes on for this long after SIGTERM, because endpoints are removed at the same time, not before.
 const LAME_DUCK: Duration = Duration::from_secs(5);
+/// A readiness check that takes longer has failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One process: API, admin socket, tasks, and graceful shutdown.
 pub struct Process {
@@ -113,22 +116,17 @@ impl Process {
     }
 
     /// Adds a server that this process does without for a while. `/readyz` reports it as degraded and stays ready.
-    ///
-    /// The check may ask the server, so that a server that fails is known also while nothing else is asked of it.
-    /// See `Dependency` for how often it is made.
+    /// The check is made at each probe, so it tells what is known and asks nobody.
     #[must_use]
-    pub fn dependency<F, Fut>(mut self, name: &'static str, check: F) -> Self
+    pub fn dependency<F>(mut self, name: &'static str, check: F) -> Self
     where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), String>> + Send + 'static,
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
-        let dependency = Arc::new(Dependency::new(
-            name,
-            Arc::new(move || check().boxed()),
-            self.tasks.clone(),
-        ));
-        let ask = move || Arc::clone(&dependency).ask().boxed();
-        self.dependencies.push((name, Arc::new(ask)));
+        let check = move || {
+            let result = check();
+            async move { result }.boxed()
+        };
+        self.dependencies.push((name, Arc::new(check)));
         self
     }
 
@@ -259,9 +257,11 @@ impl Admin {
 
 /// The checks that fail, each with its reason.
 async fn failures(checks: &[(&'static str, Check)]) -> BTreeMap<&'static str, String> {
-    let checks = checks
-        .iter()
-        .map(|(name, check)| async { Some((*name, in_time(check()).await.err()?)) });
+    let checks = checks.iter().map(|(name, check)| async {
+        let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
+        let result = result.unwrap_or_else(|_| Err("timed out".to_owned()));
+        Some((*name, result.err()?))
+    });
     let all = futures::future::join_all(checks).await;
     all.into_iter().flatten().collect()
 }

@@ -1,14 +1,12 @@
 //! Assembles a serving process from the parts of a service.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use bus::{Bus, Transport};
+use bus::Bus;
 use chassis::{Binding, BindingError, InternalToken, Process, Registry, Tasks, binding};
-use events::EventType;
 use futures::future::BoxFuture;
 use outbox::{Consumer, Relay};
 use tokio_util::sync::CancellationToken;
@@ -62,10 +60,13 @@ impl Builder {
                 ready.map_err(|error| error.to_string())
             }
         });
-        let (asked, own) = (bus.clone(), published_by(&spec));
-        let process = process.dependency("bus", move || {
-            let bus = asked.clone();
-            async move { takes(&*bus, own).await }
+        let connection = bus.clone();
+        let process = process.dependency("bus", move || match connection.connection() {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "{} takes no connection with this service's credentials",
+                connection.system()
+            )),
         });
         Ok(Self {
             spec,
@@ -174,10 +175,9 @@ impl Builder {
 
     /// Adds a server that the service does without for a while: reported, without a change of readiness.
     #[must_use]
-    pub fn dependency<F, Fut>(self, name: &'static str, check: F) -> Self
+    pub fn dependency<F>(self, name: &'static str, check: F) -> Self
     where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), String>> + Send + 'static,
+        F: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
         Self {
             process: self.process.dependency(name, check),
@@ -188,28 +188,4 @@ impl Builder {
     pub(crate) fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
         self.process.run()
     }
-}
-
-/// Whether the bus takes an event of this service's own from its own user; of a service that publishes nothing,
-/// whether it is connected.
-async fn takes(bus: &dyn Transport, own: Option<EventType>) -> Result<(), String> {
-    if bus.connection().is_none() {
-        return Err(format!(
-            "{} takes no connection with this service's credentials",
-            bus.system()
-        ));
-    }
-    let Some(own) = own else { return Ok(()) };
-    let answer = bus.try_publish(own.as_str()).await;
-    answer.map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}"));
-        let cause = cause.unwrap_or_default();
-        format!("{} takes no event: {error}{cause}", bus.system())
-    })
-}
-
-/// One of the event types that a service publishes.
-fn published_by(spec: &Spec) -> Option<EventType> {
-    let mut all = EventType::ALL.iter().copied();
-    all.find(|it| it.producer() == spec.name())
 }

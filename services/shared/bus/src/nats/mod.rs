@@ -7,7 +7,6 @@ mod subscription;
 
 use std::sync::Arc;
 
-use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_trait::async_trait;
@@ -108,20 +107,6 @@ impl Transport for Nats {
             position: position(ack.sequence),
             duplicate: ack.duplicate,
         })
-    }
-
-    /// A publish under a condition that never holds: the server checks the user's rights and the stream, and then
-    /// refuses it for the condition.
-    async fn try_publish(&self, event_type: &str) -> Result<(), BusError> {
-        let publish = PublishMessage::build()
-            .expected_stream(STREAM)
-            .expected_last_message_id("never");
-        let context = self.0.context();
-        let answer = context.send_publish(subject(event_type), publish).await;
-        match answer.attempting("publish")?.await {
-            Err(error) if error.kind() == PublishErrorKind::WrongLastMessageId => Ok(()),
-            answer => answer.map(drop).attempting("publish"),
-        }
     }
 
     async fn holds(&self, position: Position, event_id: &str) -> Result<bool, BusError> {

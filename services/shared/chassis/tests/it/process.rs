@@ -35,9 +35,7 @@ async fn a_process_reports_what_is_not_ready_and_exits_when_a_task_ends() {
             let healthy = seen.load(Ordering::SeqCst);
             std::future::ready(healthy.then_some(()).ok_or_else(|| "no answer".to_owned()))
         })
-        .dependency("cache", || {
-            std::future::ready(Err("no connection".to_owned()))
-        })
+        .dependency("cache", || Err("no connection".to_owned()))
         .spawn("relay", |_| async move { ended.notified().await });
     let tasks = Tasks::new();
     let running = tasks.spawn("process", process.run());

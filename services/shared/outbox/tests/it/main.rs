@@ -13,6 +13,5 @@ mod idempotency;
 mod log;
 mod migrations;
 mod pool;
-mod takes;
 mod traces;
 mod world;
