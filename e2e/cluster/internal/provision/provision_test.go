@@ -11,14 +11,17 @@ import (
 	storage "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 )
 
-func serve(t *testing.T) (*fake.Clientset, string) {
+// serve runs the provisioner on a cluster that has these objects. What is made later than they are may be missed: the
+// fake client shows nothing that happens between its list and its watch.
+func serve(t *testing.T, objects ...runtime.Object) (*fake.Clientset, string) {
 	t.Helper()
 	class := &storage.StorageClass{ObjectMeta: meta.ObjectMeta{Name: "standard"}, Provisioner: Name}
 	other := &storage.StorageClass{ObjectMeta: meta.ObjectMeta{Name: "other"}, Provisioner: "somebody.else"}
-	client := fake.NewClientset(class, other)
+	client := fake.NewClientset(append(objects, class, other)...)
 	root := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -78,29 +81,22 @@ func TestAClaimGetsAFolderThatAnyUidMayWriteAndLosesItWhenReleased(t *testing.T)
 }
 
 func TestABoundClaimGrowsWithItsVolume(t *testing.T) {
-	client, _ := serve(t)
 	ctx, size := context.Background(), core.ResourceStorage
 	list := func(text string) core.ResourceList { return core.ResourceList{size: resource.MustParse(text)} }
 	bound := claim("data", "standard", "node-1")
 	bound.Spec.VolumeName = "pvc-uid-1"
 	bound.Spec.Resources.Requests = list("2Gi")
 	bound.Status = core.PersistentVolumeClaimStatus{Phase: core.ClaimBound, Capacity: list("1Gi")}
-	for name, by := range map[string]string{"pvc-uid-1": Name, "theirs": "somebody.else"} {
-		volume := &core.PersistentVolume{
-			ObjectMeta: meta.ObjectMeta{Name: name, Annotations: map[string]string{provisionedBy: by}},
-			Spec:       core.PersistentVolumeSpec{Capacity: list("1Gi"), ClaimRef: &core.ObjectReference{UID: bound.UID}},
-		}
-		if _, err := client.CoreV1().PersistentVolumes().Create(ctx, volume, meta.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	foreign := bound.DeepCopy()
 	foreign.Name, foreign.Spec.VolumeName = "foreign", "theirs"
-	for _, c := range []*core.PersistentVolumeClaim{foreign, bound} {
-		if _, err := client.CoreV1().PersistentVolumeClaims("shops").Create(ctx, c, meta.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+	objects := []runtime.Object{foreign, bound}
+	for name, by := range map[string]string{"pvc-uid-1": Name, "theirs": "somebody.else"} {
+		objects = append(objects, &core.PersistentVolume{
+			ObjectMeta: meta.ObjectMeta{Name: name, Annotations: map[string]string{provisionedBy: by}},
+			Spec:       core.PersistentVolumeSpec{Capacity: list("1Gi"), ClaimRef: &core.ObjectReference{UID: bound.UID}},
+		})
 	}
+	client, _ := serve(t, objects...)
 	capacity := func(name string) string {
 		c, err := client.CoreV1().PersistentVolumeClaims("shops").Get(ctx, name, meta.GetOptions{})
 		if err != nil {
