@@ -20,14 +20,13 @@ pub fn handed_over(managed: &[ManagedFieldsEntry]) -> Option<Value> {
     let of = |operation| managed.iter().filter(move |it| is_ours(it, operation));
     let newest = of("Update").chain(of("Apply")).next()?;
     let (mut created, mut applied) = (united(of("Update")), united(of("Apply")));
-    let updated = take_finalizers(&mut created);
-    let forgotten = take_finalizers(&mut applied);
-    if created.is_empty() && forgotten.is_empty() {
+    let mut finalizers = take_finalizers(&mut created);
+    let applied_finalizers = take_finalizers(&mut applied);
+    if created.is_empty() && applied_finalizers.is_empty() {
         return None;
     }
     unite(&mut applied, created);
-    let mut finalizers = updated;
-    unite(&mut finalizers, forgotten);
+    unite(&mut finalizers, applied_finalizers);
     let mut list: Vec<Value> = managed
         .iter()
         .filter(|entry| !is_ours(entry, "Update") && !is_ours(entry, "Apply"))
