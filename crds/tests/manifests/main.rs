@@ -153,14 +153,20 @@ fn what_is_immutable_stays_as_it_was() {
     assert_eq!(refusals(&new, Some(&old)), Vec::<String>::new());
 }
 
-#[test]
-fn a_shop_does_not_change_its_servers_or_volumes() {
+/// The demo shop as the API server stores it.
+fn stored_demo() -> Value {
     let (_, text) = texts("examples/good")
         .into_iter()
         .find(|(file, _)| file == "storefront.yaml")
         .expect("the demo");
-    let mut old = documents(&text).pop().expect("one object");
-    schema::fill_defaults(&schema_of(&old), &mut old);
+    let mut demo = documents(&text).pop().expect("one object");
+    schema::fill_defaults(&schema_of(&demo), &mut demo);
+    demo
+}
+
+#[test]
+fn a_shop_does_not_change_its_servers_or_volumes() {
+    let old = stored_demo();
     for (path, value, word) in [
         (
             "/spec/database",
@@ -194,12 +200,7 @@ fn a_shop_does_not_change_its_servers_or_volumes() {
 
 #[test]
 fn a_volume_grows_and_a_size_that_was_not_granted_may_be_taken_back() {
-    let (_, text) = texts("examples/good")
-        .into_iter()
-        .find(|(file, _)| file == "storefront.yaml")
-        .expect("the demo");
-    let mut old = documents(&text).pop().expect("one object");
-    schema::fill_defaults(&schema_of(&old), &mut old);
+    let old = stored_demo();
     for path in [
         "/spec/database/embedded/storage",
         "/spec/queue/nats/storage",
