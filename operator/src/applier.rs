@@ -251,8 +251,7 @@ impl Applier {
         check_owner(write.planned, &live)?;
         if is_ending(&live) || write.is_done(&live) {
             self.memory.verify(key, revision, write.plan);
-            self.caches.record(key, &live);
-            return Ok(Live::decode(key, &live));
+            return Ok(self.caches.record(key, &live));
         }
         let live = match self.remove_excess(write.planned, &live).await? {
             Some(answer) => {
@@ -429,8 +428,7 @@ impl Applier {
         {
             self.secrets.learn(&secret);
         }
-        self.caches.record(key, &answer);
-        Ok(Live::decode(key, &answer))
+        Ok(self.caches.record(key, &answer))
     }
 }
 

@@ -14,12 +14,12 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Resource;
-use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
-use kube_cache::{Cached, Decoded, Full, Key, OnChange, Store, decode_whole};
+use kube::core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube_cache::{Cached, Decoded, Full, Key, OnChange, Sent, Store, decode_whole};
 use operator_plan::scaling::is_foreign;
 use operator_plan::{Live, ObjectKey, Readable};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::slim::{Slim, SlimPod, Tracked, Trim, Trimmed};
@@ -61,9 +61,9 @@ impl<W, V: Cached> Cache<W, V> {
 }
 
 /// Whole objects of a kind.
-pub type Whole<K> = Cache<DeserializeGuard<K>, Full<K>>;
+pub type Whole<K> = Cache<Sent, Full<K>>;
 /// Objects of a kind, cut down.
-pub type Cut<K> = Cache<DeserializeGuard<K>, Trimmed<K>>;
+pub type Cut<K> = Cache<Sent, Trimmed<K>>;
 /// Metadata of the objects of a kind.
 pub type Metadata = Cache<PartialObjectMeta<DynamicObject>, Slim>;
 
@@ -99,7 +99,7 @@ pub struct Caches {
     /// whole.
     pub autoscalers: Arc<Whole<HorizontalPodAutoscaler>>,
     /// Our pods, and what those that are not well report.
-    pub pods: Arc<Cache<DeserializeGuard<Pod>, SlimPod>>,
+    pub pods: Arc<Cache<Sent, SlimPod>>,
     /// Metadata of our Secrets.
     pub secrets: Arc<Metadata>,
     /// Our objects of the kinds of which nothing is read.
@@ -128,16 +128,23 @@ trait Children: Send + Sync {
     fn owned_by(&self, uid: &str) -> Vec<Child>;
     fn child(&self, key: &ObjectKey) -> Option<Child>;
     fn covers(&self, key: &Key) -> bool;
-    fn record(&self, answer: &Value);
+    fn record(&self, answer: &Value, live: &Live);
 }
 
 /// A cached object, seen as a child.
-trait AsChild: Tracked {
+trait AsChild: Tracked + Sized {
+    /// What is kept of an object, from the answer to a write of it.
+    fn of_answer(answer: &Value, live: &Live) -> Option<Self>;
     fn live(&self) -> Live;
     fn whole(&self) -> Option<Value>;
 }
 
 impl AsChild for Slim {
+    fn of_answer(answer: &Value, _live: &Live) -> Option<Self> {
+        let meta = ObjectMeta::deserialize(answer.get("metadata")?);
+        meta.ok().map(|meta| Self::of(&meta))
+    }
+
     fn live(&self) -> Live {
         Live::Other
     }
@@ -148,6 +155,10 @@ impl AsChild for Slim {
 }
 
 impl<K: Trim + Readable> AsChild for Trimmed<K> {
+    fn of_answer(_answer: &Value, live: &Live) -> Option<Self> {
+        K::of(live).map(|object| Self::of(K::clone(object)))
+    }
+
     fn live(&self) -> Live {
         K::into_live(Arc::clone(&self.object))
     }
@@ -157,16 +168,13 @@ impl<K: Trim + Readable> AsChild for Trimmed<K> {
     }
 }
 
-/// A kind that is kept whole.
-trait Complete: Resource<DynamicType = ()> + Serialize + Send + Sync + 'static {
-    fn live(_object: &Arc<Self>) -> Live {
-        Live::Other
+impl<K: Readable + Serialize + Send + Sync> AsChild for Full<K> {
+    fn of_answer(_answer: &Value, live: &Live) -> Option<Self> {
+        K::of(live).map(|object| Self(Arc::clone(object)))
     }
-}
 
-impl<K: Complete> AsChild for Full<K> {
     fn live(&self) -> Live {
-        K::live(&self.0)
+        K::into_live(Arc::clone(&self.0))
     }
 
     fn whole(&self) -> Option<Value> {
@@ -175,24 +183,9 @@ impl<K: Complete> AsChild for Full<K> {
     }
 }
 
-macro_rules! readable {
-    ($($kind:ty),+) => {
-        $(impl Complete for $kind {
-            fn live(object: &Arc<Self>) -> Live {
-                Readable::into_live(Arc::clone(object))
-            }
-        })+
-    };
-}
-
-readable!(ServiceDeployment, DatabaseBinding, Gateway, HTTPRoute);
-impl Complete for JwtPolicy {}
-impl Complete for RateLimitPolicy {}
-impl Complete for HorizontalPodAutoscaler {}
-
 impl<W, V> Children for Cache<W, V>
 where
-    W: DeserializeOwned + 'static,
+    W: 'static,
     V: AsChild,
 {
     fn owned_by(&self, uid: &str) -> Vec<Child> {
@@ -220,11 +213,9 @@ where
         self.store.covers(key)
     }
 
-    fn record(&self, answer: &Value) {
+    fn record(&self, answer: &Value, live: &Live) {
         // What does not decode is left to the watch.
-        if let Ok(answer) = W::deserialize(answer)
-            && let Ok(object) = (self.decode)(answer)
-        {
+        if let Some(object) = V::of_answer(answer, live) {
             Self::record(self, object);
         }
     }
@@ -280,7 +271,7 @@ impl Default for Caches {
 impl Caches {
     fn holds_children<W, V>(&mut self, cache: &Arc<Cache<W, V>>)
     where
-        W: DeserializeOwned + 'static,
+        W: 'static,
         V: AsChild,
     {
         let kind = (cache.resource.group.clone(), cache.resource.kind.clone());
@@ -321,11 +312,13 @@ impl Caches {
         scalers.any(|scaler| is_foreign(scaler, deployment, uid))
     }
 
-    /// Takes the answer to a write of a child.
-    pub fn record(&self, key: &ObjectKey, answer: &Value) {
+    /// Takes the answer to a write of a child, which has no managedFields. Returns what it shows.
+    pub fn record(&self, key: &ObjectKey, answer: &Value) -> Live {
+        let live = Live::decode(key, answer);
         if let Some(cache) = self.of(key) {
-            cache.record(answer);
+            cache.record(answer, &live);
         }
+        live
     }
 }
 
@@ -361,7 +354,7 @@ cached! {
 
 fn whole<K>() -> Arc<Whole<K>>
 where
-    K: Resource<DynamicType = ()> + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static,
 {
     Arc::new(Cache::new::<K>(decode_whole))
 }

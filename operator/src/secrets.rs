@@ -19,7 +19,7 @@ use gateway_routes::{CertificateState, inspect_certificate};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
-use kube::core::PartialObjectMeta;
+use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube_cache::{Cached, Callbacks, Change, Key, NamedWatches, OnChange};
 use operator_plan::hash;
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ pub const KEPT: Duration = Duration::from_secs(60);
 /// is read at each reconciliation instead.
 const MAX_NAMED: usize = 500;
 
-type Named = NamedWatches<PartialObjectMeta<Secret>, Slim>;
+type Named = NamedWatches<PartialObjectMeta<DynamicObject>, Slim>;
 
 /// A reconciliation that depends on Secrets: kind and key of its object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,7 +99,9 @@ impl Secrets {
             }
         });
         let watching = client.clone();
-        let api = move |namespace: &str| Api::namespaced(watching.clone(), namespace);
+        let resource = ApiResource::erase::<Secret>(&());
+        let api =
+            move |namespace: &str| Api::namespaced_with(watching.clone(), namespace, &resource);
         Self {
             client,
             caches,

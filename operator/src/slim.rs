@@ -13,10 +13,11 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource;
-use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
-use kube_cache::{Cached, Decoded, Full, Key, Owner};
+use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube_cache::{Cached, Decoded, Full, Key, Owner, Sent};
 use operator_plan::probe::running_since;
 use operator_plan::trouble::{Trouble, why, workload};
+use serde::de::DeserializeOwned;
 
 /// Prefixes of annotations that controllers of the cluster write on objects of ours.
 const OTHERS_ANNOTATIONS: [&str; 3] = [
@@ -124,7 +125,7 @@ impl Slim {
 
     /// Keeps the metadata of an object.
     #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
-    pub fn decode<K>(object: PartialObjectMeta<K>) -> Decoded<Self> {
+    pub fn decode(object: PartialObjectMeta<DynamicObject>) -> Decoded<Self> {
         Ok(Self::of(&object.metadata))
     }
 }
@@ -166,8 +167,9 @@ impl<K: Trim> Trimmed<K> {
     }
 
     /// Trims an object that could be decoded.
-    pub fn decode(guard: DeserializeGuard<K>) -> Decoded<Self> {
-        guard.0.map(Self::of).map_err(Arc::new)
+    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
+    pub fn decode(sent: Sent) -> Decoded<Self> {
+        sent.decode().map(Self::of)
     }
 }
 
@@ -186,7 +188,7 @@ impl<K: Trim> Cached for Trimmed<K> {
 }
 
 /// A kind that can be cut down to what is read of it.
-pub trait Trim: Resource<DynamicType = ()> + Send + Sync + 'static {
+pub trait Trim: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static {
     /// Removes what nobody reads.
     fn trim(&mut self);
 
@@ -342,8 +344,9 @@ impl SlimPod {
     }
 
     /// Keeps a pod that could be decoded.
-    pub fn decode(guard: DeserializeGuard<Pod>) -> Decoded<Self> {
-        guard.0.map(Self::of).map_err(Arc::new)
+    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
+    pub fn decode(sent: Sent) -> Decoded<Self> {
+        sent.decode().map(Self::of)
     }
 
     /// What the pod reports.

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use kube::core::{DeserializeGuard, DynamicObject, NamespaceResourceScope, PartialObjectMeta};
-use kube::{Api, Client, Resource};
-use kube_cache::{Activity, Cached, Callbacks, Change, OnChange, Scope, Watch, WatchStatus};
+use kube::core::{ApiResource, DynamicObject, DynamicResourceScope, PartialObjectMeta};
+use kube::{Api, Resource};
+use kube_cache::{Activity, Cached, Callbacks, Change, OnChange, Scope, Sent, Watch, WatchStatus};
 use operator_plan::objects::MANAGER;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,10 @@ impl Watches<'_> {
             let (told, known) = (q(), Arc::clone(caches));
             let on_change = Arc::new(move |change: &_| told.class(&known, change));
             caches.gateway_classes.on_change(on_change.clone());
-            let api = Api::all(self.context.client.clone());
+            let api = Api::all_with(
+                self.context.client.clone(),
+                &caches.gateway_classes.resource,
+            );
             tasks.push(self.task(
                 &caches.gateway_classes,
                 (api, &Scope::All),
@@ -158,28 +161,13 @@ impl Watches<'_> {
     }
 
     /// Watches objects of a type. One that cannot be decoded does not end the watch.
-    fn typed<K, V>(
+    fn typed<V: Cached>(
         &self,
-        cache: &Arc<Cache<DeserializeGuard<K>, V>>,
+        cache: &Arc<Cache<Sent, V>>,
         whose: Whose,
         on_change: impl Fn(&Change<V>) + Send + Sync + 'static,
-    ) -> Vec<Task>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + 'static,
-        V: Cached,
-    {
-        let on_change = Arc::new(on_change);
-        cache.on_change(on_change.clone());
-        let task = |scope| {
-            let api = typed_api(&self.context.client, scope);
-            self.task(cache, (api, scope), whose, on_change.clone())
-        };
-        self.scopes.iter().map(task).collect()
+    ) -> Vec<Task> {
+        self.each_scope(cache, whose, &(Arc::new(on_change) as OnChange<V>))
     }
 
     /// Watches the metadata of what carries our label.
@@ -188,6 +176,24 @@ impl Watches<'_> {
         cache: &Arc<Cache<PartialObjectMeta<DynamicObject>, V>>,
         on_change: &OnChange<V>,
     ) -> Vec<Task> {
+        self.each_scope(cache, Whose::Ours, on_change)
+    }
+
+    fn each_scope<W, V>(
+        &self,
+        cache: &Arc<Cache<W, V>>,
+        whose: Whose,
+        on_change: &OnChange<V>,
+    ) -> Vec<Task>
+    where
+        W: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + 'static,
+        V: Cached,
+    {
         cache.on_change(Arc::clone(on_change));
         let client = &self.context.client;
         let task = |scope: &Scope| {
@@ -197,7 +203,7 @@ impl Watches<'_> {
                 }
                 Scope::All | Scope::Object(_) => Api::all_with(client.clone(), &cache.resource),
             };
-            self.task(cache, (api, scope), Whose::Ours, Arc::clone(on_change))
+            self.task(cache, (api, scope), whose, Arc::clone(on_change))
         };
         self.scopes.iter().map(task).collect()
     }
@@ -231,15 +237,5 @@ impl Watches<'_> {
             status,
             future: Box::pin(future),
         }
-    }
-}
-
-fn typed_api<K>(client: &Client, scope: &Scope) -> Api<DeserializeGuard<K>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    match scope {
-        Scope::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
-        Scope::All | Scope::Object(_) => Api::all(client.clone()),
     }
 }

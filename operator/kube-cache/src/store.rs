@@ -5,13 +5,15 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use kube::Resource;
+use kube::core::ObjectMeta;
 use kube::core::error_boundary::InvalidObject;
-use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::watcher::Event;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::key::Key;
 use crate::scope::Scope;
+use crate::sent::Sent;
 
 /// How long after a repeated list an answer may still be about a state from before it.
 const LATE: Duration = Duration::from_secs(60);
@@ -85,8 +87,9 @@ impl<K: Resource + Send + Sync + 'static> Cached for Full<K> {
 pub type Decoded<V> = Result<V, Arc<InvalidObject>>;
 
 /// Keeps all of an object that could be decoded.
-pub fn decode_whole<K: Resource>(guard: DeserializeGuard<K>) -> Decoded<Full<K>> {
-    guard.0.map(Full::new).map_err(Arc::new)
+#[expect(clippy::needless_pass_by_value, reason = "as every decoder of a store")]
+pub fn decode_whole<K: Resource + DeserializeOwned>(sent: Sent) -> Decoded<Full<K>> {
+    sent.decode().map(Full::new)
 }
 
 /// Where a change was learnt from.

@@ -62,7 +62,8 @@ impl<V> Clone for Callbacks<V> {
     }
 }
 
-/// A watch that fills a store. `W` is what the API server sends, `V` what is kept of it.
+/// A watch that fills a store. `W` is what the API server sends ([`Sent`](crate::Sent), or the metadata alone), `V` what
+/// is kept of it.
 pub struct Watch<W, V: Cached> {
     /// Where it asks.
     pub api: Api<W>,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crds::{DatabaseBinding, ServiceDeployment};
+use crds::{DatabaseBinding, JwtPolicy, RateLimitPolicy, ServiceDeployment};
 use gateway_routes::api::{Gateway, HTTPRoute};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::core::Resource;
@@ -83,4 +84,7 @@ readable! {
     HttpRoute: HTTPRoute,
     ServiceDeployment: ServiceDeployment,
     DatabaseBinding: DatabaseBinding,
+    JwtPolicy: JwtPolicy,
+    RateLimitPolicy: RateLimitPolicy,
+    Autoscaler: HorizontalPodAutoscaler,
 }

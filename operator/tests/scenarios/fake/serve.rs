@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tower::Service;
 
 use super::store::{Id, Refusal, Store};
-use super::watching::{Asked, View, Watching, line};
+use super::watching::{Asked, View, Watching, event};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -298,9 +298,9 @@ impl Fake {
             return respond(Err((429, "TooManyRequests")));
         }
         if asked.since < self.with(|store| store.oldest) {
-            let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410,
-                "status": "Failure", "reason": "Expired", "message": "too old resource version" } });
-            return stream_of(stream::iter([line(&gone)]));
+            let gone = json!({ "kind": "Status", "code": 410, "status": "Failure",
+                "reason": "Expired", "message": "too old resource version" });
+            return stream_of(stream::iter([event("ERROR", &gone)]));
         }
         let state = Watching {
             fake: self.clone(),

@@ -54,9 +54,7 @@ impl Watching {
                 let lines = entries
                     .into_iter()
                     .filter(|entry| view.selects(&entry.object))
-                    .map(|entry| {
-                        line(&json!({ "type": entry.kind, "object": view.of(entry.object) }))
-                    })
+                    .map(|entry| event(entry.kind, &view.of(entry.object)))
                     .collect();
                 return Some((lines, self));
             }
@@ -78,9 +76,10 @@ impl Watching {
     /// How far the watch has come.
     fn bookmark(&self) -> Bytes {
         let version = self.fake.with(|store| store.version).to_string();
-        line(
-            &json!({ "type": "BOOKMARK", "object": { "apiVersion": "v1", "kind": "Bookmark",
-            "metadata": { "resourceVersion": version, "creationTimestamp": null } } }),
+        event(
+            "BOOKMARK",
+            &json!({ "apiVersion": "v1", "kind": "Bookmark",
+                "metadata": { "resourceVersion": version, "creationTimestamp": null } }),
         )
     }
 }
@@ -123,6 +122,7 @@ fn pairs(selector: &str) -> impl Iterator<Item = (&str, &str)> {
     all.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-pub(super) fn line(value: &Value) -> Bytes {
-    Bytes::from(format!("{value}\n"))
+/// A line of a watch. As in every API server the type comes first: clients decode the object by it.
+pub(super) fn event(kind: &str, object: &Value) -> Bytes {
+    Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n"))
 }

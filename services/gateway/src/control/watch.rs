@@ -1,7 +1,6 @@
 //! Watches what a gateway needs, and publishes a table after every change. Reads only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +11,10 @@ use gateway_routes::{ObjectName, Objects, certificate_names};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DynamicObject, ObjectMeta};
-use kube::core::error_boundary::InvalidObject;
-use kube::core::{ApiResource, DeserializeGuard, NamespaceResourceScope};
+use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_cache::{
-    Callbacks, Change, Decoded, Full, Key, NamedWatches, Scope, Store, Watch, decode_whole,
+    Callbacks, Change, Decoded, Full, Key, NamedWatches, Scope, Sent, Store, Watch, decode_whole,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -31,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(5);
 const MAX_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 type Objs<K> = Arc<Store<Full<K>>>;
-type Secrets = NamedWatches<DeserializeGuard<Secret>, Full<Secret>>;
+type Secrets = NamedWatches<Sent, Full<Secret>>;
 
 /// What all watches need.
 #[derive(Clone)]
@@ -65,7 +63,7 @@ pub async fn run(client: Client, mut publisher: Publisher, metrics: Arc<Metrics>
     let stores = Stores {
         gateways: context.follow("Gateway", own),
         http_routes: context.follow("HTTPRoute", None),
-        jwt_policies: context.follow_jwt_policies(),
+        jwt_policies: context.start("JwtPolicy", None, closing),
         rate_limits: context.follow("RateLimitPolicy", None),
         services: context.follow("Service", None),
         slices: context.follow("EndpointSlice", None),
@@ -156,22 +154,20 @@ fn is_status_only(old: &ObjectMeta, new: &ObjectMeta) -> bool {
 }
 
 /// A JWT policy that does not decode closes its targets instead of leaving them open.
-fn closing(object: DynamicObject) -> Decoded<Full<JwtPolicy>> {
-    let value = serde_json::to_value(&object).and_then(serde_json::from_value::<JwtPolicy>);
-    let error = match value {
+#[expect(clippy::needless_pass_by_value, reason = "as every decoder of a store")]
+fn closing(sent: Sent) -> Decoded<Full<JwtPolicy>> {
+    let invalid = match sent.decode::<JwtPolicy>() {
         Ok(policy) => return Ok(Full::new(policy)),
-        Err(error) => error,
+        Err(invalid) => invalid,
     };
+    let object = sent.decode::<DynamicObject>()?;
     let targets = object
         .data
         .get("spec")
         .and_then(|spec| spec.get("targetRefs"))
         .and_then(|targets| serde_json::from_value(targets.clone()).ok());
     let Some(target_refs) = targets else {
-        return Err(Arc::new(InvalidObject {
-            error: error.to_string(),
-            metadata: object.metadata,
-        }));
+        return Err(invalid);
     };
     let mut policy = JwtPolicy::new(
         &object.name_any(),
@@ -194,36 +190,22 @@ impl Context {
     /// Starts to watch a kind in the gateway's namespace.
     fn follow<K>(&self, kind: &'static str, fields: Option<String>) -> Objs<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static,
     {
-        let api: Api<DeserializeGuard<K>> = Api::namespaced(self.client.clone(), &self.namespace);
-        self.start(kind, api, fields, decode_whole)
+        self.start(kind, fields, decode_whole)
     }
 
-    fn follow_jwt_policies(&self) -> Objs<JwtPolicy> {
-        let resource = ApiResource::erase::<JwtPolicy>(&());
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        self.start("JwtPolicy", api, None, closing)
-    }
-
-    fn start<W, K>(
+    fn start<K>(
         &self,
         kind: &'static str,
-        api: Api<W>,
         fields: Option<String>,
-        decode: fn(W) -> Decoded<Full<K>>,
+        decode: fn(Sent) -> Decoded<Full<K>>,
     ) -> Objs<K>
     where
-        W: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-        K: Resource + Send + Sync + 'static,
+        K: Resource<DynamicType = ()> + Send + Sync + 'static,
     {
+        let resource = ApiResource::erase::<K>(&());
+        let api = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
         let store = Arc::new(Store::keeping_last_good());
         let watch = Watch {
             api,
@@ -242,9 +224,10 @@ impl Context {
 
     fn secrets(&self) -> Secrets {
         let client = self.client.clone();
+        let resource = ApiResource::erase::<Secret>(&());
         NamedWatches::new(
             "Secret",
-            move |namespace| Api::namespaced(client.clone(), namespace),
+            move |namespace| Api::namespaced_with(client.clone(), namespace, &resource),
             decode_whole,
             self.callbacks("Secret"),
         )

@@ -150,7 +150,10 @@ fn answer(api: &Api, request: &Request<Incoming>) -> Response<Body> {
                     break;
                 }
                 if kind == resource && fits(&event["object"]) {
-                    let line = Bytes::from(format!("{event}\n"));
+                    // As in every API server the type comes first: clients decode the object by it.
+                    let (kind, object) = (&event["type"], &event["object"]);
+                    let line = format!("{{\"type\":{kind},\"object\":{object}}}\n");
+                    let line = Bytes::from(line);
                     return Some((Ok::<_, Infallible>(Frame::data(line)), events));
                 }
             }
