@@ -9,7 +9,9 @@ use http::StatusCode;
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Conversation {
-    /// Requests whose response is not complete.
+    /// Requests so far; the number may wrap.
+    requests: AtomicU32,
+    /// Those whose response is not complete.
     open: AtomicU32,
     /// Whether everything that was answered is also written.
     is_quiet: AtomicBool,
@@ -17,7 +19,7 @@ pub struct Conversation {
     refused: OnceLock<Refused>,
 }
 
-/// A request that the parser refused, so that it never became a request here.
+/// What was refused before it became a request: by the parser, or because it did not arrive in time.
 #[derive(Debug)]
 pub struct Refused {
     pub status: StatusCode,
@@ -29,6 +31,7 @@ pub struct Refused {
 impl Default for Conversation {
     fn default() -> Self {
         Self {
+            requests: AtomicU32::new(0),
             open: AtomicU32::new(0),
             is_quiet: AtomicBool::new(true),
             lingers: AtomicBool::new(false),
@@ -42,7 +45,15 @@ impl Conversation {
     pub fn begin(&self) {
         let open = self.open.load(Ordering::Relaxed);
         self.open.store(open + 1, Ordering::Relaxed);
+        let requests = self.requests();
+        self.requests
+            .store(requests.wrapping_add(1), Ordering::Relaxed);
         self.is_quiet.store(false, Ordering::Relaxed);
+    }
+
+    /// How many requests there were, to tell whether there was another one since.
+    pub fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// The response to a request was handed over to the last byte, or will never be.
@@ -72,7 +83,7 @@ impl Conversation {
         self.lingers.load(Ordering::Relaxed)
     }
 
-    /// The parser refused what the client sent; that ends the connection, so it happens once.
+    /// What the client sent was refused before it was a request; that ends the connection, so it happens once.
     pub fn refuse(&self, refused: Refused) {
         drop(self.refused.set(refused));
         self.linger();

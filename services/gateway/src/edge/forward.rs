@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::exchange::Exchange;
-use super::head::Head;
-use super::refusal::{body_too_large, broken_route, closing, head_too_large, malformed};
+use super::head::{Head, refuse_internal};
+use super::refusal::{body_too_large, broken_route, head_too_large, malformed, request_too_late};
 use super::response_body::Rest;
 use super::route::Route;
 use super::state::WorkerState;
@@ -235,14 +235,7 @@ fn refusal(error: SendError) -> Problem {
             let title = "The backend did not respond in time";
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "backend_timeout", title)
         }
-        SendError::ClientSlow => {
-            let title = "The request did not arrive in time";
-            closing(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "request_timeout",
-                title,
-            ))
-        }
+        SendError::ClientSlow => request_too_late(),
         SendError::BodyTooLarge => body_too_large(),
         SendError::ClientGone => malformed("The request body is incomplete"),
     }

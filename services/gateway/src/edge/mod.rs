@@ -23,6 +23,6 @@ mod waiting;
 pub use connection::Connection;
 pub use conversation::Conversation;
 pub use handle::handle;
-pub use parser::{record as record_refused, replacement as parser_refusal};
+pub use parser::{head_too_late, record as record_refused, replacement as parser_refusal};
 pub use request_id::RequestIds;
 pub use state::{Resources, WorkerState};

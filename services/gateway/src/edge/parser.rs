@@ -1,16 +1,19 @@
-//! What hyper's parser refuses. It answers by itself, without a body, and without calling [`super::handle`]: the
-//! stream of the connection recognises that answer and writes this one in its place.
+//! What is refused before it is a request. hyper's parser answers by itself, without a body, and without calling
+//! [`super::handle`]: the stream of the connection recognises that answer and writes this one in its place. The stream
+//! also refuses heads that do not arrive in time.
 
 use std::rc::Rc;
 
 use chassis::Problem;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::connection::Connection;
 use super::conversation::Refused;
 use super::exchange::Exchange;
 use super::headers::REQUEST_ID;
-use super::refusal::{closing, head_too_large, malformed};
+use super::refusal::{closing, head_too_large, malformed, request_too_late};
 
 /// What replaces the parser's own answer, if `written` is one: the whole response, and the record of it.
 pub fn replacement(written: &[u8], request_id: String) -> Option<(Vec<u8>, Refused)> {
@@ -28,6 +31,19 @@ pub fn replacement(written: &[u8], request_id: String) -> Option<(Vec<u8>, Refus
         b"431" => closing(head_too_large()),
         _ => return None,
     };
+    let date = date(written).unwrap_or_default().to_vec();
+    Some(render(problem, &date, request_id))
+}
+
+/// The response to a head that did not arrive in time.
+pub fn head_too_late(now: Timestamp, request_id: String) -> (Vec<u8>, Refused) {
+    let date = DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&now)
+        .unwrap_or_default();
+    render(request_too_late(), date.as_bytes(), request_id)
+}
+
+fn render(problem: Problem, date: &[u8], request_id: String) -> (Vec<u8>, Refused) {
     let response = problem.render(Some(&request_id));
     let (parts, body) = response.into_parts();
     let mut bytes = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
@@ -39,7 +55,7 @@ pub fn replacement(written: &[u8], request_id: String) -> Option<(Vec<u8>, Refus
         let length = body.len().to_string();
         line(&mut bytes, "content-length", length.as_bytes());
     }
-    if let Some(date) = date(written) {
+    if !date.is_empty() {
         line(&mut bytes, "date", date);
     }
     bytes.extend_from_slice(b"\r\n");
@@ -49,7 +65,7 @@ pub fn replacement(written: &[u8], request_id: String) -> Option<(Vec<u8>, Refus
         request_id,
         bytes_out: body.len() as u64,
     };
-    Some((bytes, refused))
+    (bytes, refused)
 }
 
 fn line(into: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -67,7 +83,7 @@ fn date(written: &[u8]) -> Option<&[u8]> {
         .map(<[u8]>::trim_ascii)
 }
 
-/// Records what the parser of a connection refused, once the connection has ended.
+/// Records what a connection refused before it was a request, once the connection has ended.
 pub fn record(connection: &Rc<Connection>) {
     let Some(refused) = connection.conversation.refused() else {
         return;
@@ -96,6 +112,18 @@ mod tests {
             assert!(head.lines().any(|it| it == line), "{line}: {head}");
         }
         assert_eq!(refused.bytes_out, body.len() as u64);
+        let now = Timestamp::from_second(1_700_000_000).expect("an instant");
+        let (bytes, refused) = head_too_late(now, "id-2".to_owned());
+        let text = String::from_utf8(bytes).expect("text");
+        assert!(
+            text.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\r\ndate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"),
+            "{text}"
+        );
+        assert_eq!(refused.status, 408);
         for other in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"\0\0\x06\x04", b""] {
             assert!(replacement(other, String::new()).is_none());
         }

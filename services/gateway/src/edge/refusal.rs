@@ -29,6 +29,16 @@ pub fn head_too_large() -> Problem {
     )
 }
 
+/// The client did not send all of its request in time.
+pub fn request_too_late() -> Problem {
+    let title = "The request did not arrive in time";
+    closing(Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request_timeout",
+        title,
+    ))
+}
+
 /// The route cannot be served as it is written.
 pub fn broken_route(title: &'static str) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken_route", title)

@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::client_stream::ClientStream;
+use super::head_timer::HeadTimer;
 use super::shared::{Phase, Shared};
 use super::stall::Unstalled;
 use crate::config::Limits;
@@ -170,7 +171,8 @@ impl Acceptor {
         let conversation = connection.conversation.clone();
         let request_ids = self.worker.request_ids.split();
         let stream = Unstalled::new(stream, idle);
-        let stream = ClientStream::new(stream, conversation, request_ids);
+        let head = HeadTimer::new(head_timeout(self.worker.limits()));
+        let stream = ClientStream::new(stream, conversation, request_ids, head);
         let stream = TokioIo::new(stream);
         let builder = builder(self.worker.limits());
         let connection = Rc::new(connection);
@@ -191,13 +193,17 @@ impl Acceptor {
     }
 }
 
+fn head_timeout(limits: &Limits) -> Duration {
+    Duration::from_secs(limits.head_timeout_secs.max(1))
+}
+
 fn builder(limits: &Limits) -> Builder<LocalExecutor> {
-    let head_timeout = Duration::from_secs(limits.head_timeout_secs.max(1));
     let mut builder = Builder::new(LocalExecutor);
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        // The stream is faster, and answers. This one makes hyper read while the connection is idle.
+        .header_read_timeout(head_timeout(limits) * 2)
         // The request line comes on top of the headers; more than this is refused with 431.
         .max_buf_size(usize::try_from(limits.max_head_bytes).unwrap_or(usize::MAX) * 2);
     builder

@@ -1,9 +1,10 @@
 //! The stream of a client's connection, between hyper and the socket.
 //!
-//! Two things that hyper does are done differently here. What its parser refuses, it answers without a body and
+//! Three things that hyper does are done differently here. What its parser refuses, it answers without a body and
 //! without telling: such an answer is replaced. And it closes a connection as soon as the last response is
 //! written, although the client may still be sending: the kernel then resets the connection, and the client
-//! loses the response. So what the client still sends is read for a while.
+//! loses the response. So what the client still sends is read for a while. And it drops a connection whose head does
+//! not arrive in time: that is answered.
 
 use std::io::{Error, IoSlice};
 use std::pin::Pin;
@@ -14,7 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::edge::{Conversation, RequestIds, parser_refusal};
+use super::head_timer::{HeadTimer, Late};
+use crate::clock::now;
+use crate::edge::{Conversation, RequestIds, head_too_late, parser_refusal};
 
 /// How long a client that is refused may go on sending.
 const LINGER: Duration = Duration::from_secs(15);
@@ -25,6 +28,9 @@ pub struct ClientStream<S> {
     inner: S,
     conversation: Arc<Conversation>,
     request_ids: RequestIds,
+    head: HeadTimer,
+    /// Whether the client took too long: then nothing more is read.
+    is_late: bool,
     /// What is written in place of the parser's own answer, and how much of it is.
     replacement: Vec<u8>,
     replaced: usize,
@@ -42,11 +48,18 @@ enum Closing {
 
 impl<S> ClientStream<S> {
     /// `request_ids` are for requests that the parser refuses.
-    pub fn new(inner: S, conversation: Arc<Conversation>, request_ids: RequestIds) -> Self {
+    pub fn new(
+        inner: S,
+        conversation: Arc<Conversation>,
+        request_ids: RequestIds,
+        head: HeadTimer,
+    ) -> Self {
         Self {
             inner,
             conversation,
             request_ids,
+            head,
+            is_late: false,
             replacement: Vec::new(),
             replaced: 0,
             closing: Closing::No,
@@ -64,6 +77,19 @@ impl<S> ClientStream<S> {
         self.replacement = bytes;
         self.conversation.refuse(refused);
         true
+    }
+}
+
+impl<S> ClientStream<S> {
+    /// The client took too long. Only a part of a head is answered: a connection without one just ends, and so does
+    /// one whose client has not sent all of the body of a request that was answered.
+    fn give_up(&mut self, late: Late) {
+        self.is_late = true;
+        if late == Late::Head && !self.conversation.lingers() {
+            let (bytes, refused) = head_too_late(now(), self.request_ids.mint());
+            self.replacement = bytes;
+            self.conversation.refuse(refused);
+        }
     }
 }
 
@@ -105,13 +131,29 @@ impl<S: AsyncRead + Unpin> ClientStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<(), Error>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let this = &mut *self;
+        if !this.is_late {
+            let before = buffer.filled().len();
+            if let Poll::Ready(read) = Pin::new(&mut this.inner).poll_read(context, buffer) {
+                let bytes = &buffer.filled()[before..];
+                this.head.received(bytes, &this.conversation);
+                return Poll::Ready(read);
+            }
+            let late = ready!(this.head.poll_late(context, &this.conversation));
+            this.give_up(late);
+        }
+        // To hyper it is the end of what the client sends. It drops the stream then where a part of a head was read,
+        // so everything else comes before.
+        if !this.replacement.is_empty() {
+            ready!(Pin::new(this).poll_shutdown(context))?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod accept;
 mod client_stream;
+mod head_timer;
 mod listeners;
 mod shared;
 mod stall;
