@@ -1,5 +1,8 @@
 //! Names of planned objects, each a valid DNS label whatever the owner is called.
 
+use std::collections::BTreeSet;
+
+use crds::AuthMode;
 use service_catalogue::Service;
 
 use crate::hash;
@@ -17,6 +20,20 @@ pub fn child(base: &str, suffix: &str) -> String {
     let longest = MAX_LABEL.saturating_sub(suffix.len() + tag.len() + 2);
     let head: String = base.chars().take(longest).collect();
     format!("{}-{tag}-{suffix}", head.trim_end_matches(['-', '.']))
+}
+
+/// Name of the HTTPRoute for the paths of a workload that the same callers may use, and of its token policy.
+pub fn route(workload: &str, auth: AuthMode, roles: &BTreeSet<String>) -> String {
+    let kind = match auth {
+        AuthMode::Required => "required",
+        AuthMode::Optional => "optional",
+        AuthMode::Public => "public",
+    };
+    if roles.is_empty() {
+        return child(workload, kind);
+    }
+    let tag = hash::short(roles.iter().map(String::as_bytes));
+    child(workload, &format!("{kind}-{tag}"))
 }
 
 /// A label value: unchanged where it fits, else shortened with a hash.

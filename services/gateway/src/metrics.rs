@@ -82,7 +82,7 @@ impl Metrics {
             open_connections: gauge("gateway_connections_open", "Open client connections")?,
             upstream_connections: counters(
                 "gateway_upstream_connections_total",
-                "Connections to backends: opened, reused, failed, refused",
+                "Connections to backends: opened, reused, failed, refused, tls_required",
                 &["outcome"],
             )?,
             retries: counters(

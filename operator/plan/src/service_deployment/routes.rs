@@ -14,7 +14,7 @@ use gateway_routes::api::{
 
 use super::valid::{Taken, Valid};
 use crate::{
-    Objects, Planned, hash, names,
+    Objects, Planned, names,
     storefront::{SERVICE_PORT, issuer},
 };
 
@@ -54,16 +54,7 @@ pub(super) fn names_of(service: &ServiceDeployment, taken: &Taken) -> BTreeSet<S
 }
 
 fn name(base: &str, (auth, roles): &Callers) -> String {
-    let kind = match auth {
-        AuthMode::Required => "required",
-        AuthMode::Optional => "optional",
-        AuthMode::Public => "public",
-    };
-    if roles.is_empty() {
-        return names::child(base, kind);
-    }
-    let tag = hash::short(roles.iter().map(String::as_bytes));
-    names::child(base, &format!("{kind}-{tag}"))
+    names::route(base, *auth, roles)
 }
 
 fn jwt_policy(valid: &Valid, callers: &Callers) -> JwtPolicy {

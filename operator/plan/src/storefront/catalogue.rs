@@ -5,6 +5,7 @@ use crds::{
     LocalRef, Migrate, OtherHosts, PodSettings, Route, ServiceBinding, ServiceDeployment,
     ServiceDeploymentSpec, duration_secs,
 };
+use gateway_routes::{OwnRoutes, path::takes};
 use service_catalogue::Service;
 
 use super::{
@@ -13,7 +14,8 @@ use super::{
     secrets::{ADMIN, INTERNAL, SMTP},
 };
 use crate::{
-    Objects, Planned, backing::Database, clients::uses, own_secret::OwnSecret, settings::Settings,
+    Objects, Planned, backing::Database, clients::uses, names, own_secret::OwnSecret,
+    settings::Settings,
 };
 
 /// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
@@ -90,13 +92,6 @@ const fn entry(service: Service) -> Entry {
 /// The route of a service that `path` equals or is below, and that service. The `/` of the pages takes
 /// only `/` itself: every other free path is open to a team's workloads.
 pub fn platform_path(path: &str) -> Option<(String, Service)> {
-    let path = path.trim_end_matches('/');
-    let is_taken = |taken: &str| match taken.trim_end_matches('/') {
-        "" => path.is_empty(),
-        taken => path
-            .strip_prefix(taken)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-    };
     Service::ALL
         .into_iter()
         .flat_map(|service| {
@@ -104,7 +99,21 @@ pub fn platform_path(path: &str) -> Option<(String, Service)> {
                 .into_iter()
                 .map(move |route| (route.path, service))
         })
-        .find(|(taken, _)| is_taken(taken))
+        .find(|(taken, _)| takes(taken, path))
+}
+
+/// The routes of a shop, so that its Gateway lets no other route take requests from them.
+pub(super) fn own_routes(shop: &str) -> OwnRoutes {
+    let mut own = OwnRoutes::default();
+    for service in Service::ALL {
+        let workload = format!("{shop}-{service}");
+        for route in routes(service) {
+            let roles = route.roles.into_iter().collect();
+            let name = names::route(&workload, route.auth, &roles);
+            own.add(&workload, &name, &route.path);
+        }
+    }
+    own
 }
 
 /// Plans a DatabaseBinding for each service with a database, and a ServiceDeployment for each service.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crds::{OtherHosts, PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec, Storefront};
+use crds::{OtherHosts, PolicyTargetRef, RateLimitPolicy, RateLimitPolicySpec};
 use gateway_routes::api::{
     AllowedRoutes, GROUP, Gateway, GatewaySpec, Listener, ListenerTls, RouteNamespaces,
     SecretObjectReference,
 };
-use gateway_routes::settings::{HSTS, HTTPS_REDIRECT, TRUSTED_HOPS};
+use gateway_routes::settings::{HSTS, HTTPS_REDIRECT, OWN_ROUTES, TRUSTED_HOPS};
 
-use super::{BUILT_IN_CLASS, Valid, certificate};
+use super::{BUILT_IN_CLASS, Valid, catalogue, certificate};
 use crate::{Objects, Planned, tracing::Collector};
 
 /// Annotation of a Gateway with the release that its data plane runs.
@@ -70,18 +70,20 @@ fn gateway(valid: &Valid) -> Gateway {
     if let Some(collector) = Collector::of(&valid.storefront) {
         annotations.extend(collector.annotations());
     }
-    annotations.extend(settings(&valid.storefront));
+    annotations.extend(settings(valid));
     gateway.metadata.annotations = Some(annotations);
     gateway
 }
 
 /// What the data plane of our own class reads from annotations.
-fn settings(storefront: &Storefront) -> BTreeMap<String, String> {
-    let spec = &storefront.spec.gateway;
+fn settings(valid: &Valid) -> BTreeMap<String, String> {
+    let spec = &valid.storefront.spec.gateway;
     let mut settings = BTreeMap::new();
     if spec.class_name != BUILT_IN_CLASS {
         return settings;
     }
+    let own = catalogue::own_routes(valid.name());
+    settings.insert(OWN_ROUTES.to_owned(), own.annotation());
     if spec.trusted_hops > 0 {
         settings.insert(TRUSTED_HOPS.to_owned(), spec.trusted_hops.to_string());
     }

@@ -106,7 +106,8 @@ fn annotations(shop: &Storefront) -> std::collections::BTreeMap<String, String> 
     let items = storefront::desired(&valid_shop(shop)).items;
     let gateway = decoded::<gateway_routes::api::Gateway>(&items, "Gateway").remove(0);
     let mut all = gateway.metadata.annotations.clone().unwrap_or_default();
-    all.retain(|name, _| name != "storefront.dev/version");
+    let others = ["storefront.dev/version", "storefront.dev/own-routes"];
+    all.retain(|name, _| !others.contains(&name.as_str()));
     all
 }
 

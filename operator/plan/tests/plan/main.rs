@@ -9,6 +9,7 @@ mod hosts;
 mod jobs;
 mod losses;
 mod needs;
+mod own_routes;
 mod pod_settings;
 mod proof;
 mod properties;

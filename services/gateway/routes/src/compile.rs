@@ -1,7 +1,7 @@
 //! From a snapshot to the table of one gateway.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::ObjectName;
@@ -9,9 +9,11 @@ use crate::api::{HTTPRoute, HTTPRouteRule};
 use crate::attach;
 use crate::endpoints::Endpoints;
 use crate::filter::Filters;
+use crate::hostname::Pattern;
 use crate::listener::ListenerView;
 use crate::matcher::{self, Match, PathMatch};
 use crate::objects::Objects;
+use crate::own::OwnRoutes;
 use crate::policy::{Place, Policies};
 use crate::rule::{Backends, Choice, RouteRule, Target, timeouts};
 use crate::settings::Settings;
@@ -45,13 +47,17 @@ impl Table {
         };
         let mut paths: Vec<HostMap<PathIndex>> =
             own.listeners.iter().map(|_| HostMap::default()).collect();
+        let mut attached: Vec<Vec<&HTTPRoute>> = own.listeners.iter().map(|_| Vec::new()).collect();
         for route in &objects.http_routes {
             for index in compiler.listeners(route, own) {
-                compiler.add_route(
-                    route,
-                    own.listeners[index].listener.name.as_str(),
-                    &mut paths[index],
-                );
+                attached[index].push(route);
+            }
+        }
+        for (index, routes) in attached.into_iter().enumerate() {
+            let place = (own, own.listeners[index].listener.name.as_str());
+            let hosts = hosts_of(&own.own, &routes);
+            for route in routes {
+                compiler.add_route(route, place, &hosts, &mut paths[index]);
             }
         }
         for (listener, mut routes) in own.listeners.iter().zip(paths) {
@@ -113,18 +119,40 @@ impl Compiler<'_, '_> {
         found
     }
 
-    fn add_route(&mut self, route: &HTTPRoute, listener: &str, paths: &mut HostMap<PathIndex>) {
+    fn add_route(
+        &mut self,
+        route: &HTTPRoute,
+        (gateway, listener): (&GatewayView<'_>, &str),
+        others: &HashSet<Pattern>,
+        paths: &mut HostMap<PathIndex>,
+    ) {
         let name = ObjectName::of(route);
+        let is_own = gateway.own.has(route);
+        let mut hosts = attach::hostnames(route);
+        if is_own {
+            // The most specific host is decided first, and another route may have a more specific one.
+            let below = |host: &&Pattern| hosts.iter().any(|own| own.is_wider_than(host));
+            let below: Vec<Pattern> = others.iter().filter(below).cloned().collect();
+            hosts.extend(below);
+        }
         let created = route.metadata.creation_timestamp.as_ref();
         let created = created.map_or(i64::MAX, |time| time.0.as_second());
         for (position, source) in route.spec.rules.iter().flatten().enumerate() {
-            // A rule with an unsupported match is left out; the route's condition reports it.
+            // A rule with an unsupported match, or with a path of a shop, is left out; the route's condition reports
+            // it.
             let Ok(matches) = matcher::read_all(source) else {
                 continue;
             };
-            let rule = Arc::new(self.rule(route, &name, source, listener));
-            for host in attach::hostnames(route) {
-                let index = paths.slot(host, PathIndex::default);
+            if gateway.own.check(route, &matches).is_err() {
+                continue;
+            }
+            let mut rule = self.rule(route, &name, source, listener);
+            if is_own {
+                rule.guard = self.policies.own_guard(&name, &gateway.own);
+            }
+            let rule = Arc::new(rule);
+            for host in &hosts {
+                let index = paths.slot(host.clone(), PathIndex::default);
                 for (number, one) in matches.iter().enumerate() {
                     let order = Order {
                         without_method: one.rest.method.is_none(),
@@ -188,6 +216,9 @@ impl Compiler<'_, '_> {
         let weight = u32::try_from(source.weight.unwrap_or(1)).ok()?;
         let target = match self.view.backend(route, source) {
             Err(_) => Target::Invalid,
+            Ok((service, port)) if self.view.asks_for_tls(&service, port).is_some() => {
+                Target::NeedsTls
+            }
             Ok((service, port)) => {
                 let number = source.backend.port.unwrap_or_default();
                 let Clusters { list, index } = &mut self.clusters;
@@ -211,6 +242,15 @@ impl Compiler<'_, '_> {
             weight,
         })
     }
+}
+
+/// The hosts of all routes of a listener, where it is a shop's.
+fn hosts_of(own: &OwnRoutes, routes: &[&HTTPRoute]) -> HashSet<Pattern> {
+    if own.is_empty() {
+        return HashSet::new();
+    }
+    let hosts = routes.iter().flat_map(|route| attach::hostnames(route));
+    hosts.collect()
 }
 
 fn insert(index: &mut PathIndex, one: &Match, candidate: Candidate) {

@@ -34,6 +34,15 @@ impl Pattern {
         }
     }
 
+    /// Whether this one selects every host that `other` selects, and more.
+    pub(crate) fn is_wider_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Any) | (Self::Exact(_), _) => false,
+            (Self::Any, _) => true,
+            (Self::Suffix(wide), Self::Exact(host) | Self::Suffix(host)) => is_below(host, wide),
+        }
+    }
+
     /// Whether some host is selected by both.
     pub fn intersects(&self, other: &Self) -> bool {
         match (self, other) {
@@ -114,6 +123,26 @@ mod tests {
             let (one, two) = (Pattern::parse(one), Pattern::parse(two));
             assert_eq!(one.intersects(&two), expected, "{one:?} {two:?}");
             assert_eq!(two.intersects(&one), expected, "{two:?} {one:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_wider_than_those_whose_hosts_it_selects_besides_others() {
+        let cases = [
+            (None, Some("a.example"), true),
+            (None, Some("*.example"), true),
+            (Some("*.example"), Some("a.example"), true),
+            (Some("*.example"), Some("*.a.example"), true),
+            (None, None, false),
+            (Some("a.example"), Some("a.example"), false),
+            (Some("*.example"), Some("*.example"), false),
+            (Some("*.example"), None, false),
+            (Some("*.a.example"), Some("*.example"), false),
+            (Some("*.example"), Some("example"), false),
+        ];
+        for (one, other, expected) in cases {
+            let is_wider = Pattern::parse(one).is_wider_than(&Pattern::parse(other));
+            assert_eq!(is_wider, expected, "{one:?} {other:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use crate::ObjectName;
-use crate::api::{Gateway, HTTPRoute, ReferenceGrant};
+use crate::api::{BackendTLSPolicy, Gateway, HTTPRoute, ReferenceGrant};
 use crate::certificate::{CertificateState, Validity};
 
 /// How far the references of one gateway may reach.
@@ -39,6 +39,10 @@ pub struct Objects {
     pub jwt_policies: Vec<Arc<JwtPolicy>>,
     /// The policies for rates.
     pub rate_limit_policies: Vec<Arc<RateLimitPolicy>>,
+    /// The policies that ask for TLS towards Services.
+    pub backend_tls_policies: Vec<Arc<BackendTLSPolicy>>,
+    /// Key sets that a data plane has no key of, with the reason; only conditions need them.
+    pub unusable_key_sets: BTreeMap<String, String>,
     /// Services that routes may name.
     pub services: Vec<Arc<Service>>,
     /// Endpoints of these Services; conditions do not need them.

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// Certificate authorities ask here whether a host is ours, before there is a certificate for it (RFC 8555).
+pub const ACME: &str = "/.well-known/acme-challenge/";
+
 /// One spelling for one path. Escaped slashes, backslashes, zero bytes and dot segments mean different
 /// things to different servers, so there is no path with them.
 pub fn normalise(path: &str) -> Option<Cow<'_, str>> {
@@ -35,6 +38,18 @@ pub(crate) fn read(path: &str) -> Result<String, String> {
              dot segments or incomplete escapes are refused"
         )
     })
+}
+
+/// Whether a path of a shop takes `path` as well: it does if that is the same or below. `/` takes only itself, so
+/// that every path that the shop does not use is open to others.
+pub fn takes(own: &str, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    match own.trim_end_matches('/') {
+        "" => path.is_empty(),
+        own => path
+            .strip_prefix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    }
 }
 
 /// What a path may hold as it is (`pchar` and `/` of RFC 3986), without the dot, which needs a second look. A

@@ -9,6 +9,7 @@ use http::{HeaderName, Method, Uri, header};
 use crate::ObjectName;
 use crate::api::GROUP;
 use crate::objects::Objects;
+use crate::own::OwnRoutes;
 use crate::path;
 
 /// Which callers a rule lets through.
@@ -209,6 +210,17 @@ impl<'a> Policies<'a> {
                 .first()
                 .map(|(_, _, guard)| guard.clone())
         })
+    }
+
+    /// The policy of a shop's own route: that of the shop alone, which has the name of the route.
+    pub fn own_guard(&self, route: &ObjectName, own: &OwnRoutes) -> Option<Guard> {
+        let policies = self.jwt.get(&(true, route.clone(), None))?;
+        let mut policies = policies.iter();
+        policies
+            .find(|(_, policy, _)| {
+                policy.metadata.name.as_ref() == Some(&route.name) && own.has(*policy)
+            })
+            .map(|(_, _, guard)| guard.clone())
     }
 
     /// All limits of a place: they add up, because a narrow limit does not lift a wide one.

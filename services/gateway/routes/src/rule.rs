@@ -95,6 +95,8 @@ pub enum Target {
     Cluster(usize),
     /// It does not resolve: this share of the requests is answered with 500.
     Invalid,
+    /// A policy asks for TLS towards it, which is not supported: this share of the requests is answered with 503.
+    NeedsTls,
 }
 
 impl Backends {

@@ -3,6 +3,7 @@
 use http::HeaderValue;
 
 use crate::api::Gateway;
+use crate::own::OwnRoutes;
 
 /// How many proxies in front of the gateway are trusted to have added to `X-Forwarded-For`; 0 to [`MAX_HOPS`].
 pub const TRUSTED_HOPS: &str = "storefront.dev/trusted-hops";
@@ -10,6 +11,8 @@ pub const TRUSTED_HOPS: &str = "storefront.dev/trusted-hops";
 pub const HTTPS_REDIRECT: &str = "storefront.dev/https-redirect";
 /// Value of `Strict-Transport-Security` in responses over HTTPS.
 pub const HSTS: &str = "storefront.dev/hsts";
+/// The routes of the shop whose Gateway it is, see [`OwnRoutes`].
+pub const OWN_ROUTES: &str = "storefront.dev/own-routes";
 /// More proxies are a mistake.
 pub const MAX_HOPS: usize = 16;
 
@@ -24,10 +27,21 @@ pub struct Settings {
     pub hsts: Option<HeaderValue>,
 }
 
+fn annotation<'a>(gateway: &'a Gateway, name: &str) -> Option<&'a String> {
+    gateway.metadata.annotations.as_ref()?.get(name)
+}
+
+/// The routes of the shop whose Gateway it is; none where it is not a shop's.
+pub(crate) fn own_routes(gateway: &Gateway) -> OwnRoutes {
+    let text = annotation(gateway, OWN_ROUTES);
+    text.and_then(|text| OwnRoutes::read(text))
+        .unwrap_or_default()
+}
+
 impl Settings {
     /// The settings of a gateway. One that is wrong is the error; [`Settings::lenient`] leaves it out.
     pub(crate) fn read(gateway: &Gateway) -> Result<Self, String> {
-        let annotation = |name: &str| gateway.metadata.annotations.as_ref()?.get(name);
+        let annotation = |name: &str| annotation(gateway, name);
         let wrong = |name: &str, value: &str, must: &str| {
             format!("annotation {name}: {value:?} must be {must}")
         };
@@ -49,6 +63,12 @@ impl Settings {
                 HeaderValue::try_from(text).map_err(|_| wrong(HSTS, text, "a header value"))
             })
             .transpose()?;
+        if let Some(text) = annotation(OWN_ROUTES)
+            && OwnRoutes::read(text).is_none()
+        {
+            let must = "an object of ServiceDeployments with their HTTPRoutes and paths";
+            return Err(wrong(OWN_ROUTES, text, must));
+        }
         Ok(Self {
             trusted_hops,
             redirects,

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 
 use crate::ObjectName;
-use crate::api::{GROUP, Gateway, HTTPBackendRef, HTTPRoute};
+use crate::api::{BackendTLSPolicy, GROUP, Gateway, HTTPBackendRef, HTTPRoute};
 use crate::grant;
 use crate::listener::{self, ListenerView};
 use crate::objects::{Objects, Scope};
+use crate::own::OwnRoutes;
+use crate::settings::own_routes;
 use crate::verdict::Verdict;
 
 /// A snapshot, indexed. Build one per change; it serves any number of conditions.
@@ -17,11 +19,15 @@ pub struct View<'a> {
     pub(crate) gateways: HashMap<ObjectName, GatewayView<'a>>,
     pub(crate) routes: HashMap<ObjectName, &'a HTTPRoute>,
     services: HashMap<ObjectName, &'a Service>,
+    /// The policies that ask for TLS towards a Service, each with the name of the port, if it names one.
+    tls_policies: HashMap<ObjectName, Vec<(Option<&'a str>, &'a BackendTLSPolicy)>>,
 }
 
 pub(crate) struct GatewayView<'a> {
     pub gateway: &'a Gateway,
     pub listeners: Vec<ListenerView<'a>>,
+    /// Which routes are those of the shop whose Gateway it is.
+    pub own: OwnRoutes,
 }
 
 impl<'a> View<'a> {
@@ -34,10 +40,12 @@ impl<'a> View<'a> {
                 .iter()
                 .map(|gateway| {
                     let listeners = listener::view(gateway, objects, None);
-                    (
-                        ObjectName::of(&**gateway),
-                        GatewayView { gateway, listeners },
-                    )
+                    let view = GatewayView {
+                        gateway,
+                        listeners,
+                        own: own_routes(gateway),
+                    };
+                    (ObjectName::of(&**gateway), view)
                 })
                 .collect(),
             routes: objects
@@ -50,7 +58,23 @@ impl<'a> View<'a> {
                 .iter()
                 .map(|service| (ObjectName::of(&**service), &**service))
                 .collect(),
+            tls_policies: tls_policies(objects),
         }
+    }
+
+    /// The reason why nothing may be sent to a port of a Service, if a policy asks for TLS towards it: that is not
+    /// supported, and plain HTTP is what the policy forbids.
+    pub(crate) fn asks_for_tls(&self, service: &ObjectName, port: &ServicePort) -> Option<Verdict> {
+        let policies = self.tls_policies.get(service)?.iter();
+        let policy = policies
+            .filter(|(section, _)| section.is_none_or(|name| port.name.as_deref() == Some(name)))
+            .map(|(_, policy)| ObjectName::of(*policy))
+            .min()?;
+        let why = format!(
+            "BackendTLSPolicy {policy} asks for TLS towards Service {service}, which is not supported: requests to it \
+             are answered with 503; remove the policy, or this backend"
+        );
+        Some(Verdict::no("UnsupportedProtocol", why))
     }
 
     /// Whether a Service exists.
@@ -124,4 +148,17 @@ impl<'a> View<'a> {
             }
         }
     }
+}
+
+fn tls_policies(objects: &Objects) -> HashMap<ObjectName, Vec<(Option<&str>, &BackendTLSPolicy)>> {
+    let mut all: HashMap<ObjectName, Vec<_>> = HashMap::new();
+    for policy in &objects.backend_tls_policies {
+        let namespace = policy.metadata.namespace.clone().unwrap_or_default();
+        for target in policy.spec.target_refs.iter().filter(|it| it.is_service()) {
+            let service = ObjectName::new(namespace.clone(), target.name.clone());
+            let entry = (target.section_name.as_deref(), &**policy);
+            all.entry(service).or_default().push(entry);
+        }
+    }
+    all
 }

@@ -146,10 +146,17 @@ where
 }
 
 /// Whether only the status differs: the operator writes it, and routing does not read it. Kinds
-/// without a generation always count as changed. Annotations have none, and carry settings of Gateways.
+/// without a generation always count as changed. Annotations have none, and carry settings of Gateways; owner references
+/// say which routes are a shop's.
 fn is_status_only(old: &ObjectMeta, new: &ObjectMeta) -> bool {
-    let relevant =
-        |meta: &ObjectMeta| (meta.generation, meta.uid.clone(), meta.annotations.clone());
+    let relevant = |meta: &ObjectMeta| {
+        (
+            meta.generation,
+            meta.uid.clone(),
+            meta.annotations.clone(),
+            meta.owner_references.clone(),
+        )
+    };
     new.generation.is_some() && relevant(old) == relevant(new)
 }
 

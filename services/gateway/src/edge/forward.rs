@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::Problem;
-use gateway_routes::{Choice, Cluster, Table, Target, Timeout};
+use gateway_routes::{Choice, Cluster, Table, Target, Timeout, path};
 use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -144,9 +144,22 @@ impl<'a> Forward<'a> {
         let cluster = match choice.target {
             Target::Cluster(cluster) => self.table.cluster(cluster),
             Target::Invalid => None,
+            Target::NeedsTls => return Err(self.needs_tls()),
         };
         let cluster = cluster.ok_or_else(|| broken_route("The route's backend does not exist"))?;
         Ok((choice, cluster))
+    }
+
+    /// A policy forbids what would be sent, so nothing is.
+    fn needs_tls(&self) -> Problem {
+        let connections = &self.connection.worker.metrics().upstream_connections;
+        connections.with_label_values(&["tls_required"]).inc();
+        let title = "A policy requires TLS towards the backend, which the gateway does not support";
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "backend_tls_required",
+            title,
+        )
     }
 
     /// The request as the backend receives it.
@@ -182,11 +195,17 @@ impl<'a> Forward<'a> {
         if map.len() > MAX_FIELDS {
             return Err(head_too_large());
         }
-        let path = self.head.path.as_str();
+        let asked = self.head.path.as_str();
         let changed = new
             .and_then(|rewrite| rewrite.path.as_ref())
-            .map(|change| change.apply(path, &path[..self.route.prefix_len]));
-        parts.uri = target(changed.as_deref().unwrap_or(path), &parts.uri)
+            .map(|change| change.apply(asked, &asked[..self.route.prefix_len]));
+        if let Some(changed) = &changed {
+            // A rewrite leads to what no route may expose as little as a request.
+            let plain = path::normalise(changed)
+                .ok_or_else(|| broken_route("The rewritten path of the route is invalid"))?;
+            refuse_internal(&plain)?;
+        }
+        parts.uri = target(changed.as_deref().unwrap_or(asked), &parts.uri)
             .ok_or_else(|| malformed("The path is invalid"))?;
         parts.version = Version::HTTP_11;
         Ok(Request::from_parts(parts, body))

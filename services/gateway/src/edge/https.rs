@@ -1,14 +1,12 @@
 //! From HTTP to HTTPS.
 
 use gateway_routes::Table;
+use gateway_routes::path::ACME;
 use http::header::LOCATION;
 use http::{HeaderValue, Response, StatusCode};
 
 use super::head::Head;
 use super::visitor::Visitor;
-
-/// Certificate authorities ask here whether a host is ours, before there is a certificate for it (RFC 8555).
-const ACME: &str = "/.well-known/acme-challenge/";
 
 /// The redirect of a request that came over HTTP, where the gateway is to send one and serves the host over
 /// HTTPS at this moment.

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use crate::support::{Backend, Rig, client, json as body};
@@ -85,4 +87,35 @@ async fn redirects_and_rewrites_change_what_they_say() {
     let full = body(get("/full/x?q=2").await).await;
     assert_eq!(full["target"], "/fixed?q=2");
     assert_eq!(full["headers"]["host"], json!(["other.example"]));
+}
+
+#[tokio::test]
+async fn no_rewrite_leads_to_what_services_only_say_to_each_other() {
+    let (mut rig, backend) = Rig::simple(&[]).await;
+    let matches = |path: &str| json!([{"path": {"value": path}}]);
+    let rewrite = |path: Value| json!([{"type": "URLRewrite", "urlRewrite": {"path": path}}]);
+    let to = json!([{"name": "one", "port": 80}]);
+    let prefix = |with: &str| json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": with});
+    let full = |with: &str| json!({"type": "ReplaceFullPath", "replaceFullPath": with});
+    rig.route(
+        "all",
+        json!([
+            {"matches": matches("/full"), "filters": rewrite(full("/internal/v1/accounts")), "backendRefs": to},
+            {"matches": matches("/escaped"), "filters": rewrite(full("/%69nternal/v1")), "backendRefs": to},
+            {"matches": matches("/prefix"), "filters": rewrite(prefix("/internal")), "backendRefs": to},
+            {"matches": matches("/cut"), "filters": rewrite(prefix("/")), "backendRefs": to},
+        ]),
+    );
+    rig.publish().await;
+    for path in ["/full", "/escaped", "/prefix/v1", "/cut/internal/v1"] {
+        let response = client().get(rig.url(path)).send().await.expect("an answer");
+        assert_eq!(response.status(), 404, "{path}");
+    }
+    let response = client()
+        .get(rig.url("/cut/v1"))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.status(), 200);
+    assert_eq!(backend.requests.load(Ordering::Relaxed), 1);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Rig, client, eventually, json as body, raw, statuses};
+use crate::support::{Rig, client, eventually, json as body, policy, raw, statuses};
 
 /// A route to a backend that answers each connection once, after it has read `reads` bytes, and then closes it
 /// whatever is still sent. Counts the requests.
@@ -268,4 +268,23 @@ async fn a_connection_whose_request_was_read_to_the_end_stays_open() {
             "{answer}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_backend_that_a_policy_wants_to_be_asked_over_tls_is_not_asked_at_all() {
+    let (mut rig, backend) = Rig::simple(&[]).await;
+    let spec = json!({"targetRefs": [{"group": "", "kind": "Service", "name": "one"}]});
+    rig.objects.backend_tls_policies = vec![policy("tls", spec)];
+    rig.publish().await;
+    let response = client().get(rig.url("/")).send().await.expect("an answer");
+    assert_eq!(response.status(), 503);
+    let request_id = response.headers()["x-request-id"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert_eq!(body(response).await["code"], "backend_tls_required");
+    assert_eq!(rig.line(&request_id).await["status"], 503);
+    assert_eq!(backend.connections.load(Ordering::Relaxed), 0);
+    let series = "gateway_upstream_connections_total{outcome=\"tls_required\"}";
+    assert_eq!(rig.metric(series), 1);
 }

@@ -37,6 +37,16 @@ pub struct BackendTLSTarget {
     /// Name.
     #[serde(default)]
     pub name: String,
+    /// One port of the Service, by its name; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section_name: Option<String>,
+}
+
+impl BackendTLSTarget {
+    /// Whether it is a Service.
+    pub(crate) fn is_service(&self) -> bool {
+        self.group.is_empty() && self.kind == "Service"
+    }
 }
 
 /// What controllers say about such a policy.

@@ -61,11 +61,11 @@ impl View<'_> {
             let namespace = namespace.or(route.metadata.namespace.as_ref());
             backend.is_service()
                 && namespace == Some(&home)
-                && policy.spec.target_refs.iter().any(|target| {
-                    target.group.is_empty()
-                        && target.kind == "Service"
-                        && target.name == backend.name
-                })
+                && policy
+                    .spec
+                    .target_refs
+                    .iter()
+                    .any(|target| target.is_service() && target.name == backend.name)
         };
         let routes = self.objects.http_routes.iter().filter(|route| {
             let rules = route.spec.rules.iter().flatten();
@@ -88,7 +88,7 @@ impl View<'_> {
 fn refused() -> Verdict {
     Verdict::no(
         "Invalid",
-        "TLS towards backends is not supported: requests to the Service are sent as plain HTTP; remove the policy, or \
+        "TLS towards backends is not supported: requests to the Service are answered with 503; remove the policy, or \
          the routes to the Service",
     )
 }

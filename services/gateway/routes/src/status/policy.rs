@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use crds::{
     JwtPolicy, PolicyAncestor, PolicyParentRef, PolicyStatus, PolicyTargetRef, RateLimitPolicy,
 };
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use super::{Stamp, settle};
 use crate::ObjectName;
@@ -9,7 +12,7 @@ use crate::api::{CONTROLLER_NAME, Condition, GROUP};
 use crate::attach;
 use crate::policy::{JwtSettings, Limit, Policies, key_service};
 use crate::verdict::Verdict;
-use crate::view::View;
+use crate::view::{GatewayView, View};
 
 impl View<'_> {
     /// The status of a JWT policy: one entry for each target.
@@ -20,13 +23,17 @@ impl View<'_> {
         };
         let policies = Policies::new(self.objects);
         let checked = JwtSettings::read(policy);
-        let keyless = checked.as_ref().ok().and_then(key_service);
-        let keyless = keyless.filter(|service| !self.has_service(service));
+        let keyless = checked.as_ref().ok().and_then(|it| self.keyless(it));
         let judge = |target: &PolicyTargetRef| {
             if let Some(verdict) = self.target_problem(&ObjectName::of(policy), target) {
                 return verdict;
             }
-            match (&checked, policies.rival(policy, target)) {
+            let rival = match self.governs_shop(policy, target) {
+                None => policies.rival(policy, target),
+                Some(true) => None,
+                Some(false) => return of_shop(target),
+            };
+            match (&checked, rival) {
                 (Err(why), _) => Verdict::no(
                     "Invalid",
                     format!("{why}; requests to the target are refused"),
@@ -36,14 +43,8 @@ impl View<'_> {
                     format!("the older JwtPolicy {rival} already governs this target"),
                 ),
                 (Ok(_), None) => match &keyless {
-                    None => Verdict::yes("Accepted", "The policy is applied"),
-                    Some(service) => Verdict::no(
-                        "KeysUnavailable",
-                        format!(
-                            "spec.jwksUri: Service {service} does not exist, so no token can be verified; requests \
-                             that need one are refused until it does"
-                        ),
-                    ),
+                    None => self.applied(policy, target),
+                    Some(why) => keys_unavailable(why),
                 },
             }
         };
@@ -81,6 +82,61 @@ impl View<'_> {
             judge,
             stamp,
         )
+    }
+
+    /// The key sets of the policies that are not a shop's own: whether they can be used is known to data planes only.
+    /// Those of a shop are its own auth's, whose readiness the shop reports.
+    pub fn foreign_key_sets(&self) -> BTreeSet<String> {
+        let mut policies = self.objects.jwt_policies.iter().collect::<Vec<_>>();
+        policies.retain(|policy| !self.gateways.values().any(|it| it.own.has(&***policy)));
+        let settings = policies
+            .into_iter()
+            .filter_map(|policy| JwtSettings::read(policy).ok());
+        settings.map(|settings| settings.jwks_uri).collect()
+    }
+
+    /// Why a policy can let nobody with a token through, if that is so.
+    fn keyless(&self, settings: &JwtSettings) -> Option<String> {
+        let service = key_service(settings).filter(|service| !self.has_service(service));
+        if let Some(service) = service {
+            return Some(format!("Service {service} does not exist"));
+        }
+        self.objects
+            .unusable_key_sets
+            .get(&settings.jwks_uri)
+            .cloned()
+    }
+
+    /// Whether a policy governs a target of a shop: a route of the shop obeys the shop's own policy alone. `None` of
+    /// other targets.
+    fn governs_shop(&self, policy: &JwtPolicy, target: &PolicyTargetRef) -> Option<bool> {
+        let name = ObjectName::new(policy.namespace().unwrap_or_default(), target.name.clone());
+        let route = self
+            .routes
+            .get(&name)
+            .filter(|_| target.kind == "HTTPRoute");
+        let route = *route?;
+        let parents = route.spec.parent_refs.iter().flatten();
+        let gateways = parents
+            .filter_map(|parent| self.gateways.get(&attach::parent_name(route, parent)?))
+            .filter(|gateway| gateway.own.has(route));
+        let has_its_name = policy.metadata.name == route.metadata.name;
+        let governs = |gateway: &GatewayView<'_>| {
+            has_its_name && target.section_name.is_none() && gateway.own.has(policy)
+        };
+        gateways.map(governs).reduce(|one, other| one && other)
+    }
+
+    /// What is said of a policy that nothing prevents.
+    fn applied(&self, policy: &JwtPolicy, target: &PolicyTargetRef) -> Verdict {
+        let name = ObjectName::new(policy.namespace().unwrap_or_default(), target.name.clone());
+        let gateway = self.gateways.get(&name);
+        let gateway = gateway.filter(|_| target.kind == "Gateway");
+        if gateway.is_some_and(|gateway| !gateway.own.is_empty()) {
+            let what = "The policy is applied to the routes that are not the shop's own";
+            return Verdict::yes("Accepted", what);
+        }
+        Verdict::yes("Accepted", "The policy is applied")
     }
 
     /// The reason why a target is not one of ours, if it is not.
@@ -129,6 +185,26 @@ impl View<'_> {
             )),
         }
     }
+}
+
+fn keys_unavailable(why: &str) -> Verdict {
+    Verdict::no(
+        "KeysUnavailable",
+        format!(
+            "spec.jwksUri: {why}, so no token can be verified; requests that need one are refused until this is mended"
+        ),
+    )
+}
+
+/// Of a policy that is not a shop's, and targets a route of the shop.
+fn of_shop(target: &PolicyTargetRef) -> Verdict {
+    Verdict::no(
+        "Conflicted",
+        format!(
+            "HTTPRoute {} belongs to a shop, which alone decides about tokens on its own routes; target another route",
+            target.name
+        ),
+    )
 }
 
 fn settle_ancestors(

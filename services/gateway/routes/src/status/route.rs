@@ -1,12 +1,15 @@
 use jiff::Timestamp;
 
 use super::{Stamp, settle};
-use crate::api::{CONTROLLER_NAME, HTTPRoute, HTTPRouteStatus, ParentReference, RouteParentStatus};
+use crate::api::{
+    CONTROLLER_NAME, HTTPRoute, HTTPRouteRule, HTTPRouteStatus, ParentReference, RouteParentStatus,
+};
 use crate::attach;
 use crate::compile;
+use crate::matcher;
 use crate::unsupported;
 use crate::verdict::Verdict;
-use crate::view::View;
+use crate::view::{GatewayView, View};
 
 const TYPES: [&str; 3] = ["Accepted", "ResolvedRefs", "PartiallyInvalid"];
 
@@ -28,7 +31,7 @@ impl View<'_> {
                 attach::parent_name(route, parent).and_then(|name| self.gateways.get(&name));
             if let Some(gateway) = gateway {
                 let attachment = attach::attach(route, parent, gateway, self.objects);
-                wanted.push((parent, self.verdicts(route, attachment.verdict)));
+                wanted.push((parent, self.verdicts(route, gateway, attachment.verdict)));
             }
         }
         let is_ours = |entry: &RouteParentStatus| entry.controller_name == CONTROLLER_NAME;
@@ -60,15 +63,19 @@ impl View<'_> {
         HTTPRouteStatus { parents }
     }
 
-    fn verdicts(&self, route: &HTTPRoute, attached: Verdict) -> Vec<(&'static str, Verdict)> {
+    fn verdicts(
+        &self,
+        route: &HTTPRoute,
+        gateway: &GatewayView<'_>,
+        attached: Verdict,
+    ) -> Vec<(&'static str, Verdict)> {
         let rules = route.spec.rules.as_deref().unwrap_or_default();
-        let problems: Vec<String> = rules
+        let problems: Vec<(&'static str, String)> = rules
             .iter()
             .enumerate()
             .filter_map(|(index, rule)| {
-                compile::check(rule)
-                    .err()
-                    .map(|why| format!("rules[{index}]: {why}"))
+                let (reason, why) = problem(route, gateway, rule)?;
+                Some((reason, format!("rules[{index}]: {why}")))
             })
             .collect();
         let resolved = ("ResolvedRefs", self.references(route));
@@ -78,14 +85,15 @@ impl View<'_> {
         if let Err(why) = unsupported::of_route(route) {
             return vec![("Accepted", Verdict::no("UnsupportedValue", why)), resolved];
         }
-        if problems.is_empty() {
+        let Some((reason, _)) = problems.first() else {
             return vec![("Accepted", attached), resolved];
-        }
-        let why = problems.join("; ");
+        };
+        let why: Vec<&str> = problems.iter().map(|(_, why)| why.as_str()).collect();
+        let why = why.join("; ");
         if problems.len() == rules.len() {
-            return vec![("Accepted", Verdict::no("UnsupportedValue", why)), resolved];
+            return vec![("Accepted", Verdict::no(reason, why)), resolved];
         }
-        let partial = Verdict::yes("UnsupportedValue", format!("Dropped Rule: {why}"));
+        let partial = Verdict::yes(reason, format!("Dropped Rule: {why}"));
         vec![
             ("Accepted", attached),
             resolved,
@@ -100,7 +108,24 @@ impl View<'_> {
             .iter()
             .flatten()
             .flat_map(|rule| rule.backend_refs.iter().flatten())
-            .find_map(|backend| self.backend(route, backend).err())
+            .find_map(|backend| match self.backend(route, backend) {
+                Ok((service, port)) => self.asks_for_tls(&service, port),
+                Err(why) => Some(why),
+            })
             .unwrap_or_else(|| Verdict::yes("ResolvedRefs", "All references are resolved"))
     }
+}
+
+/// Why a rule is not served at a gateway as it is written, if it is not.
+fn problem(
+    route: &HTTPRoute,
+    gateway: &GatewayView<'_>,
+    rule: &HTTPRouteRule,
+) -> Option<(&'static str, String)> {
+    if let Err(why) = compile::check(rule) {
+        return Some(("UnsupportedValue", why));
+    }
+    let matches = matcher::read_all(rule).unwrap_or_default();
+    let taken = gateway.own.check(route, &matches).err();
+    taken.map(|why| ("PathTaken", why))
 }

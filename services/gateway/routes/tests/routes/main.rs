@@ -5,6 +5,7 @@ mod certificates;
 mod conditions;
 mod endpoints;
 mod listeners;
+mod own;
 mod policies;
 mod precedence;
 mod support;
