@@ -84,12 +84,18 @@ fn role(valid: &Valid) -> Role {
         verbs: ["get", "list", "watch"].map(Into::into).into(),
         non_resource_urls: None,
     };
+    // What is granted has to be the operator's own right.
+    let tls_policies = PolicyRule {
+        verbs: ["list", "watch"].map(Into::into).into(),
+        ..rule("gateway.networking.k8s.io", &["backendtlspolicies"], None)
+    };
     let mut rules = vec![
         rule(
             "gateway.networking.k8s.io",
             &["gateways", "httproutes"],
             None,
         ),
+        tls_policies,
         rule(
             "storefront.dev",
             &["jwtpolicies", "ratelimitpolicies"],

@@ -54,6 +54,7 @@ pub async fn observe(ctx: &Context, namespace: &str) -> Result<Objects, Error> {
         http_routes,
         jwt_policies: caches.jwt_policies.store.objects_in(namespace),
         rate_limit_policies: caches.rate_limit_policies.store.objects_in(namespace),
+        backend_tls_policies: caches.backend_tls_policies.store.objects_in(namespace),
         services: services
             .iter()
             .map(|service| Arc::clone(&service.object))

@@ -58,9 +58,9 @@ async fn reconcile(ctx: &Context, namespace: &str) -> Result<Next, Error> {
         let status = view.route_status(route, now);
         report::status(ctx, &api(ctx, namespace), &**route, &status).await?;
     }
-    for policy in ctx.caches.backend_tls_policies.store.objects_in(namespace) {
-        let status = view.backend_tls_status(&policy, now);
-        report::status(ctx, &api(ctx, namespace), &*policy, &status).await?;
+    for policy in &seen.backend_tls_policies {
+        let status = view.backend_tls_status(policy, now);
+        report::status(ctx, &api(ctx, namespace), &**policy, &status).await?;
     }
     for policy in &seen.jwt_policies {
         let status = view.jwt_policy_status(policy, now);

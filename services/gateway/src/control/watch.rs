@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{JwtPolicy, RateLimitPolicy};
-use gateway_routes::api::{Gateway, HTTPRoute};
+use gateway_routes::api::{BackendTLSPolicy, Gateway, HTTPRoute};
 use gateway_routes::certificate::kept_secret;
 use gateway_routes::{ObjectName, Objects, certificate_names};
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -14,7 +14,8 @@ use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_cache::{
-    Callbacks, Change, Decoded, Full, Key, NamedWatches, Scope, Sent, Store, Watch, decode_whole,
+    Callbacks, Change, Decoded, Full, Key, NamedWatches, Scope, Sent, State, Store, Watch,
+    WatchStatus, decode_whole,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -28,7 +29,12 @@ const GATHER: Duration = Duration::from_millis(5);
 /// A table is compiled anew at least this often: timers cannot wait for as long as certificates last.
 const MAX_LASTS: Duration = Duration::from_secs(24 * 3600);
 
-type Objs<K> = Arc<Store<Full<K>>>;
+/// Objects of a kind, and how their watch is doing.
+struct Objs<K: Resource + Send + Sync + 'static> {
+    store: Arc<Store<Full<K>>>,
+    status: Arc<WatchStatus>,
+}
+
 type Secrets = NamedWatches<Sent, Full<Secret>>;
 
 /// What all watches need.
@@ -46,6 +52,7 @@ struct Stores {
     http_routes: Objs<HTTPRoute>,
     jwt_policies: Objs<JwtPolicy>,
     rate_limits: Objs<RateLimitPolicy>,
+    backend_tls: Objs<BackendTLSPolicy>,
     services: Objs<Service>,
     slices: Objs<EndpointSlice>,
 }
@@ -65,6 +72,7 @@ pub async fn run(client: Client, mut publisher: Publisher, metrics: Arc<Metrics>
         http_routes: context.follow("HTTPRoute", None),
         jwt_policies: context.start("JwtPolicy", None, closing),
         rate_limits: context.follow("RateLimitPolicy", None),
+        backend_tls: context.follow("BackendTLSPolicy", None),
         services: context.follow("Service", None),
         slices: context.follow("EndpointSlice", None),
     };
@@ -108,6 +116,7 @@ fn snapshot(
         http_routes: synced(&stores.http_routes, namespace)?,
         jwt_policies: synced(&stores.jwt_policies, namespace)?,
         rate_limit_policies: synced(&stores.rate_limits, namespace)?,
+        backend_tls_policies: if_served(&stores.backend_tls, namespace)?,
         services: synced(&stores.services, namespace)?,
         endpoint_slices: synced(&stores.slices, namespace)?,
         ..Objects::default()
@@ -137,12 +146,23 @@ fn all_certificate_names(gateway: &Gateway) -> Vec<ObjectName> {
     names
 }
 
-fn synced<K>(store: &Store<Full<K>>, namespace: &str) -> Option<Vec<Arc<K>>>
+fn synced<K>(objects: &Objs<K>, namespace: &str) -> Option<Vec<Arc<K>>>
 where
     K: Resource + Send + Sync + 'static,
 {
-    let scope = Scope::of_namespace(namespace);
+    let (store, scope) = (&objects.store, Scope::of_namespace(namespace));
     store.is_synced(&scope).then(|| store.objects_in(namespace))
+}
+
+/// The same of a kind that a cluster may not have.
+fn if_served<K>(objects: &Objs<K>, namespace: &str) -> Option<Vec<Arc<K>>>
+where
+    K: Resource + Send + Sync + 'static,
+{
+    match objects.status.state() {
+        State::Missing => Some(Vec::new()),
+        _ => synced(objects, namespace),
+    }
 }
 
 /// Whether only the status differs: the operator writes it, and routing does not read it. Kinds
@@ -225,8 +245,8 @@ impl Context {
             activity: None,
         };
         let status = watch.status(kind, false);
-        crate::spawn(watch.run(status, CancellationToken::new()));
-        store
+        crate::spawn(watch.run(Arc::clone(&status), CancellationToken::new()));
+        Objs { store, status }
     }
 
     fn secrets(&self) -> Secrets {

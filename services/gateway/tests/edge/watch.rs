@@ -30,6 +30,8 @@ struct Api {
     events: broadcast::Sender<(String, Value)>,
     asked: Arc<Mutex<Vec<String>>>,
     is_down: Arc<Mutex<bool>>,
+    /// Resources that the cluster does not have.
+    missing: Arc<Mutex<Vec<&'static str>>>,
     /// Changes when history is lost: then watches from before it are told to list again.
     version: Arc<AtomicU64>,
     /// Version of the next object.
@@ -43,6 +45,7 @@ impl Api {
             events: broadcast::Sender::new(64),
             asked: Arc::default(),
             is_down: Arc::default(),
+            missing: Arc::default(),
             version: Arc::new(AtomicU64::new(7)),
             made: Arc::new(AtomicU64::new(100)),
         };
@@ -115,6 +118,12 @@ fn answer(api: &Api, request: &Request<Incoming>) -> Response<Body> {
         return whole(
             StatusCode::SERVICE_UNAVAILABLE,
             &json!({"kind": "Status", "code": 503}),
+        );
+    }
+    if api.missing.lock().expect("missing").contains(&&*resource) {
+        return whole(
+            StatusCode::NOT_FOUND,
+            &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 404}),
         );
     }
     let version = api.version.load(Ordering::Relaxed).to_string();
@@ -190,8 +199,14 @@ struct Watching {
 impl Watching {
     /// One route, `/a`.
     async fn start() -> Self {
+        Self::start_without(&[]).await
+    }
+
+    /// The same in a cluster without some kinds.
+    async fn start_without(missing: &[&'static str]) -> Self {
         let (backend, port) = (Backend::start("one").await, free_port());
         let (api, url) = Api::start().await;
+        api.missing.lock().expect("missing").extend(missing);
         api.put("gateways", GATEWAY, gateway(1, port));
         api.put("gateways", "somebody-elses", gateway(1, free_port()));
         api.put("httproutes", "a", route(1, "/a"));
@@ -350,6 +365,41 @@ async fn settings_in_annotations_are_followed_too() {
     watching.api.put("gateways", GATEWAY, told);
     eventually("there is a new table", || async {
         watching.series("gateway_config_generation") != before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_policy_for_tls_towards_a_service_closes_it_and_its_end_opens_it() {
+    let watching = Watching::start().await;
+    eventually("the route is served", || async {
+        watching.status("/a").await == 200
+    })
+    .await;
+    let policy = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy",
+        "metadata": {"generation": 1, "uid": "9"}, "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": "web"}],
+            "validation": {"hostname": "web", "wellKnownCACertificates": "System"}}});
+    watching.api.put("backendtlspolicies", "p", policy.clone());
+    eventually("it is closed", || async {
+        watching.status("/a").await == 503
+    })
+    .await;
+    let mut elsewhere = policy;
+    elsewhere["metadata"]["generation"] = json!(2);
+    elsewhere["spec"]["targetRefs"][0]["name"] = json!("other");
+    watching.api.put("backendtlspolicies", "p", elsewhere);
+    eventually("it is open", || async {
+        watching.status("/a").await == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_without_policies_for_tls_towards_backends_is_served() {
+    let watching = Watching::start_without(&["backendtlspolicies"]).await;
+    eventually("the route is served", || async {
+        watching.status("/a").await == 200
     })
     .await;
 }
