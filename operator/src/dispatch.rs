@@ -258,6 +258,10 @@ impl Queues {
             };
             if let Some(owner) = owner {
                 self.add(&owner, &key.namespace, priority(change));
+                if owner.kind == "Gateway" {
+                    // Another pod of a data plane has to fetch the keys of policies.
+                    self.namespace(&key, priority(change));
+                }
             }
         }
     }

@@ -146,7 +146,7 @@ impl Engine {
             ControllerKind::Gateway => {
                 let classes = self.controller(GatewayClasses(context()), &queues.classes, stop);
                 let gateways = self.controller(Gateways(context()), &queues.gateways, stop);
-                let routes = self.controller(Routes(context()), &queues.routes, stop);
+                let routes = self.controller(Routes::new(context()), &queues.routes, stop);
                 (GATEWAY_NEEDS, vec![classes, gateways, routes])
             }
         }

@@ -1,9 +1,9 @@
-//! Kinds of the Gateway API that the data plane does not honour.
+//! Policies and routes of others at the Gateway of a shop: what is not honoured, and what they may not take.
 
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::world::{World, cluster_with_shop, is_ready};
+use crate::world::{World, cluster_with_shop, is_ready, ours};
 
 fn policy() -> Id {
     Id::new(
@@ -17,6 +17,166 @@ fn policy() -> Id {
 fn said(fake: &Fake) -> Value {
     let found = fake.with(|store| store.get(&policy()).cloned());
     found.unwrap_or_default()["status"]["ancestors"][0]["conditions"][0].clone()
+}
+
+fn route(name: &str) -> Id {
+    Id::new("gateway.networking.k8s.io", "httproutes", "shops", name)
+}
+
+/// Status, reason and message of a condition of a route.
+fn condition(fake: &Fake, name: &str, type_: &str) -> (String, String, String) {
+    let found = fake.with(|store| store.get(&route(name)).cloned());
+    let list = found.unwrap_or_default()["status"]["parents"][0]["conditions"].clone();
+    let list = list.as_array().cloned().unwrap_or_default();
+    let found = list.into_iter().find(|it| it["type"] == type_);
+    let found = found.unwrap_or_default();
+    let word = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+    (word("status"), word("reason"), word("message"))
+}
+
+fn resolved(fake: &Fake, name: &str) -> (String, String) {
+    let (status, reason, _) = condition(fake, name, "ResolvedRefs");
+    (status, reason)
+}
+
+fn add_route(fake: &Fake, name: &str, path: &str) {
+    let made = json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {},
+        "spec": { "parentRefs": [{ "name": "demo" }], "rules": [{
+            "matches": [{ "path": { "type": "PathPrefix", "value": path } }],
+            "backendRefs": [{ "name": "demo-web", "port": 8080 }] }] } });
+    fake.with(|store| store.create(&route(name), made))
+        .expect("made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_of_somebody_else_is_told_that_a_path_belongs_to_the_shop() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    add_route(&world.fake, "thief", "/v1/orders");
+    add_route(&world.fake, "blog", "/blog");
+    let accepted = |fake: &Fake, name: &str| condition(fake, name, "Accepted");
+    world
+        .until("the one is refused", |fake| {
+            accepted(fake, "thief").1 == "PathTaken"
+        })
+        .await;
+    let (status, _, message) = accepted(&world.fake, "thief");
+    assert_eq!(status, "False");
+    assert!(
+        message.contains("HTTPRoute demo-order-required"),
+        "{message}"
+    );
+    world
+        .until("the other one is accepted", |fake| {
+            accepted(fake, "blog").0 == "True"
+        })
+        .await;
+    assert_eq!(accepted(&world.fake, "demo-order-required").0, "True");
+    world.rest().await;
+    assert!(is_ready(&world.fake, "demo"));
+}
+
+const KEYS: &str = "https://keys.example/jwks.json";
+const ADDRESS: &str = "10.9.9.9";
+
+/// The pod of the data plane of the shop, ready, with an address.
+fn add_data_plane(fake: &Fake) {
+    let id = Id::new("", "pods", "shops", "demo-gateway-5d9c-aaaaa");
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "labels": { "app.kubernetes.io/managed-by": "storefront-operator",
+                "gateway.networking.k8s.io/gateway-name": "demo" },
+            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet",
+                "name": "demo-gateway-5d9c", "uid": "u", "controller": true }] },
+        "spec": { "containers": [{ "name": "gateway", "image": "gateway:1" }] },
+        "status": { "phase": "Running", "podIP": ADDRESS,
+            "conditions": [{ "type": "Ready", "status": "True" }] } });
+    fake.with(|store| store.create(&id, pod)).expect("made");
+}
+
+fn add_token_policy(fake: &Fake) -> Id {
+    let id = ours("jwtpolicies", "blog");
+    let policy = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "JwtPolicy", "metadata": {},
+        "spec": { "issuer": "https://keys.example", "jwksUri": KEYS, "mode": "Required",
+            "targetRefs": [{ "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "blog" }] } });
+    fake.with(|store| store.create(&id, policy)).expect("made");
+    id
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_whose_keys_the_data_plane_cannot_get_says_so_until_it_can() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    let why = "failed to get the key set: connection refused";
+    world.answers.set(ADDRESS, 200, &[], &[(KEYS, why)]);
+    add_data_plane(&world.fake);
+    add_route(&world.fake, "blog", "/blog");
+    let policy = add_token_policy(&world.fake);
+    let accepted = |fake: &Fake| {
+        let found = fake.with(|store| store.get(&policy).cloned());
+        let found = found.unwrap_or_default()["status"]["ancestors"][0]["conditions"][0].clone();
+        (found["reason"].clone(), found["message"].clone())
+    };
+    world
+        .until("it is told", |fake| accepted(fake).0 == "KeysUnavailable")
+        .await;
+    let (_, message) = accepted(&world.fake);
+    let message = message.as_str().unwrap_or_default();
+    assert!(
+        message.contains(why) && message.contains("Gateway demo"),
+        "{message}"
+    );
+
+    world.answers.set(ADDRESS, 200, &[], &[]);
+    let began = tokio::time::Instant::now();
+    world
+        .until("the keys are there", |fake| accepted(fake).0 == "Accepted")
+        .await;
+    assert!(began.elapsed().as_secs() <= 15, "{:?}", began.elapsed());
+    world.rest().await;
+    // Nothing more is asked while nothing changes.
+    let lists = || world.fake.listed().len();
+    let before = (world.fake.requests().len(), lists());
+    tokio::time::sleep(std::time::Duration::from_secs(200)).await;
+    assert_eq!((world.fake.requests().len(), lists()), before);
+
+    // A new pod of the data plane has to get them by itself.
+    world.answers.set("10.9.9.9", 200, &[], &[(KEYS, why)]);
+    let old = Id::new("", "pods", "shops", "demo-gateway-5d9c-aaaaa");
+    let pod = world.fake.with(|store| store.get(&old).cloned());
+    let next = Id::new("", "pods", "shops", "demo-gateway-5d9c-bbbbb");
+    world
+        .fake
+        .with(|store| {
+            drop(store.delete(&old, &Value::Null));
+            store.create(&next, pod.expect("the pod"))
+        })
+        .expect("made");
+    world
+        .until("it is told again", |fake| {
+            accepted(fake).0 == "KeysUnavailable"
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shops_own_policies_cost_no_question_to_its_data_plane() {
+    let fake = cluster_with_shop("Delete");
+    add_data_plane(&fake);
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let listed = world.fake.listed();
+    let by_gateway = |labels: &String| labels.contains("gateway-name");
+    assert!(
+        listed.iter().all(|(_, labels)| !by_gateway(labels)),
+        "{listed:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,6 +196,12 @@ async fn a_policy_for_tls_towards_a_service_of_the_shop_is_told_that_it_is_not_h
         .until("it is told", |fake| said(fake)["reason"] == "Invalid")
         .await;
     assert_eq!(said(&world.fake)["status"], "False");
+    // And each route to the Service.
+    world
+        .until("the route is told", |fake| {
+            resolved(fake, "demo-order-required") == ("False".into(), "UnsupportedProtocol".into())
+        })
+        .await;
     world.rest().await;
     let before = world.fake.writes();
     world.look_again().await;

@@ -131,7 +131,7 @@ fn role_binding(valid: &Valid) -> RoleBinding {
     }
 }
 
-/// Ingress: clients, and Prometheus. Egress: DNS, the API server, the backends of routes in this namespace,
+/// Ingress: clients, Prometheus, and the operator, which asks for what only the data plane knows. Egress: DNS, the API server, the backends of routes in this namespace,
 /// and the collector of spans.
 fn network_policy(valid: &Valid) -> NetworkPolicy {
     let ports: Vec<i32> = valid.ports.values().copied().collect();
@@ -141,10 +141,12 @@ fn network_policy(valid: &Valid) -> NetworkPolicy {
         allow_to(vec![network::neighbours()], Vec::new()),
     ];
     let spans = valid.collector.as_ref().map(Collector::egress);
+    let operator = network::namespace(&valid.operator_namespace);
     let flows = Flows {
         ingress: Some(vec![
             allow_from(Vec::new(), network::tcp(&ports)),
             allow_from(vec![network::prometheus()], network::tcp(&[METRICS_PORT])),
+            allow_from(vec![operator], network::tcp(&[METRICS_PORT])),
         ]),
         egress: Some(known.into_iter().chain(spans).collect()),
     };

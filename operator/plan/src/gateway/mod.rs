@@ -3,6 +3,7 @@
 
 mod data_plane;
 mod kept;
+pub mod key_sets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,7 @@ pub struct Valid {
     service: Option<GatewayService>,
     /// Whether an autoscaler of somebody else decides how many pods there are.
     is_scaled: bool,
+    operator_namespace: String,
 }
 
 /// What is known of the cluster around a Gateway.
@@ -158,6 +160,7 @@ pub fn validate(gateway: &Gateway, seen: &Observed, platform: &Platform) -> Verd
         settings: settings.unwrap_or_default(),
         service: shop.and_then(|shop| shop.gateway.service.clone()),
         is_scaled: seen.is_scaled,
+        operator_namespace: platform.operator_namespace.clone(),
     })
 }
 

@@ -8,6 +8,7 @@
 mod certificates;
 mod class;
 mod gateways;
+mod key_sets;
 mod observe;
 mod report;
 mod routes;

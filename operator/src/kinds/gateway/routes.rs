@@ -7,6 +7,7 @@ use kube::Api;
 use kube::core::NamespaceResourceScope;
 use kube_cache::Key;
 
+use super::key_sets::KeySets;
 use super::observe::observe;
 use super::report;
 use crate::context::Context;
@@ -15,11 +16,24 @@ use crate::error::Error;
 use crate::next::Next;
 
 /// The controller of the routes and policies of a namespace; its keys are namespaces.
-pub struct Routes(pub Arc<Context>);
+pub struct Routes {
+    ctx: Arc<Context>,
+    key_sets: KeySets,
+}
+
+impl Routes {
+    /// Knows nothing yet of data planes.
+    pub fn new(ctx: Arc<Context>) -> Self {
+        Self {
+            ctx,
+            key_sets: KeySets::default(),
+        }
+    }
+}
 
 impl Reconciler for Routes {
     fn identity(&self, key: &Key) -> Option<Identity> {
-        let (caches, namespace) = (&self.0.caches, &key.namespace);
+        let (caches, namespace) = (&self.ctx.caches, &key.namespace);
         let is_empty = caches.http_routes.store.in_namespace(namespace).is_empty()
             && caches.jwt_policies.store.in_namespace(namespace).is_empty()
             && caches
@@ -39,19 +53,26 @@ impl Reconciler for Routes {
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Next, Error> {
-        reconcile(&self.0, &key.namespace).await
+        reconcile(&self.ctx, &self.key_sets, &key.namespace).await
     }
 
     async fn failed(&self, _key: &Key, _error: &Error) {
-        self.0.metrics.outcome("HTTPRoute", "failed");
+        self.ctx.metrics.outcome("HTTPRoute", "failed");
     }
 
-    fn forget(&self, _key: &Key) {}
+    fn forget(&self, key: &Key) {
+        self.key_sets.forget(&key.namespace);
+    }
 }
 
 /// Reports of every route and policy of a namespace whether it is in force.
-async fn reconcile(ctx: &Context, namespace: &str) -> Result<Next, Error> {
-    let seen = observe(ctx, namespace).await?;
+async fn reconcile(ctx: &Context, key_sets: &KeySets, namespace: &str) -> Result<Next, Error> {
+    let mut seen = observe(ctx, namespace).await?;
+    let view = View::new(&seen);
+    let (unusable, next) = key_sets
+        .observe(ctx, namespace, &view, &seen.gateways)
+        .await;
+    seen.unusable_key_sets = unusable;
     let view = View::new(&seen);
     let now = ctx.now();
     for route in &seen.http_routes {
@@ -71,7 +92,7 @@ async fn reconcile(ctx: &Context, namespace: &str) -> Result<Next, Error> {
         report::status(ctx, &api(ctx, namespace), &**policy, &status).await?;
     }
     ctx.metrics.outcome("HTTPRoute", "applied");
-    Ok(Next::AwaitChange)
+    Ok(next)
 }
 
 fn api<K>(ctx: &Context, namespace: &str) -> Api<K>

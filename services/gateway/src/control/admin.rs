@@ -1,5 +1,6 @@
 //! /healthz, /readyz and /metrics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -29,11 +30,19 @@ async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
+/// As of every process of ours. A key set that cannot be fetched makes no gateway unready: routes without its policy
+/// are served.
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.not_ready() {
-        None => "ready\n".into_response(),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
-    }
+    let why = shared.not_ready();
+    let status = match why {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let failing: BTreeMap<&str, &str> = why.into_iter().map(|why| ("gateway", why)).collect();
+    let answer = serde_json::json!({
+        "ready": why.is_none(), "failing": failing, "degraded": shared.unusable_key_sets(),
+    });
+    (status, axum::Json(answer)).into_response()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {

@@ -1,6 +1,6 @@
 //! The issuers that policies name, and their keys.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use chassis::Client;
@@ -18,6 +18,15 @@ impl Issuers {
     /// The keys at `uri`.
     pub fn get(&self, uri: &str) -> Option<Arc<KeyCache>> {
         lock(&self.known).get(uri).cloned()
+    }
+
+    /// Those without any key, each with the reason.
+    pub fn unusable(&self) -> BTreeMap<String, String> {
+        let known = lock(&self.known);
+        known
+            .iter()
+            .filter_map(|(uri, keys)| Some((uri.clone(), keys.trouble()?)))
+            .collect()
     }
 
     /// Starts to fetch the keys of new URIs and stops for those that no policy names any more. To be called

@@ -1,5 +1,6 @@
 //! What the workers and the control side share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -125,6 +126,11 @@ impl Shared {
             .iter()
             .any(is_new)
             .then_some("workers are starting")
+    }
+
+    /// The key sets of policies that have no key, each with the reason.
+    pub fn unusable_key_sets(&self) -> BTreeMap<String, String> {
+        self.resources.issuers.unusable()
     }
 
     /// Whether every worker serves at least this generation.

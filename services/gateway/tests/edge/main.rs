@@ -15,6 +15,7 @@ mod endings;
 mod filters;
 mod framing;
 mod hops;
+mod key_sets;
 mod limits;
 mod listeners;
 mod proxying;

@@ -80,6 +80,8 @@ struct State {
     version: u64,
     /// Fetches that failed since the last one that succeeded.
     failures: u32,
+    /// Why the last of them failed.
+    error: Option<Arc<str>>,
     /// When a fetch that an unknown `kid` led to last succeeded.
     answered_unknown: Option<Instant>,
 }
@@ -133,6 +135,18 @@ impl KeyCache {
     /// The version of the keys in use; another one after each successful fetch.
     pub fn version(&self) -> u64 {
         self.shared.state.borrow().version
+    }
+
+    /// Why no token at all can be verified, if that is so. Keys that were fetched once stay in use, so it does not
+    /// matter whether the issuer answers now.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.shared.state.borrow();
+        if state.version == 0 {
+            let error = state.error.as_deref();
+            return Some(error.unwrap_or("the key set is not fetched yet").to_owned());
+        }
+        let none = "the key set has no key that is used here: Ed25519 or P-256, with a kid";
+        state.keys.is_empty().then(|| none.to_owned())
     }
 
     /// Searches for a key, waiting up to 2 s where a fetch may bring it.
@@ -196,6 +210,7 @@ impl Shared {
             state.keys = Arc::new(keys);
             state.version += 1;
             state.failures = 0;
+            state.error = None;
             if is_for_unknown_kid {
                 state.answered_unknown = Some(Instant::now());
             }
@@ -203,7 +218,10 @@ impl Shared {
     }
 
     fn failed(&self, url: &str, error: &FetchError) {
-        self.state.send_modify(|state| state.failures += 1);
+        self.state.send_modify(|state| {
+            state.failures += 1;
+            state.error = Some(text(error).into());
+        });
         let state = self.state.borrow();
         let error: &dyn Error = error;
         if state.failures == 1 {
@@ -244,6 +262,18 @@ async fn keep_fresh(shared: Arc<Shared>, url: String, fetch: impl Fetch) {
         };
         is_for_unknown_kid = shared.pause(pause).await;
     }
+}
+
+/// An error with its causes.
+fn text(error: &FetchError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 fn retries(max: Duration) -> ExponentialBackoff {

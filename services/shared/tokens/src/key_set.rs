@@ -45,6 +45,11 @@ impl KeySet {
         })
     }
 
+    /// Whether no token can be verified with it.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The key that was published under `kid`.
     pub fn get(&self, kid: &str) -> Option<&Arc<VerificationKey>> {
         self.keys.get(kid)
