@@ -207,6 +207,26 @@ async fn a_team_sees_nothing_that_it_did_not_subscribe_to() {
 }
 
 #[tokio::test]
+async fn a_question_whether_the_bus_takes_an_event_reaches_nobody_who_listens() {
+    let (plan, nats) = world(&json!({ "subscribes": ["order.paid.v1"] })).await;
+    let order = service(&plan, &nats, "demo-order").await;
+    order.ensure_stream().await.expect("the stream is made");
+    let reviews = raw(&plan, &nats, "reviews").await;
+    let mut seen = reviews
+        .subscribe("shop.order.paid.v1")
+        .await
+        .expect("asked");
+    reviews.flush().await.expect("a round trip");
+    order.try_publish("order").await.expect("it is taken");
+    let payment = service(&plan, &nats, "demo-payment").await;
+    payment.try_publish("payment").await.expect("it is taken");
+    let foreign = tokio::time::timeout(SOON, payment.try_publish("order")).await;
+    assert!(!matches!(foreign, Ok(Ok(()))), "{foreign:?}");
+    let message = tokio::time::timeout(QUIET, seen.next()).await;
+    assert!(!matches!(message, Ok(Some(_))), "{message:?}");
+}
+
+#[tokio::test]
 async fn a_team_can_neither_change_the_stream_nor_read_it_whole() {
     let (plan, nats) = world(&json!({ "subscribes": ["order.paid.v1"] })).await;
     let order = service(&plan, &nats, "demo-order").await;

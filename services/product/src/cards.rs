@@ -37,9 +37,14 @@ impl Cards {
         Ok(Self { cache, metrics })
     }
 
-    /// Whether the cache is in use; else why not.
+    /// Whether the cache is in use; else why not. Asks nobody.
     pub fn health(&self) -> Result<(), String> {
         self.cache.health()
+    }
+
+    /// Whether the cache keeps what is written; else why not.
+    pub async fn check(&self) -> Result<(), String> {
+        self.cache.check("product:check").await
     }
 
     /// The card, as it was put.

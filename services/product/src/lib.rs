@@ -40,7 +40,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let metrics = Metrics::new(builder.registry())?;
     let cards = Cards::connect(cache.require("uri")?, cache.get("ca.crt"), metrics.clone());
     let cards = cards.context("invalid uri in binding cache")?;
-    let known = cards.clone();
+    let (known, asked) = (cards.clone(), cards.clone());
     let app = AppState {
         core: builder.core(),
         cards,
@@ -49,7 +49,14 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
         metrics,
     };
     Ok(builder
-        .dependency("cache", move || known.health())
+        .asked_dependency(
+            "cache",
+            move || known.health(),
+            move || {
+                let cards = asked.clone();
+                async move { cards.check().await }
+            },
+        )
         .consume(consume::subscriptions(app.clone()))
         .periodic(sweep::ReservationSweep::new(&app))
         .relay()

@@ -61,9 +61,10 @@ impl Subjects {
         subjects
             .publish
             .extend(["INFO", "STREAM.CREATE.SHOP", "STREAM.MSG.GET.SHOP"].map(api));
-        subjects
-            .publish
-            .extend(produced().map(|(event, ..)| format!("shop.{event}")));
+        let own = produced().map(|(event, ..)| format!("shop.{event}"));
+        subjects.publish.extend(own);
+        // Where it asks whether the bus takes what it publishes.
+        subjects.publish.push(format!("shop.check.{service}"));
         let mut consumers: Vec<Service> =
             produced().flat_map(|(.., to)| to.iter().copied()).collect();
         if consumed().next().is_some() {

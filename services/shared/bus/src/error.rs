@@ -24,6 +24,17 @@ pub enum BusError {
     /// The connection was lost; what was in flight is delivered again.
     #[error("the connection to the bus was lost")]
     Disconnected,
+    /// The broker acknowledged what it could not write.
+    #[error("it cannot write: its disk is full, read-only or faulty; mend that, then restart it")]
+    NotStored,
+    /// The stream takes no further event until consumers acknowledge some.
+    #[error("the stream is full: {held} of {limit} bytes wait for consumers")]
+    Full {
+        /// Bytes in the stream.
+        held: u64,
+        /// Most that it holds.
+        limit: u64,
+    },
     /// No answer in time.
     #[error("timed out: {0}")]
     TimedOut(&'static str),

@@ -133,6 +133,10 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// mean that the message was not stored.
     async fn publish(&self, message: Outgoing<'_>) -> Result<Published, BusError>;
 
+    /// Whether the broker takes and keeps what this client, the service called `producer`, publishes now: a publish of
+    /// its own, acknowledged, that no consumer receives.
+    async fn try_publish(&self, producer: &str) -> Result<(), BusError>;
+
     /// Whether the broker still has the event at this position.
     async fn holds(&self, position: Position, event_id: &str) -> Result<bool, BusError>;
 

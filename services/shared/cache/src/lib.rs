@@ -44,6 +44,8 @@ pub struct Cache {
     client: Client,
     policy: OutagePolicy,
     outage: Arc<Mutex<Option<Outage>>>,
+    /// Tells what one check wrote from what the check before wrote.
+    started: Instant,
 }
 
 impl Cache {
@@ -79,6 +81,7 @@ impl Cache {
             client,
             policy,
             outage: Arc::default(),
+            started: Instant::now(),
         })
     }
 
@@ -102,6 +105,28 @@ impl Cache {
         let result = result
             .unwrap_or_else(|elapsed| Err(Error::new(ErrorKind::Timeout, elapsed.to_string())));
         self.record(result)
+    }
+
+    /// Writes `key` and reads it back; else why Redis is not in use.
+    pub async fn check(&self, key: &'static str) -> Result<(), String> {
+        let value = self.started.elapsed().as_nanos().to_string();
+        let written = value.clone();
+        let found = self.run(|redis| async move {
+            let expiry = Some(Expiration::EX(60));
+            redis
+                .set::<(), _, _>(key, written, expiry, None, false)
+                .await?;
+            redis.get::<Option<String>, _>(key).await
+        });
+        match found.await {
+            Some(found) if found.as_ref() != Some(&value) => {
+                Err("Redis does not keep what is written".to_owned())
+            }
+            Some(_) => Ok(()),
+            None => self
+                .health()
+                .and(Err("Redis takes no write, or gives no answer".to_owned())),
+        }
     }
 
     /// Whether Redis is in use; else why not. Asks nobody.

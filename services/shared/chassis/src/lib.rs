@@ -3,6 +3,7 @@
 mod auth;
 mod binding;
 mod config;
+mod dependency;
 mod http;
 pub mod listen;
 mod network;

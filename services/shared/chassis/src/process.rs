@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ProcessConfig;
+use crate::dependency::{Check, Dependency, in_time};
 use crate::http::{HttpLimits, layers};
 use crate::listen::listen;
 use crate::registry::{HttpMetrics, Registry};
@@ -30,12 +31,8 @@ use crate::spans::Spans;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
-type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
-
 /// Serving goes on for this long after SIGTERM, because endpoints are removed at the same time, not before.
 const LAME_DUCK: Duration = Duration::from_secs(5);
-/// A readiness check that takes longer has failed.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One process: API, admin socket, tasks, and graceful shutdown.
 pub struct Process {
@@ -116,17 +113,30 @@ impl Process {
     }
 
     /// Adds a server that this process does without for a while. `/readyz` reports it as degraded and stays ready.
-    /// The check is made at each probe, so it tells what is known and asks nobody.
+    /// `known` is called at each probe, so it tells what is known and asks nobody.
     #[must_use]
-    pub fn dependency<F>(mut self, name: &'static str, check: F) -> Self
+    pub fn dependency<K>(mut self, name: &'static str, known: K) -> Self
     where
-        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+        K: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
-        let check = move || {
-            let result = check();
-            async move { result }.boxed()
-        };
+        let check = move || std::future::ready(known()).boxed();
         self.dependencies.push((name, Arc::new(check)));
+        self
+    }
+
+    /// As [`Self::dependency`]; while `known` finds nothing wrong, the server itself is asked with `ask`, so that one
+    /// that fails is known also while nothing else is asked of it. See `Dependency` for how often.
+    #[must_use]
+    pub fn asked_dependency<K, A, Fut>(mut self, name: &'static str, known: K, ask: A) -> Self
+    where
+        K: Fn() -> Result<(), String> + Send + Sync + 'static,
+        A: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let (known, check) = (Box::new(known), Arc::new(move || ask().boxed()));
+        let dependency = Arc::new(Dependency::new(name, known, check, self.tasks.clone()));
+        let ask = move || Arc::clone(&dependency).ask().boxed();
+        self.dependencies.push((name, Arc::new(ask)));
         self
     }
 
@@ -257,11 +267,9 @@ impl Admin {
 
 /// The checks that fail, each with its reason.
 async fn failures(checks: &[(&'static str, Check)]) -> BTreeMap<&'static str, String> {
-    let checks = checks.iter().map(|(name, check)| async {
-        let result = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
-        let result = result.unwrap_or_else(|_| Err("timed out".to_owned()));
-        Some((*name, result.err()?))
-    });
+    let checks = checks
+        .iter()
+        .map(|(name, check)| async { Some((*name, in_time(check()).await.err()?)) });
     let all = futures::future::join_all(checks).await;
     all.into_iter().flatten().collect()
 }

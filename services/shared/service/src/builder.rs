@@ -1,11 +1,13 @@
 //! Assembles a serving process from the parts of a service.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use bus::Bus;
+use bus::{Bus, Transport};
 use chassis::{Binding, BindingError, InternalToken, Process, Registry, Tasks, binding};
 use futures::future::BoxFuture;
 use outbox::{Consumer, Relay};
@@ -16,6 +18,9 @@ use crate::core::Core;
 use crate::periodic::{self, PeriodicTask};
 use crate::spec::Spec;
 use crate::subscriptions::Subscriptions;
+
+/// A publish that is not acknowledged in this time is not, where a server is asked whether it takes one.
+const ACKNOWLEDGED: Duration = Duration::from_millis(1_500);
 
 /// A process in the making, with its database and bus.
 pub struct Builder {
@@ -60,14 +65,15 @@ impl Builder {
                 ready.map_err(|error| error.to_string())
             }
         });
-        let connection = bus.clone();
-        let process = process.dependency("bus", move || match connection.connection() {
-            Some(_) => Ok(()),
-            None => Err(format!(
-                "{} takes no connection with this service's credentials",
-                connection.system()
-            )),
-        });
+        let (known, asked, name) = (bus.clone(), bus.clone(), spec.name());
+        let process = process.asked_dependency(
+            "bus",
+            move || connected(&*known),
+            move || {
+                let bus = asked.clone();
+                async move { takes(&*bus, name).await }
+            },
+        );
         Ok(Self {
             spec,
             process,
@@ -173,19 +179,62 @@ impl Builder {
         }
     }
 
-    /// Adds a server that the service does without for a while: reported, without a change of readiness.
+    /// Adds a server that the service does without for a while: reported, without a change of readiness. `known`
+    /// asks nobody.
     #[must_use]
-    pub fn dependency<F>(self, name: &'static str, check: F) -> Self
+    pub fn dependency<K>(self, name: &'static str, known: K) -> Self
     where
-        F: Fn() -> Result<(), String> + Send + Sync + 'static,
+        K: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
         Self {
-            process: self.process.dependency(name, check),
+            process: self.process.dependency(name, known),
+            ..self
+        }
+    }
+
+    /// As [`Self::dependency`]; the server itself is asked with `ask` while `known` finds nothing wrong.
+    #[must_use]
+    pub fn asked_dependency<K, A, Fut>(self, name: &'static str, known: K, ask: A) -> Self
+    where
+        K: Fn() -> Result<(), String> + Send + Sync + 'static,
+        A: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self {
+            process: self.process.asked_dependency(name, known, ask),
             ..self
         }
     }
 
     pub(crate) fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
         self.process.run()
+    }
+}
+
+/// Whether there is a connection to the bus.
+fn connected(bus: &dyn Transport) -> Result<(), String> {
+    match bus.connection() {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "{} takes no connection with this service's credentials",
+            bus.system()
+        )),
+    }
+}
+
+/// Whether the bus acknowledges what the service called `name` publishes with its own user.
+async fn takes(bus: &dyn Transport, name: &str) -> Result<(), String> {
+    let system = bus.system();
+    match tokio::time::timeout(ACKNOWLEDGED, bus.try_publish(name)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            let cause = error.source().map(|cause| format!(": {cause}"));
+            let cause = cause.unwrap_or_default();
+            Err(format!("{system} takes no event: {error}{cause}"))
+        }
+        // A publish without the right to it is not answered.
+        Err(_) => Err(format!(
+            "{system} acknowledges nothing that is published with this service's credentials"
+        )),
     }
 }

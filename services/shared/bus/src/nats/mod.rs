@@ -16,7 +16,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use self::connection::Connection;
-use self::stream::{create_consumer, position, state, subject};
+use self::stream::{create_consumer, has_room, position, question, state, subject};
 use self::subscription::NatsSubscription;
 use crate::error::Attempting;
 use crate::{
@@ -107,6 +107,24 @@ impl Transport for Nats {
             position: position(ack.sequence),
             duplicate: ack.duplicate,
         })
+    }
+
+    /// A message to a subject of the stream that no consumer reads. The stream keeps only its number, but on disk and,
+    /// where there are several servers, on a majority of them. A message that is to be refused is no alternative: a
+    /// refusal comes before anything is written, and one for `Nats-Expected-Last-Msg-Id` ends the stream of a cluster
+    /// (nats-server 2.15: "critical write error").
+    async fn try_publish(&self, producer: &str) -> Result<(), BusError> {
+        let publish = PublishMessage::build().expected_stream(STREAM);
+        let context = self.0.context();
+        let ack = context.send_publish(question(producer), publish).await;
+        let ack = ack.attempting("publish")?.await.attempting("publish")?;
+        // The server's answer where it could not write the number.
+        if ack.sequence == 0 {
+            return Err(BusError::NotStored);
+        }
+        let stream = context.get_stream(STREAM).await;
+        let stream = stream.attempting("read the stream's state")?;
+        has_room(stream.cached_info())
     }
 
     async fn holds(&self, position: Position, event_id: &str) -> Result<bool, BusError> {

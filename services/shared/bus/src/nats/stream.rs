@@ -19,9 +19,19 @@ pub const ACK_WAIT: Duration = Duration::from_secs(5);
 /// Messages in flight to one consumer.
 const IN_FLIGHT: i64 = 256;
 
+/// Most that a stream holds.
+const MAX_BYTES: i64 = 1 << 30;
+/// The largest message that a server takes (`max_payload`).
+const LARGEST: u64 = 1 << 20;
+
 /// The subject of a type of event.
 pub fn subject(event_type: &str) -> String {
     format!("shop.{event_type}")
+}
+
+/// Where a producer asks whether the stream takes what it publishes. No consumer and no subscriber receives from there.
+pub fn question(producer: &str) -> String {
+    subject(&format!("check.{producer}"))
 }
 
 /// Creates the stream if it is missing.
@@ -39,7 +49,7 @@ pub async fn ensure_stream(context: &Context, replicas: usize) -> Result<Stream,
         retention: stream::RetentionPolicy::Interest,
         storage: stream::StorageType::File,
         discard: stream::DiscardPolicy::New,
-        max_bytes: 1 << 30,
+        max_bytes: MAX_BYTES,
         max_age: Duration::from_secs(3 * 24 * 3600),
         duplicate_window: Duration::from_secs(120),
         num_replicas: replicas,
@@ -91,6 +101,15 @@ pub async fn is_ahead(stream: &Stream, consumer: &str) -> Result<bool, BusError>
     let now = state(&now.attempting("read the stream's state")?);
     let delivered = position(info.delivered.stream_sequence);
     Ok(!now.last.include(delivered))
+}
+
+/// An error where the largest message might be refused: what no consumer reads is taken by a full stream too.
+pub fn has_room(info: &stream::Info) -> Result<(), BusError> {
+    let (held, limit) = (info.state.bytes, info.config.max_bytes);
+    match u64::try_from(limit) {
+        Ok(limit) if held.saturating_add(LARGEST) > limit => Err(BusError::Full { held, limit }),
+        _ => Ok(()),
+    }
 }
 
 /// The stream's identity is when it was created, in microseconds.

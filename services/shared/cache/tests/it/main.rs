@@ -126,3 +126,15 @@ async fn authorities_that_cannot_be_read_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_takes_no_write_is_reported_although_it_answers() {
+    let redis = testkit::redis().await;
+    let cache = connected(&redis).await;
+    assert_eq!(cache.check("check").await, Ok(()));
+    let readonly = testkit::redis_configured("min-replicas-to-write 1\n").await;
+    let cache = Cache::connect(&readonly.url(), None, policy()).expect("a Redis URI");
+    testkit::eventually("Redis is asked", || async { get(&cache).await }).await;
+    let told = cache.check("check").await.unwrap_err();
+    assert!(told.contains("takes no write"), "{told}");
+}

@@ -13,5 +13,6 @@ mod idempotency;
 mod log;
 mod migrations;
 mod pool;
+mod takes;
 mod traces;
 mod world;

@@ -119,6 +119,18 @@ impl Nats {
         listening(self.port, "the NATS server listens").await;
     }
 
+    /// Lets each write to its files fail from now on, as a full disk does.
+    pub fn refuse_writes(&mut self) {
+        let child = self.child.as_ref().expect("it runs");
+        let limited = std::process::Command::new("prlimit")
+            .args(["--pid", &child.id().to_string(), "--fsize=0:"])
+            .status();
+        assert!(
+            limited.is_ok_and(|status| status.success()),
+            "limiting the size of files failed"
+        );
+    }
+
     /// Kills it without warning (SIGKILL).
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

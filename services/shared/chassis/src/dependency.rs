@@ -1,0 +1,179 @@
+//! A server that a process does without for a while.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::tasks::Tasks;
+
+/// A readiness check that takes longer has failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// For how long a server that answered well is not asked again.
+const GOOD_FOR: Duration = Duration::from_secs(30);
+/// How long a probe waits for an answer. The kubelet has little patience, and the process is ready without the
+/// server.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+type Answer = Result<(), String>;
+
+/// Asks once; an error says what a user would see.
+pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>;
+
+/// The answer to a check, if it comes in [`CHECK_TIMEOUT`].
+pub(crate) async fn in_time(check: impl Future<Output = Answer>) -> Answer {
+    let result = tokio::time::timeout(CHECK_TIMEOUT, check).await;
+    result.unwrap_or_else(|_| Err("timed out".to_owned()))
+}
+
+/// What is known at any time, without a question.
+pub(crate) type Known = Box<dyn Fn() -> Answer + Send + Sync>;
+
+/// Asks a server when a probe asks for it: at most once in [`GOOD_FOR`] while it answers well, one question at a
+/// time, and never for longer than [`PATIENCE`]; then the answer before counts. What is known without a question comes
+/// first.
+pub(crate) struct Dependency {
+    name: &'static str,
+    known: Known,
+    check: Check,
+    tasks: Tasks,
+    last: Mutex<Option<(Instant, Answer)>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Dependency {
+    pub(crate) fn new(name: &'static str, known: Known, check: Check, tasks: Tasks) -> Self {
+        Self {
+            name,
+            known,
+            check,
+            tasks,
+            last: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) async fn ask(self: Arc<Self>) -> Answer {
+        if let Err(known) = (self.known)() {
+            // The last answer is from before.
+            *self.last() = None;
+            return Err(known);
+        }
+        if !self.is_good() {
+            // It goes on when the probe no longer waits.
+            let asking = self.tasks.spawn(self.name, Arc::clone(&self).refresh());
+            drop(tokio::time::timeout(PATIENCE, asking).await);
+        }
+        let last = self.last();
+        last.as_ref().map_or_else(
+            || Err("no answer yet".to_owned()),
+            |(_, answer)| answer.clone(),
+        )
+    }
+
+    async fn refresh(self: Arc<Self>) {
+        let Ok(_turn) = self.turn.try_lock() else {
+            return;
+        };
+        let answer = in_time((self.check)()).await;
+        *self.last() = Some((Instant::now(), answer));
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(Instant, Answer)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_good(&self) -> bool {
+        let last = self.last();
+        last.as_ref()
+            .is_some_and(|(at, answer)| answer.is_ok() && at.elapsed() < GOOD_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn server(known: Known, check: Check) -> Arc<Dependency> {
+        Arc::new(Dependency::new("test", known, check, Tasks::new()))
+    }
+
+    fn asked(
+        answer: impl Fn(usize) -> Answer + Send + Sync + 'static,
+    ) -> (Arc<Dependency>, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let check: Check = Arc::new(move || {
+            let answer = answer(counted.fetch_add(1, Ordering::SeqCst));
+            async move { answer }.boxed()
+        });
+        (server(Box::new(|| Ok(())), check), count)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_well_is_left_alone_for_a_while() {
+        let (server, count) = asked(|_| Ok(()));
+        for _ in 0..3 {
+            assert_eq!(Arc::clone(&server).ask().await, Ok(()));
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        tokio::time::advance(GOOD_FOR).await;
+        assert_eq!(Arc::clone(&server).ask().await, Ok(()));
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_fails_is_asked_at_each_probe() {
+        let (server, _) = asked(|at| {
+            if at < 2 {
+                Err("refused".to_owned())
+            } else {
+                Ok(())
+            }
+        });
+        assert_eq!(Arc::clone(&server).ask().await, Err("refused".to_owned()));
+        assert_eq!(Arc::clone(&server).ask().await, Err("refused".to_owned()));
+        assert_eq!(Arc::clone(&server).ask().await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_counts_at_once_and_a_server_that_comes_back_is_asked() {
+        let (connected, count) = (Arc::new(AtomicBool::new(true)), Arc::default());
+        let (known, counted) = (Arc::clone(&connected), Arc::clone(&count));
+        let known: Known = Box::new(move || match known.load(Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err("no connection".to_owned()),
+        });
+        let check: Check = Arc::new(move || {
+            AtomicUsize::fetch_add(&counted, 1, Ordering::SeqCst);
+            async { Ok(()) }.boxed()
+        });
+        let server = server(known, check);
+        assert_eq!(Arc::clone(&server).ask().await, Ok(()));
+        connected.store(false, Ordering::SeqCst);
+        let lost = Arc::clone(&server).ask().await;
+        assert_eq!(lost, Err("no connection".to_owned()));
+        connected.store(true, Ordering::SeqCst);
+        assert_eq!(Arc::clone(&server).ask().await, Ok(()));
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_hangs_holds_up_no_probe_and_is_reported() {
+        let check: Check = Arc::new(|| std::future::pending().boxed());
+        let server = server(Box::new(|| Ok(())), check);
+        let began = Instant::now();
+        assert_eq!(
+            Arc::clone(&server).ask().await,
+            Err("no answer yet".to_owned())
+        );
+        assert_eq!(began.elapsed(), PATIENCE);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(Arc::clone(&server).ask().await, Err("timed out".to_owned()));
+    }
+}
