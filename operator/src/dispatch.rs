@@ -3,6 +3,8 @@
 //! The answers to this process's own writes arrive here too, before their watch events (which then are no
 //! change any more). They concern others as any change does, but not whoever wrote.
 
+mod change;
+
 use std::sync::Arc;
 
 use crds::{Condition, DatabaseBinding, DatabaseGrant, ServiceDeployment, Storefront};
@@ -10,9 +12,9 @@ use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute, ParentReference};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Resource;
-use kube::core::ObjectMeta;
 use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 use operator_plan::conditions::find;
+use operator_plan::names;
 use operator_plan::scaling::target;
 use operator_plan::service_deployment::{are_rivals, bindings_of};
 use operator_plan::storefront::team_clients;
@@ -23,6 +25,8 @@ use crate::metrics::Metrics;
 use crate::queue::{Priority, Queue};
 use crate::secrets::{Secrets, Subscriber};
 use crate::slim::{Slim, SlimPod, Tracked, Trimmed};
+
+use self::change::{concerns_owner, key_of, news, objects, primary, priority, source};
 
 /// One queue for each controller.
 #[derive(Clone)]
@@ -201,10 +205,34 @@ impl Queues {
         }
     }
 
+    /// A binding no longer has its database: the others of the same server are audited too, for what is wrong may
+    /// concern them, and nobody else may use them.
+    fn audit_neighbours(&self, caches: &Caches, change: &Change<Full<DatabaseBinding>>) {
+        let Change::Set {
+            old: Some(old),
+            new,
+            ..
+        } = change
+        else {
+            return;
+        };
+        if !has_database(&old.0) || has_database(&new.0) {
+            return;
+        }
+        let key = new.key();
+        for other in caches.database_bindings.store.objects_in(&key.namespace) {
+            let there = Key::of(&*other);
+            if there != key && other.spec.server_ref == new.0.spec.server_ref {
+                self.bindings.add_after(there, DEBOUNCE, Priority::High);
+            }
+        }
+    }
+
     /// A DatabaseBinding changed: itself, and the workloads that use it, for its status names the Secret.
     pub fn binding(&self, caches: &Caches, change: &Change<Full<DatabaseBinding>>) {
         let news = primary(&self.bindings, change);
         self.owner(change);
+        self.audit_neighbours(caches, change);
         let key = key_of(change);
         if let Some((_, urgency)) = news {
             for binding in objects(change) {
@@ -220,18 +248,22 @@ impl Queues {
         }
     }
 
-    /// A StatefulSet changed: its owner, and once it has a ready pod the bindings that wait for one.
+    /// A StatefulSet changed: its owner. Where it is a shop's database server, also the bindings: once it has a ready
+    /// pod, for which they wait, and when it has none any more.
     pub fn stateful_set(&self, caches: &Caches, change: &Change<Trimmed<StatefulSet>>) {
         self.owner(change);
         let Change::Set { old, new, .. } = change else {
             return;
         };
-        let is_up = !old.as_deref().is_some_and(has_ready_pod) && has_ready_pod(new);
-        if let Some(owner) = new
-            .owner()
-            .filter(|owner| is_up && owner.kind == "Storefront")
+        let has_changed = old.as_deref().is_some_and(has_ready_pod) != has_ready_pod(new);
+        let key = new.key();
+        let has_databases = |owner: &Owner| {
+            owner.kind == "Storefront" && key.name == names::child(&owner.name, "postgres")
+        };
+        if let Some(owner) = new.owner().filter(has_databases)
+            && has_changed
         {
-            let shop = Key::new(new.key().namespace, owner.name);
+            let shop = Key::new(key.namespace, owner.name);
             self.bindings_of(caches, &shop, priority(change));
         }
     }
@@ -391,22 +423,15 @@ impl Queues {
     }
 }
 
-/// Whether an owner has to react to a change of its child. What it wrote itself it knows; a write that
-/// left the revision as it was is somebody else's, namely a status.
-fn concerns_owner<V: Tracked>(change: &Change<V>) -> bool {
-    let Change::Set { old, new, source } = change else {
-        return true;
-    };
-    match old {
-        Some(old) if old.is_same(new) => false,
-        Some(old) => *source != Source::Write || old.revision() == new.revision(),
-        None => *source != Source::Write,
-    }
-}
-
 fn is_ready(service: &ServiceDeployment) -> bool {
     let status = service.status.as_ref();
     let ready = status.and_then(|status| find(&status.conditions, "Ready"));
+    ready.is_some_and(Condition::is_true)
+}
+
+fn has_database(binding: &DatabaseBinding) -> bool {
+    let status = binding.status.as_ref();
+    let ready = status.and_then(|status| find(&status.conditions, "DatabaseReady"));
     ready.is_some_and(Condition::is_true)
 }
 
@@ -415,77 +440,6 @@ fn has_ready_pod(set: &Trimmed<StatefulSet>) -> bool {
     status
         .and_then(|status| status.ready_replicas)
         .is_some_and(|ready| ready > 0)
-}
-
-/// The object before and after a change.
-fn objects<V>(change: &Change<V>) -> Vec<&Arc<V>> {
-    match change {
-        Change::Set { old, new, .. } => old.iter().chain([new]).collect(),
-        Change::Gone(old) => vec![old],
-        Change::Undecodable(_) => Vec::new(),
-    }
-}
-
-fn source<V>(change: &Change<V>) -> Source {
-    match change {
-        Change::Set { source, .. } => *source,
-        Change::Gone(_) | Change::Undecodable(_) => Source::Watch,
-    }
-}
-
-fn priority<V>(change: &Change<V>) -> Priority {
-    match source(change) {
-        Source::List => Priority::Low,
-        Source::Watch | Source::Write => Priority::High,
-    }
-}
-
-fn key_of<V: Cached>(change: &Change<V>) -> Key {
-    match change {
-        Change::Set { new, .. } => new.key(),
-        Change::Gone(old) => old.key(),
-        Change::Undecodable(key) => key.clone(),
-    }
-}
-
-/// Queues the object itself, if the change is news for it.
-fn primary<K>(queue: &Queue, change: &Change<Full<K>>) -> Option<(Key, Priority)>
-where
-    K: Resource + Send + Sync + 'static,
-{
-    let (key, urgency) = news(change)?;
-    queue.add(key.clone(), urgency);
-    Some((key, urgency))
-}
-
-/// What is news of an object for itself: everything but its status and its finalizers, where this
-/// process wrote them.
-fn news<K>(change: &Change<Full<K>>) -> Option<(Key, Priority)>
-where
-    K: Resource + Send + Sync + 'static,
-{
-    if let Change::Set {
-        old: Some(old),
-        new,
-        source,
-    } = change
-        && is_same(old.0.meta(), new.0.meta(), *source)
-    {
-        return None;
-    }
-    Some((key_of(change), priority(change)))
-}
-
-fn is_same(old: &ObjectMeta, new: &ObjectMeta, source: Source) -> bool {
-    // An object without a generation can change without one, so it is never the same.
-    new.generation.is_some()
-        && old.generation == new.generation
-        && old.uid == new.uid
-        && old.deletion_timestamp == new.deletion_timestamp
-        && (source == Source::Write || old.finalizers == new.finalizers)
-        && old.labels == new.labels
-        && old.annotations == new.annotations
-        && old.owner_references == new.owner_references
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use crds::DatabaseBindingSpec;
+use kube_cache::Sent;
 use serde_json::json;
 
 use super::*;
@@ -62,4 +63,68 @@ fn what_an_owner_wrote_itself_does_not_wake_it_but_a_status_that_its_child_wrote
     assert_eq!(queues.storefronts.appointments(), 0);
     queues.owner(&set(Some(binding(2, "2")), binding(2, "3"), Source::Write));
     assert_eq!(queues.storefronts.appointments(), 1);
+}
+
+fn shop_server(ready: i32, version: &str) -> Arc<Trimmed<StatefulSet>> {
+    let set = json!({ "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": { "name": "demo-postgres", "namespace": "shops", "generation": 1,
+            "resourceVersion": version, "ownerReferences": [{ "apiVersion": "storefront.dev/v1alpha1",
+                "kind": "Storefront", "name": "demo", "uid": "u", "controller": true }] },
+        "status": { "replicas": 1, "readyReplicas": ready } });
+    let set: Sent = serde_json::from_str(&set.to_string()).unwrap();
+    Arc::new(Trimmed::decode(set).ok().unwrap())
+}
+
+#[test]
+fn databases_are_audited_when_their_server_comes_and_when_it_goes() {
+    let caches = Caches::default();
+    caches
+        .database_bindings
+        .record(Full(Arc::clone(&binding(1, "1").0)));
+    for (before, after, audits) in [(0, 1, 1), (1, 0, 1), (1, 1, 0), (0, 0, 0)] {
+        let queues = Queues::new(&Metrics::new().unwrap());
+        let change = Change::Set {
+            old: Some(shop_server(before, "1")),
+            new: shop_server(after, "2"),
+            source: Source::Watch,
+        };
+        queues.stateful_set(&caches, &change);
+        assert_eq!(
+            queues.bindings.appointments(),
+            audits,
+            "{before} to {after}"
+        );
+    }
+}
+
+fn told(name: &str, server: &str, is_ready: bool) -> Arc<Full<DatabaseBinding>> {
+    let ready = if is_ready { "True" } else { "Unknown" };
+    let binding = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
+        "metadata": { "name": name, "namespace": "shops", "generation": 1,
+            "resourceVersion": if is_ready { "1" } else { "2" } },
+        "spec": { "serverRef": { "adminSecret": { "name": server } } },
+        "status": { "conditions": [{ "type": "DatabaseReady", "status": ready, "reason": "x", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z" }] } });
+    Arc::new(Full(Arc::new(serde_json::from_value(binding).unwrap())))
+}
+
+#[test]
+fn what_one_binding_finds_wrong_is_looked_for_by_the_others_of_its_server() {
+    let caches = Caches::default();
+    for (name, server) in [("a", "here"), ("b", "here"), ("c", "elsewhere")] {
+        caches
+            .database_bindings
+            .record(Full(Arc::clone(&told(name, server, true).0)));
+    }
+    let queues = Queues::new(&Metrics::new().unwrap());
+    let (well, ill) = (told("a", "here", true), told("a", "here", false));
+    queues.binding(
+        &caches,
+        &set(Some(Arc::clone(&well)), Arc::clone(&ill), Source::Write),
+    );
+    assert_eq!(queues.bindings.appointments(), 1);
+    // It comes back: each of them tries again by itself.
+    let queues = Queues::new(&Metrics::new().unwrap());
+    queues.binding(&caches, &set(Some(ill), well, Source::Write));
+    assert_eq!(queues.bindings.appointments(), 0);
 }

@@ -1,5 +1,6 @@
 //! What those who share a shop's own server cannot do to each other.
 
+use futures::future::join_all;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -51,6 +52,37 @@ async fn a_reader_of_a_shops_own_server_fills_no_disk_and_sees_no_other_database
     let writes = (world.api.writes(), world.chaos.changes());
     world.settle("own").await;
     assert_eq!((world.api.writes(), world.chaos.changes()), writes);
+}
+
+#[tokio::test]
+async fn bindings_that_begin_together_on_a_shops_new_server_are_ready_at_once() {
+    let server = Postgres::start();
+    let world = World::on(&server);
+    world.put_storefront("demo", "Retain");
+    let names = [
+        "auth",
+        "user",
+        "product",
+        "order",
+        "payment",
+        "notification",
+    ];
+    for name in names {
+        let database = format!("{}_{name}", world.namespace);
+        let spec = json!({ "serverRef": { "storefront": "demo" }, "database": database });
+        world.create(name, spec);
+    }
+    let bindings = names.map(|name| world.binding(name).expect("made"));
+    let first = join_all(bindings.iter().map(|it| world.reconcile(it))).await;
+    for (name, outcome) in names.into_iter().zip(first) {
+        outcome.unwrap_or_else(|error| panic!("{name}: {}", error.chain()));
+        assert_eq!(world.ready(name).0, "True", "{}", world.message(name));
+    }
+    let calls = world.chaos.calls();
+    let closed = calls
+        .iter()
+        .filter(|call| call.ends_with("close the server's own databases"));
+    assert_eq!(closed.count(), 1, "{calls:#?}");
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub struct AdminSession {
     statements: IntCounterVec,
     server: String,
     facts: Facts,
+    /// Something was changed since the facts were read.
+    is_stale: bool,
     changed: Vec<&'static str>,
 }
 
@@ -31,6 +33,7 @@ impl AdminSession {
             statements: statements.clone(),
             server: endpoint.address(),
             facts: Facts::default(),
+            is_stale: false,
             changed: Vec::new(),
         };
         open.facts = read_facts(&open.query(&ask_facts()).await?)?;
@@ -45,6 +48,10 @@ impl AdminSession {
 
     /// Reads roles and database, from the administrative database.
     pub async fn read(&mut self, wanted: &Wanted) -> Result<Seen, ServerError> {
+        if self.is_stale {
+            self.facts = read_facts(&self.query(&ask_facts()).await?)?;
+            self.is_stale = false;
+        }
         let roles = read_roles(&self.query(&ask_roles(wanted, &self.facts)).await?)?;
         let database = read_database(&self.query(&ask_database(wanted)).await?)?;
         Ok(Seen {
@@ -62,6 +69,7 @@ impl AdminSession {
     /// Runs statements in order; the first failure stops.
     pub async fn run(&mut self, statements: &[Statement]) -> Result<(), ServerError> {
         for statement in statements {
+            self.is_stale = true;
             self.query(statement).await?;
             if !self.changed.contains(&statement.purpose) {
                 self.changed.push(statement.purpose);
