@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct LocalRef {
     /// Name of the object, in the namespace of the object that refers to it.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = object_name("name"))]
     pub name: String,
 }
 
@@ -40,10 +38,8 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseGrant {
     /// Name of the DatabaseBinding that may open it.
-    #[schemars(
-        length(min = 1, max = 60),
-        regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 60))]
+    #[x_kube(validation = object_name("grants.binding"))]
     pub binding: String,
     /// The most that it may ask for.
     #[serde(default)]
@@ -152,6 +148,36 @@ fn not_above(what: &str) -> Rule {
         .field_path(".requests")
 }
 
+/// The rule for a text of a certain form. A `pattern` would answer with a regular expression.
+pub(crate) fn form(pattern: &str, message: &str) -> Rule {
+    Rule::new(format!("self.matches('{pattern}')")).message(message)
+}
+
+/// The same for each text of a list.
+pub(crate) fn forms(pattern: &str, message: &str) -> Rule {
+    Rule::new(format!("self.all(text, text.matches('{pattern}'))")).message(message)
+}
+
+/// The rule for the name of an object.
+pub(crate) fn object_name(field: &str) -> Rule {
+    let message = format!(
+        "{field}: the name of an object consists of lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit, such as shop-mail"
+    );
+    form(
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        &message,
+    )
+}
+
+/// The rule for a duration with one unit, of at most so many digits.
+pub(crate) fn duration(field: &str, digits: u8) -> Rule {
+    let message = format!(
+        "{field}: give seconds, minutes or hours as a whole number with a unit, such as 90s, 15m or 1h"
+    );
+    let more = digits.saturating_sub(1);
+    form(&format!("^[1-9][0-9]{{0,{more}}}[smh]$"), &message)
+}
+
 /// The rule for a size of volumes: `quantity` of another text is an error, and a pattern no message.
 pub(crate) fn size_of_volume(field: &str) -> Rule {
     let message = format!("{field}: give a whole number of Mi, Gi or Ti, such as 20Gi");
@@ -163,10 +189,9 @@ pub(crate) fn size_of_volume(field: &str) -> Rule {
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
     /// Name of the variable.
-    #[schemars(
-        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"),
-        length(min = 1, max = 128)
-    )]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = form("^[A-Za-z_][A-Za-z0-9_]*$",
+        "env.name: a variable's name consists of letters, digits and '_', and does not begin with a digit, such as LOG_LEVEL"))]
     pub name: String,
     /// Its value, as it is: `$(NAME)` is not replaced.
     #[serde(default)]

@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, DatabaseGrant, DeletionPolicy, LocalRef, common::size_of_volume};
+use crate::common::{form, object_name, size_of_volume};
+use crate::{Condition, DatabaseGrant, DeletionPolicy, LocalRef};
 
 /// A database on a PostgreSQL server, a role that uses it, and a Secret
 /// (`servicebinding.io/postgresql`) with the login. The Secret's name is in `status.binding.name`.
@@ -54,8 +55,10 @@ pub struct DatabaseBindingSpec {
     pub server_ref: ServerRef,
     /// Name of the database. Default for access `Owner`: made from namespace and name. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z_][a-z0-9_]*$"))]
-    #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1']) && !self.startsWith('pg_')")
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = form("^[a-z_][a-z0-9_]*$",
+        "spec.database: the name of a database consists of lower-case letters, digits and '_', and does not begin with a digit, such as shop_orders"),
+        validation = Rule::new("!(self in ['postgres', 'template0', 'template1']) && !self.startsWith('pg_')")
         .message("spec.database: this name is reserved by PostgreSQL"))]
     pub database: Option<String>,
     /// What the role may do. Immutable.
@@ -126,10 +129,8 @@ impl Default for BackupVolume {
 pub struct ServerRef {
     /// The database server of the Storefront of this name, in the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = object_name("spec.serverRef.storefront"))]
     pub storefront: Option<String>,
     /// A Secret in the same namespace with `host`, `port`, `username`, `password` of a role that may create roles and databases.
     #[serde(default, skip_serializing_if = "Option::is_none")]

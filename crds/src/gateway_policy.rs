@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::form;
 use crate::{Condition, duration_secs};
 
 /// The route or gateway that a policy applies to.
@@ -13,10 +14,14 @@ use crate::{Condition, duration_secs};
 pub struct PolicyTargetRef {
     /// API group of the target.
     #[serde(default = "gateway_group")]
-    #[schemars(regex(pattern = r"^gateway\.networking\.k8s\.io$"))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = form("^gateway[.]networking[.]k8s[.]io$",
+        "targetRefs.group: a policy applies to objects of gateway.networking.k8s.io; leave group out"))]
     pub group: String,
     /// Kind of the target.
-    #[schemars(regex(pattern = "^(HTTPRoute|Gateway)$"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = form("^(HTTPRoute|Gateway)$",
+        "targetRefs.kind: a policy applies to an HTTPRoute or a Gateway"))]
     pub kind: String,
     /// Name of the target, in the policy's namespace.
     #[schemars(length(min = 1, max = 253))]
@@ -74,7 +79,9 @@ pub struct JwtPolicySpec {
     #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
     pub audiences: Vec<String>,
     /// URL of the issuer's key set (JWKS).
-    #[schemars(length(min = 1, max = 2048), regex(pattern = "^https?://"))]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = form("^https?://",
+        "spec.jwksUri: give a URL that begins with https:// or http://, such as https://login.example.com/jwks.json"))]
     pub jwks_uri: String,
     /// Whether a request without a token is accepted.
     #[serde(default)]
@@ -108,7 +115,9 @@ pub struct ClaimToHeader {
     #[schemars(length(min = 1, max = 128))]
     pub claim: String,
     /// Name of the header.
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9-]+$"))]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = form("^[A-Za-z0-9-]+$",
+        "claimToHeaders.header: the name of a header consists of letters, digits and '-', such as X-User-Id"))]
     pub header: String,
 }
 
@@ -153,11 +162,14 @@ pub struct RateLimitPolicySpec {
 pub struct RateLimit {
     /// Prefix of the path. Absent: every path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/"))]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = form("^/", "limits.path: a path begins with '/', such as /v1/orders"))]
     pub path: Option<String>,
     /// Method of the request. Absent: every method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH)$"))]
+    #[schemars(length(max = 7))]
+    #[x_kube(validation = form("^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH)$",
+        "limits.method: GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH"))]
     pub method: Option<String>,
     /// Key by which requests are counted.
     #[serde(default)]

@@ -51,7 +51,7 @@ pub struct PodSettings {
     /// Labels that a node must have to run the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels")]
-    #[x_kube(validation = keys("pods.nodeSelector"))]
+    #[x_kube(validation = keys("pods.nodeSelector"), validation = values("pods.nodeSelector"))]
     pub node_selector: BTreeMap<String, String>,
     /// Taints of nodes that the pods tolerate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,7 +75,7 @@ pub struct PodSettings {
     /// by them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels")]
-    #[x_kube(validation = keys("pods.labels"), validation = free_labels())]
+    #[x_kube(validation = keys("pods.labels"), validation = values("pods.labels"), validation = free_labels())]
     pub labels: BTreeMap<String, String>,
     /// Annotations of the pods, beside those of the operator (`storefront.dev/...`), which cannot be set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -132,6 +132,18 @@ pub(crate) fn keys(field: &str) -> Rule {
     Rule::new(format!("self.all(key, key.matches('{KEY}'))")).message(message.as_str())
 }
 
+/// The rule for the values of a map of labels.
+fn values(field: &str) -> Rule {
+    let message = value_message(field);
+    Rule::new(format!("self.all(key, self[key].matches('{VALUE}'))")).message(message.as_str())
+}
+
+fn value_message(field: &str) -> String {
+    format!(
+        "{field}: a value consists of at most 63 letters, digits, '-', '_' and '.', and begins and ends with a letter or digit"
+    )
+}
+
 fn free_labels() -> Rule {
     let list = TAKEN_LABELS.map(|key| format!("'{key}'")).join(", ");
     let prefixes = TAKEN_PREFIXES.map(|prefix| format!("!key.startsWith('{prefix}')"));
@@ -151,9 +163,7 @@ pub(crate) fn free_annotations(field: &str) -> Rule {
 }
 
 fn labels(_: &mut SchemaGenerator) -> Schema {
-    schema(map(
-        &json!({ "type": "string", "maxLength": 63, "pattern": VALUE }),
-    ))
+    schema(map(&text(63)))
 }
 
 /// The schema of annotations.

@@ -1,9 +1,10 @@
 //! `ServiceDeployment`: one workload on the platform, built in or a team's own.
 
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::{duration, form, forms, object_name};
 use crate::{Condition, EnvVar, LocalRef, PodSettings, Replicas, Resources};
 
 /// One workload of a shop: pods, a Service, routes through the shop's gateway, and what it is bound to.
@@ -50,7 +51,9 @@ pub struct ServiceDeploymentSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.storefrontRef is immutable: create another ServiceDeployment for the other shop"))]
     pub storefront_ref: LocalRef,
     /// Image of the container.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = form(r"^[^\\s]+$",
+        "spec.image: give one image without spaces, such as ghcr.io/acme/reviews:1.4.2"))]
     pub image: String,
     /// When the image is pulled. Default: the operator's own setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,14 +98,9 @@ pub struct ServiceDeploymentSpec {
     pub events: Option<Events>,
     /// Names of ServiceDeployments of the same shop that this service calls; it can reach no other one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        inner(
-            length(min = 1, max = 53),
-            regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 53)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = forms("^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        "spec.calls: name ServiceDeployments of the shop by their metadata.name, such as demo-product"))]
     pub calls: Vec<String>,
     /// Ports of hosts outside the shop that this service connects to. Absent: none is reachable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -170,19 +168,19 @@ impl PullPolicy {
     .field_path(".roles"))]
 pub struct Route {
     /// Prefix of the path, by whole segments: `/v1/reviews` covers `/v1/reviews/7`, not `/v1/reviewers`.
-    #[schemars(length(min = 1, max = 256), regex(pattern = "^/[A-Za-z0-9/._~-]*$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('/internal')").message("routes.path: /internal is never reachable from outside"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = form("^/[A-Za-z0-9/._~-]*$",
+        "routes.path: a path begins with '/' and consists of letters, digits, '/', '.', '_', '~' and '-', such as /v1/reviews"),
+        validation = Rule::new("!self.startsWith('/internal')").message("routes.path: /internal is never reachable from outside"))]
     pub path: String,
     /// Who may call it.
     #[serde(default)]
     pub auth: AuthMode,
     /// Roles of which the caller must have at least one. Empty: any caller.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        inner(length(min = 1, max = 63), regex(pattern = "^[a-z][a-z0-9_-]*$"))
-    )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = forms("^[a-z][a-z0-9_-]*$",
+        "routes.roles: a role begins with a lower-case letter and consists of those, digits, '_' and '-', such as admin"))]
     pub roles: Vec<String>,
 }
 
@@ -208,17 +206,14 @@ pub enum AuthMode {
 pub struct ServiceBinding {
     /// Name of the folder under `/bindings`. Default: `database`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 50),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 50))]
+    #[x_kube(validation = form("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "spec.bindings.name: the name of a folder consists of lower-case letters, digits and '-', such as payment-keys"))]
     pub name: Option<String>,
     /// A DatabaseBinding in the same namespace; its database server is made reachable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 60),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 60))]
+    #[x_kube(validation = object_name("spec.bindings.databaseBinding"))]
     pub database_binding: Option<String>,
     /// A Secret in the same namespace that belongs to no shop: not one that the operator has made, and not
     /// one that a Storefront or a DatabaseBinding refers to.
@@ -252,27 +247,24 @@ pub struct Events {
     /// Ends of the types that it may publish: `posted.v1` of the service `reviews` is the event type
     /// `team.reviews.posted.v1`, and the subject `shop.team.reviews.posted.v1`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        inner(
-            length(min = 1, max = 100),
-            regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$")
-        )
-    )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 100)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = event_types("spec.events.publishes", "posted.v1"))]
     pub publishes: Vec<String>,
     /// Types that it may receive, of the shop (`order.placed.v1`) or of a team (`team.reviews.posted.v1`), by a
     /// subscription to the subject `shop.<type>`. What is published while it is not connected is not kept for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        inner(
-            length(min = 1, max = 100),
-            regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$")
-        )
-    )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 100)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = event_types("spec.events.subscribes", "order.paid.v1"))]
     pub subscribes: Vec<String>,
+}
+
+/// The rule for a list of event types.
+fn event_types(field: &str, example: &str) -> Rule {
+    let message = format!(
+        "{field}: name each event type in full, such as {example}: words of lower-case letters and digits, with '-' in a word and '.' between words"
+    );
+    let word = "[a-z0-9]+(-[a-z0-9]+)*";
+    forms(&format!("^{word}([.]{word})*$"), &message)
 }
 
 /// A run of the image that migrates the database.
@@ -286,7 +278,8 @@ pub struct Migrate {
     /// Longest time of all tries together in seconds (`600s`), minutes (`90m`) or hours (`12h`); a migration
     /// that takes longer has failed. Default: `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smh]$"))]
+    #[schemars(length(max = 6))]
+    #[x_kube(validation = duration("spec.migrate.deadline", 5))]
     pub deadline: Option<String>,
 }
 
@@ -313,11 +306,13 @@ pub struct Probes {
     pub port: Option<i32>,
     /// Answers 200 while the process is alive, whatever the state of the database. Absent: an open port is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = "^/"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = form("^/", "spec.probes.livenessPath: a path begins with '/', such as /live"))]
     pub liveness_path: Option<String>,
     /// Answers 200 while the pod can serve requests. Absent: an open port is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = "^/"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = form("^/", "spec.probes.readinessPath: a path begins with '/', such as /ready"))]
     pub readiness_path: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service_catalogue::Service;
 
+use crate::common::{form, object_name};
 use crate::{
     DatabaseGrant, DeletionPolicy, EnvVar, LocalRef, Observability, PodSettings, Replicas,
     Resources,
@@ -59,18 +60,16 @@ pub struct StorefrontSpec {
     pub hostnames: Vec<String>,
     /// Name of the shop on pages and in mails, in one line. Default: the object's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 100),
-        regex(pattern = r"^[^\x00-\x1f\x7f-\x9f\x{2028}\x{2029}]+$")
-    )]
+    #[schemars(length(min = 1, max = 100))]
+    #[x_kube(validation = form(r"^[^\\x00-\\x1f\\x7f-\\x9f\\x{2028}\\x{2029}]+$",
+        "spec.displayName: give one line without control characters"))]
     pub display_name: Option<String>,
     /// Platform release that the services run. Default: the operator's own when the shop is created. It is
     /// kept in `status.version`, so that an upgrade of the operator restarts nothing by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
-    )]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = form("^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        "spec.version: a release is the tag of its images: letters, digits, '.', '_' and '-', such as 1.4.2"))]
     pub version: Option<String>,
     /// ISO 4217 codes of the currencies that prices may be in. The first is the default.
     #[serde(default = "default_currencies")]
@@ -143,7 +142,9 @@ pub struct StorefrontSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Admin {
     /// Its e-mail address. Default, where `admin` is absent: `admin@` and the host of `status.issuer`.
-    #[schemars(length(min = 3, max = 254), regex(pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    #[schemars(length(min = 3, max = 254))]
+    #[x_kube(validation = form(r"^[^@\\s]+@[^@\\s]+$",
+        "spec.admin.email: give one mail address, such as owner@shop.example.com"))]
     pub email: String,
 }
 
@@ -220,10 +221,8 @@ fn default_payments() -> Vec<PaymentMethod> {
 pub struct GatewaySpec {
     /// GatewayClass of the shop's Gateway; `storefront` is the built-in data plane.
     #[serde(default = "default_class")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = object_name("spec.gateway.className"))]
     pub class_name: String,
     /// HTTPS on port 443 in addition to HTTP on port 80. Absent: plain HTTP only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -351,14 +350,14 @@ pub struct Hsts {
     .message("spec.gateway.tls.issuerRef.kind: Issuer or ClusterIssuer; any other kind needs its group"))]
 pub struct IssuerRef {
     /// Name of the issuer.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = object_name("spec.gateway.tls.issuerRef.name"))]
     pub name: String,
     /// `Issuer` (in the same namespace), `ClusterIssuer`, or a kind of `group`.
     #[serde(default = "issuer_kind")]
-    #[schemars(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = form("^[A-Z][A-Za-z0-9]*$",
+        "spec.gateway.tls.issuerRef.kind: a kind begins with a capital letter, such as ClusterIssuer"))]
     pub kind: String,
     /// API group of an issuer that is not cert-manager's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -424,17 +423,18 @@ pub struct EmailNotifications {
 #[serde(rename_all = "camelCase")]
 pub struct Smtp {
     /// Host name or IP address.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._:\[\]-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = form(r"^[A-Za-z0-9._:\\[\\]-]+$",
+        "spec.notifications.email.smtp.host: give a host name or an IP address alone, such as smtp.example.com"))]
     pub host: String,
     /// Port.
     #[serde(default = "submission_port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
     /// Sender of every mail.
-    #[schemars(
-        length(min = 3, max = 254),
-        regex(pattern = r"^[^@\s\x00-\x1f\x7f<>]+@[^@\s\x00-\x1f\x7f<>]+$")
-    )]
+    #[schemars(length(min = 3, max = 254))]
+    #[x_kube(validation = form(r"^[^@\\s\\x00-\\x1f\\x7f<>]+@[^@\\s\\x00-\\x1f\\x7f<>]+$",
+        "spec.notifications.email.smtp.from: give one mail address without a name, such as shop@example.com"))]
     pub from: String,
     /// A Secret in the same namespace with `username` and `password`. Absent: no login.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::duration;
+
 /// Limits of logins and registrations. A limit of so many in a window lets as many pass at once, and after
 /// that one more in each share of the window. A client is an IPv4 address or an IPv6 /64, as the gateway
 /// sees it.
@@ -33,7 +35,8 @@ pub struct FailedLogins {
     pub per_client: Option<i32>,
     /// The window, in seconds, minutes or hours. Default: `15m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 5), regex(pattern = "^[1-9][0-9]{0,3}[smh]$"))]
+    #[schemars(length(max = 5))]
+    #[x_kube(validation = duration("spec.accounts.failedLogins.window", 4))]
     pub window: Option<String>,
 }
 
@@ -57,6 +60,7 @@ pub struct Registrations {
     pub per_network: Option<i32>,
     /// The window, in seconds, minutes or hours. Default: `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 5), regex(pattern = "^[1-9][0-9]{0,3}[smh]$"))]
+    #[schemars(length(max = 5))]
+    #[x_kube(validation = duration("spec.accounts.registrations.window", 4))]
     pub window: Option<String>,
 }
