@@ -38,7 +38,7 @@ pub use storefront::{
     Accounts, Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres,
     GatewayService, GatewaySpec, GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod,
     PaymentMethodName, Queue, Redis, ServiceCounts, ServiceOverride, ServiceType, ShopRateLimit,
-    Smtp, Storefront, StorefrontSpec, StorefrontStatus, TrafficPolicy, VolumeSizes,
+    Smtp, Storefront, StorefrontSpec, StorefrontStatus, Teams, TrafficPolicy, VolumeSizes,
 };
 
 /// The API group of every resource here.

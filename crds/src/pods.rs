@@ -138,6 +138,13 @@ fn values(field: &str) -> Rule {
     Rule::new(format!("self.all(key, self[key].matches('{VALUE}'))")).message(message.as_str())
 }
 
+/// The rule for a map of labels, each with several values.
+pub(crate) fn value_lists(field: &str) -> Rule {
+    let message = value_message(field);
+    let rule = format!("self.all(key, self[key].all(value, value.matches('{VALUE}')))");
+    Rule::new(rule).message(message.as_str())
+}
+
 fn value_message(field: &str) -> String {
     format!(
         "{field}: a value consists of at most 63 letters, digits, '-', '_' and '.', and begins and ends with a letter or digit"
@@ -173,7 +180,8 @@ pub(crate) fn annotations(_: &mut SchemaGenerator) -> Schema {
     ))
 }
 
-fn tolerations(_: &mut SchemaGenerator) -> Schema {
+/// The schema of tolerations.
+pub(crate) fn tolerations(_: &mut SchemaGenerator) -> Schema {
     let toleration = json!({
         "type": "object",
         "properties": {
@@ -199,6 +207,11 @@ fn tolerations(_: &mut SchemaGenerator) -> Schema {
         ],
     });
     schema(list(16, &toleration))
+}
+
+/// The schema of labels, each with the values that it may have.
+pub(crate) fn node_labels() -> Schema {
+    schema(map(&list(16, &text(63))))
 }
 
 fn affinity(_: &mut SchemaGenerator) -> Schema {

@@ -116,7 +116,8 @@ pub struct ServiceDeploymentSpec {
     /// CPU and memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Placement, priority, labels and annotations of the pods and of the migration's.
+    /// Placement, priority, labels and annotations of the pods and of the migration's. Where they run and how
+    /// important they are is limited to what the Storefront allows in `spec.teams`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<Box<PodSettings>>,
     /// More environment; may also replace what the platform sets.
@@ -215,8 +216,8 @@ pub struct ServiceBinding {
     #[schemars(length(min = 1, max = 60))]
     #[x_kube(validation = object_name("spec.bindings.databaseBinding"))]
     pub database_binding: Option<String>,
-    /// A Secret in the same namespace that belongs to no shop: not one that the operator has made, and not
-    /// one that a Storefront or a DatabaseBinding refers to.
+    /// A Secret in the same namespace that has the label `storefront.dev/mountable: "true"` and belongs to no shop: not
+    /// one that the operator has made, and not one that a Storefront or a DatabaseBinding refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalRef>,
 }

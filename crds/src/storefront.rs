@@ -4,6 +4,7 @@ mod accounts;
 mod gateway_service;
 mod servers;
 mod status;
+mod teams;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use accounts::*;
 pub use gateway_service::*;
 pub use servers::*;
 pub use status::*;
+pub use teams::*;
 
 /// One online shop: its services, each with a database of its own, its event bus and cache, behind a gateway.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -125,6 +127,9 @@ pub struct StorefrontSpec {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<LocalRef>,
+    /// What the ServiceDeployments of teams may ask of the cluster. Absent: nothing that could take room from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teams: Option<Box<Teams>>,
     /// Telemetry beyond metrics and logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observability: Option<Observability>,

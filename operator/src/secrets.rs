@@ -22,6 +22,7 @@ use kube::api::Api;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube_cache::{Cached, Callbacks, Change, Key, NamedWatches, OnChange};
 use operator_plan::hash;
+use operator_plan::service_deployment::is_mountable;
 use tokio::time::Instant;
 
 use crate::caches::Caches;
@@ -58,10 +59,19 @@ pub struct Secrets {
     on_change: Arc<OnceLock<OnChange<Slim>>>,
 }
 
+/// What a workload that mounts a Secret has to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mountable {
+    /// [`hash::of_secret`].
+    pub checksum: String,
+    /// Whether its owner lets services of teams mount it.
+    pub is_granted: bool,
+}
+
 /// What is known of one version of a Secret.
 struct Known {
     version: String,
-    checksum: String,
+    mountable: Mountable,
     certificate: CertificateState,
     content: Option<Content>,
 }
@@ -147,9 +157,9 @@ impl Secrets {
         }
     }
 
-    /// [`hash::of_secret`] of a Secret; `None` when it does not exist.
-    pub async fn checksum(&self, key: &Key) -> Result<Option<String>, Error> {
-        self.fact(key, |known| known.checksum.clone()).await
+    /// What a workload that mounts a Secret has to know of it; `None` when it does not exist.
+    pub async fn mountable(&self, key: &Key) -> Result<Option<Mountable>, Error> {
+        self.fact(key, |known| known.mountable.clone()).await
     }
 
     /// Whether a Secret holds a certificate that can be used; `None` when it does not exist.
@@ -311,7 +321,10 @@ impl Secrets {
             .collect();
         let known = Known {
             version: secret.metadata.resource_version.clone().unwrap_or_default(),
-            checksum: hash::of_secret(secret),
+            mountable: Mountable {
+                checksum: hash::of_secret(secret),
+                is_granted: is_mountable(&secret.metadata),
+            },
             certificate: inspect_certificate(secret),
             content: Some(Content {
                 data: Arc::new(data),

@@ -72,6 +72,54 @@ fn service(name: &str, fields: &Value) -> Value {
         "metadata": { "name": name }, "spec": spec })
 }
 
+/// Secrets, databases and names of the shop, a Secret of somebody else, and a priority.
+fn ask_for_what_is_not_theirs(fixture: &ShopFixture, developer: &Developer) -> anyhow::Result<()> {
+    let namespace = fixture.namespace();
+    let others = [
+        "create",
+        "secret",
+        "generic",
+        "others",
+        "--from-literal=a=b",
+    ];
+    let others = [&["-n", namespace][..], &others].concat();
+    fixture.kubectl.run(&others)?;
+    let binding = ["-n", namespace, "databasebinding", "shop-auth"];
+    let login = fixture.kubectl.get(&binding)?["status"]["binding"]["name"].clone();
+    for (name, fields, reason) in [
+        (
+            "keys",
+            json!({ "bindings": [{ "name": "x", "secretRef": { "name": "shop-signing-keys" } }] }),
+            "SecretNotAllowed",
+        ),
+        (
+            "login",
+            json!({ "bindings": [{ "name": "x", "secretRef": { "name": login } }] }),
+            "SecretNotAllowed",
+        ),
+        (
+            "others",
+            json!({ "bindings": [{ "name": "x", "secretRef": { "name": "others" } }] }),
+            "SecretNotAllowed",
+        ),
+        (
+            "first",
+            json!({ "pods": { "priorityClassName": "system-cluster-critical" } }),
+            "PlacementNotAllowed",
+        ),
+        (
+            "database",
+            json!({ "bindings": [{ "databaseBinding": "shop-auth" }] }),
+            "BindingNotAllowed",
+        ),
+        ("shop-redis", json!({}), "NameTaken"),
+    ] {
+        developer.create(&service(name, &fields))?;
+        developer.is_refused(&format!("servicedeployment/{name}"), reason)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     let fixture = ShopFixture::start("developer")?;
@@ -93,30 +141,7 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
         ensure!(may.is_err(), "a developer may {verb}");
     }
 
-    // Secrets, databases, names and paths of the shop.
-    let binding = ["-n", namespace, "databasebinding", "shop-auth"];
-    let login = fixture.kubectl.get(&binding)?["status"]["binding"]["name"].clone();
-    for (name, fields, reason) in [
-        (
-            "keys",
-            json!({ "bindings": [{ "name": "x", "secretRef": { "name": "shop-signing-keys" } }] }),
-            "SecretNotAllowed",
-        ),
-        (
-            "login",
-            json!({ "bindings": [{ "name": "x", "secretRef": { "name": login } }] }),
-            "SecretNotAllowed",
-        ),
-        (
-            "database",
-            json!({ "bindings": [{ "databaseBinding": "shop-auth" }] }),
-            "BindingNotAllowed",
-        ),
-        ("shop-redis", json!({}), "NameTaken"),
-    ] {
-        developer.create(&service(name, &fields))?;
-        developer.is_refused(&format!("servicedeployment/{name}"), reason)?;
-    }
+    ask_for_what_is_not_theirs(&fixture, &developer)?;
     claim_to_be_made_by_the_shop(&fixture, &developer)?;
 
     // The database of another service.

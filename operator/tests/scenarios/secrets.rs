@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fake::Id;
 use crate::life::ready_shop;
-use crate::world::{World, is_ready};
+use crate::world::{World, condition, is_ready, ours};
 
 const GENERATED: [&str; 6] = [
     "demo-internal",
@@ -98,4 +98,39 @@ async fn secrets_that_were_all_deleted_are_made_anew_and_the_servers_restart_wit
     let auth = data(&world, "demo-nats-logins").expect("one");
     let copies = data(&world, "demo-recovery").expect("one");
     assert_eq!(copies["nats-logins.key"], auth["key"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_of_a_team_mounts_a_secret_once_its_owner_allows_it() {
+    let world = ready_shop("Delete").await;
+    let keys =
+        json!({ "apiVersion": "v1", "kind": "Secret", "data": { "key": "eA==" }, "metadata": {} });
+    let reviews = json!({ "apiVersion": "storefront.dev/v1alpha1", "kind": "ServiceDeployment", "metadata": {},
+        "spec": { "storefrontRef": { "name": "demo" }, "image": "reviews:1",
+            "bindings": [{ "name": "keys", "secretRef": { "name": "keys" } }] } });
+    let service = ours("servicedeployments", "reviews");
+    let create = |id: &Id, object: Value| world.fake.with(|store| store.create(id, object));
+    create(&secret("keys"), keys).expect("made");
+    create(&service, reviews).expect("made");
+    world
+        .until("it is refused", |fake| {
+            let ready = fake.with(|store| condition(store.get(&service), "Ready"));
+            ready.is_some_and(|(_, reason)| reason == "SecretNotAllowed")
+        })
+        .await;
+    let deployment = Id::new("apps", "deployments", "shops", "reviews");
+    let is_made = |world: &World| world.fake.with(|store| store.get(&deployment).is_some());
+    assert!(!is_made(&world));
+    let label = |object: &mut Value| {
+        object["metadata"]["labels"] = json!({ "storefront.dev/mountable": "true" });
+    };
+    let labelled = world
+        .fake
+        .with(|store| store.update(&secret("keys"), false, label));
+    labelled.expect("labelled");
+    world
+        .until("it is mounted", |fake| {
+            fake.with(|store| store.get(&deployment).is_some())
+        })
+        .await;
 }

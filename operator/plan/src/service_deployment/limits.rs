@@ -2,9 +2,19 @@
 //! mounts, so whoever may create a ServiceDeployment would otherwise be able to read the shop's keys.
 
 use crds::ServiceDeployment;
+use kube::core::ObjectMeta;
 
 use super::Observed;
 use crate::{Invalid, clients::is_private, storefront::own};
+
+/// Label by which the owner of a Secret lets services of teams mount it: `true`.
+pub const MOUNTABLE: &str = "storefront.dev/mountable";
+
+/// Whether a Secret has that label.
+pub fn is_mountable(secret: &ObjectMeta) -> bool {
+    let labels = secret.labels.as_ref();
+    labels.is_some_and(|labels| labels.get(MOUNTABLE).is_some_and(|value| value == "true"))
+}
 
 /// Refuses what belongs to a shop of the namespace.
 pub(super) fn check(service: &ServiceDeployment, seen: &Observed) -> Result<(), Invalid> {
@@ -66,6 +76,15 @@ fn check_secret(name: &str, seen: &Observed) -> Result<(), Invalid> {
     }
     if seen.administrators.contains(name) {
         return refused("is that of a database server's administrator".to_owned());
+    }
+    // Whoever may create a ServiceDeployment need not be allowed to read Secrets.
+    if seen.secrets.contains_key(name) && !seen.mountable.contains(name) {
+        return Err(Invalid::new(
+            "SecretNotAllowed",
+            format!(
+                "spec.bindings: the Secret {name} may not be mounted by services of teams; have its owner allow that with the label {MOUNTABLE}: \"true\""
+            ),
+        ));
     }
     Ok(())
 }

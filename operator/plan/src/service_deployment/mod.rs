@@ -6,6 +6,7 @@ mod limits;
 mod logins;
 mod migration;
 mod network;
+mod placement;
 mod rivals;
 mod routes;
 mod status;
@@ -22,6 +23,7 @@ use k8s_openapi::api::batch::v1::Job;
 use crate::{backing, names, storefront::Data};
 
 pub use desired::{desired, inputs};
+pub use limits::{MOUNTABLE, is_mountable};
 pub use migration::job_name;
 pub(crate) use network::GATEWAY_LABEL;
 pub use rivals::are_rivals;
@@ -38,6 +40,8 @@ pub struct Observed {
     pub bindings: BTreeMap<String, DatabaseBinding>,
     /// [`crate::hash::of_secret`] of each Secret of [`secrets_of`] that exists, by name.
     pub secrets: BTreeMap<String, String>,
+    /// Those of [`secrets_of`] whose owner lets services of teams mount them, see [`MOUNTABLE`].
+    pub mountable: BTreeSet<String>,
     /// Content of the Secrets of [`login_secrets`] that exist, by name.
     pub logins: BTreeMap<String, Data>,
     /// This object's Jobs (label `storefront.dev/owner-uid`), by name.

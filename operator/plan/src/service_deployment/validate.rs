@@ -5,7 +5,7 @@ use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use super::{
     Observed, bindings_of,
     checks::{check_routes, check_spec, own_service},
-    limits, logins, migration, rivals,
+    limits, logins, migration, placement, rivals,
     valid::{Bound, Migration, Valid},
 };
 use crate::{
@@ -32,6 +32,11 @@ pub fn validate(
         );
         return Verdict::Waiting(Waiting::new("StorefrontMissing", text));
     };
+    if own.is_none()
+        && let Err(why) = placement::check(service, storefront)
+    {
+        return Verdict::Invalid(why);
+    }
     let service = match effective(service, storefront, platform) {
         Ok(service) => service,
         Err(why) => {

@@ -66,5 +66,8 @@ pub(crate) fn makes_secret(shop: &Storefront, name: &str) -> bool {
 
 /// Whether a Secret is one that the shop makes, or one that its spec refers to.
 pub(crate) fn has_secret(shop: &Storefront, name: &str) -> bool {
-    makes_secret(shop, name) || needs(shop).referenced.iter().any(|named| named == name)
+    let pulls = &mut shop.spec.image_pull_secrets.iter();
+    makes_secret(shop, name)
+        || needs(shop).referenced.iter().any(|named| named == name)
+        || pulls.any(|pull| pull.name == name)
 }

@@ -110,7 +110,10 @@ fn no_secret_of_a_shop_can_be_bound() {
     let own = own.map(|part| format!("{name}-{part}"));
     let referred = storefront::needs(&shop).referenced;
     assert!(!referred.is_empty());
-    for secret in own.into_iter().chain(referred) {
+    let pulls = shop.spec.image_pull_secrets.iter();
+    let pulls: Vec<String> = pulls.map(|pull| pull.name.clone()).collect();
+    assert!(!pulls.is_empty());
+    for secret in own.into_iter().chain(referred).chain(pulls) {
         let mut service = team();
         service.spec.storefront_ref.name.clone_from(&name);
         service.spec.bindings = vec![binding(
@@ -136,12 +139,17 @@ fn nor_can_one_of_a_shop_that_the_service_does_not_belong_to() {
 }
 
 #[test]
-fn nor_can_a_secret_that_the_operator_made_or_that_administers_a_server() {
+fn nor_can_a_secret_that_nobody_allowed_that_the_operator_made_or_that_administers_a_server() {
     let shop = shop("storefront.yaml");
     let mut service = team();
     let secret = json!({ "name": "loot", "secretRef": { "name": "reviews-db" } });
     service.spec.bindings = vec![binding(secret)];
-    let seen = around(&service, &shop);
+    let mut seen = around(&service, &shop);
+    let (reason, message) = refusal(&service, &seen);
+    assert_eq!(reason, "SecretNotAllowed");
+    let label = "have its owner allow that with the label storefront.dev/mountable: \"true\"";
+    assert!(message.ends_with(label), "{message}");
+    seen.mountable.insert("reviews-db".into());
     let valid = service_deployment::validate(&service, &seen, &platform());
     assert!(valid.ready().is_some(), "a Secret of the team is bound");
     let mut made = seen.clone();

@@ -305,6 +305,9 @@ fn no_migration_runs_again_for_a_place_or_for_what_visitors_see() {
     shop.spec.hostnames = vec!["other.example".into()];
     shop.spec.display_name = Some("Other".into());
     shop.spec.currencies = vec!["CHF".into()];
+    let teams = json!({ "priorityClassNames": ["shops"], "affinity": true,
+        "tolerations": [{ "key": "pool", "operator": "Exists" }], "nodeSelector": { "pool": ["shops"] } });
+    shop.spec.teams = Some(serde_json::from_value(teams).expect("what teams may"));
     let valid = plan(&service, &shop);
     assert!(valid.migration().is_past());
     let items = service_deployment::desired(&valid).items;

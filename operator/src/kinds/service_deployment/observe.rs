@@ -53,12 +53,7 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         .filter(|key| ours.get(key).is_some())
         .map(|key| key.name.clone())
         .collect();
-    let mut secrets = BTreeMap::new();
-    for key in named {
-        if let Some(checksum) = ctx.secrets.checksum(&key).await? {
-            secrets.insert(key.name, checksum);
-        }
-    }
+    let (secrets, mountable) = mounted(ctx, named).await?;
     let neighbours = ctx.caches.service_deployments.store.objects_in(&namespace);
     let rivals = neighbours
         .iter()
@@ -70,6 +65,7 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         storefront: shop.map(|shop| (*shop).clone()),
         bindings,
         secrets,
+        mountable,
         logins,
         jobs: ctx
             .reader
@@ -85,6 +81,23 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
             &service.uid().unwrap_or_default(),
         ),
     })
+}
+
+/// The checksums of these Secrets, by name, and which of them services of teams may mount.
+async fn mounted(
+    ctx: &Context,
+    named: Vec<Key>,
+) -> Result<(BTreeMap<String, String>, BTreeSet<String>), Error> {
+    let (mut checksums, mut mountable) = (BTreeMap::new(), BTreeSet::new());
+    for key in named {
+        if let Some(found) = ctx.secrets.mountable(&key).await? {
+            if found.is_granted {
+                mountable.insert(key.name.clone());
+            }
+            checksums.insert(key.name, found.checksum);
+        }
+    }
+    Ok((checksums, mountable))
 }
 
 /// Reading takes time, in which the object may have been deleted: what is made for it then would be left.
