@@ -4,6 +4,7 @@
 //! change any more). They concern others as any change does, but not whoever wrote.
 
 mod change;
+mod hosts;
 
 use std::sync::Arc;
 
@@ -106,6 +107,7 @@ impl Queues {
 
     /// A Storefront changed: itself, and what belongs to it.
     pub fn storefront(&self, caches: &Caches, change: &Change<Full<Storefront>>) {
+        self.sharers(caches, change);
         let Some((key, urgency)) = primary(&self.storefronts, change) else {
             return;
         };

@@ -13,8 +13,8 @@ pub struct StorefrontStatus {
     /// The newest generation that was reconciled, also when that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, DatabaseReady, QueueReady, CacheReady, MailReady, ServicesReady, GatewayProgrammed; Reconciling and Stalled only
-    /// while true.
+    /// Ready, DatabaseReady, QueueReady, CacheReady, MailReady, ServicesReady, GatewayProgrammed; Reconciling, Stalled and
+    /// HostnameShared only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

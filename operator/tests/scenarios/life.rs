@@ -1,6 +1,6 @@
 //! The life of a shop: from nothing to ready, put right when changed, and to its end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
 use crate::world::{World, add_shop, cluster_with_shop, condition, is_ready, ours};
@@ -422,4 +422,49 @@ async fn the_end_of_one_shop_is_no_business_of_another() {
     });
     assert!(gone.iter().all(|name| name.contains("demo")), "{gone:?}");
     assert!(is_ready(&world.fake, "other"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_shops_with_one_hostname_say_so_while_that_is_so_and_are_ready() {
+    let world = ready_shop("Delete").await;
+    let text = |fake: &Fake, name: &str| {
+        let shop = fake.with(|store| store.get(&ours("storefronts", name)).cloned());
+        let list = shop.unwrap_or_default()["status"]["conditions"].clone();
+        let mut list = list.as_array().cloned().unwrap_or_default().into_iter();
+        let found = list.find(|it| it["type"] == "HostnameShared");
+        found.map(|it| it["message"].to_string())
+    };
+    let told = |fake: &Fake, name: &str| text(fake, name).is_some();
+    assert!(!told(&world.fake, "demo"));
+    add_shop(&world.fake, "second", "Delete");
+    let second = ours("storefronts", "second");
+    let hosts = |hosts: Value| {
+        let changed = |shop: &mut Value| shop["spec"]["hostnames"] = hosts;
+        let updated = world
+            .fake
+            .with(|store| store.update(&second, false, changed));
+        updated.expect("changed");
+    };
+    hosts(json!(["second.example", "demo.example"]));
+    for (one, other) in [("demo", "shops/second"), ("second", "shops/demo")] {
+        world.until("it is told", |fake| told(fake, one)).await;
+        let text = text(&world.fake, one).unwrap_or_default();
+        assert!(
+            text.contains(&format!(
+                "demo.example is also a hostname of Storefront {other}"
+            )),
+            "{text}"
+        );
+    }
+    world
+        .until("both are ready all the same", |fake| {
+            is_ready(fake, "demo") && is_ready(fake, "second")
+        })
+        .await;
+    hosts(json!(["second.example"]));
+    world
+        .until("nothing is said any more", |fake| {
+            !told(fake, "demo") && !told(fake, "second")
+        })
+        .await;
 }

@@ -23,6 +23,8 @@ pub struct Observed {
     pub jobs: BTreeMap<String, Job>,
     /// The workloads of teams that use the bus or the cache, see [`super::team_clients`].
     pub clients: Vec<Client>,
+    /// The shop's hostnames that other shops have as well, see [`super::shared_hosts`].
+    pub shared_hosts: BTreeMap<String, String>,
     /// New random material: what [`super::missing_material`] asks for, given `own`.
     pub fresh: Fresh,
     /// A certificate that takes the place of the one in `own`, where that is due.

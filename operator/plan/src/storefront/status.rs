@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use service_catalogue::Service;
 
 use super::{
-    Missing, Valid, issuer,
+    Missing, Valid, hosts, issuer,
     parts::{Trouble, certificate_trouble, gateway, service},
     url,
 };
@@ -72,6 +72,7 @@ pub fn status(
         )],
     };
     aspects.extend(seen);
+    aspects.extend(valid.and_then(|valid| hosts::aspect(&valid.seen.shared_hosts)));
     status.conditions = match outcome {
         Outcome::Applied { .. } => conditions::conditions(known, &aspects, generation, now),
         _ => conditions::partial(known, &aspects, generation, now),

@@ -120,6 +120,7 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         servers: Objects::new(),
         jobs: BTreeMap::new(),
         clients: Vec::new(),
+        shared_hosts: BTreeMap::new(),
         fresh: fresh(shop, &BTreeMap::new(), now),
         minted: storefront::certificate::is_due(shop, None, Timestamp::UNIX_EPOCH).then(|| {
             Minted {

@@ -19,6 +19,7 @@ mod restricted;
 mod rivals;
 mod scaling;
 mod services;
+mod shared_hosts;
 mod specs;
 mod stalled;
 mod status;

@@ -6,7 +6,9 @@ use crds::Storefront;
 use kube::ResourceExt;
 use kube_cache::Key;
 use operator_plan::storefront::certificate::{is_due, own_secret};
-use operator_plan::storefront::{Data, Observed, missing_material, needs, servers, team_clients};
+use operator_plan::storefront::{
+    Data, Observed, missing_material, needs, servers, shared_hosts, team_clients,
+};
 
 use crate::certificate;
 use crate::context::Context;
@@ -48,6 +50,7 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
         }
     }
     let neighbours = ctx.caches.service_deployments.store.objects_in(&namespace);
+    let shops = ctx.caches.storefronts.store.all();
     let now = ctx.now();
     let known = own_secret(shop)
         .and_then(|name| own.get(&name))
@@ -65,6 +68,7 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
             &shop.name_any(),
             neighbours.iter().map(|service| &**service),
         ),
+        shared_hosts: shared_hosts(shop, shops.iter().map(|shop| &*shop.0)),
         referenced,
         fresh: material::generate(&missing_material(shop, &own, now))?,
         minted: minted.transpose()?,
