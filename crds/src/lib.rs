@@ -37,8 +37,9 @@ pub use service_deployment::{
 pub use storefront::{
     Accounts, Blocker, Cache, Database, EmailNotifications, EmbeddedPostgres, ExternalPostgres,
     GatewayService, GatewaySpec, GatewayTls, Nats, Notifications, OtherHosts, PaymentMethod,
-    PaymentMethodName, Queue, Redis, ServiceCounts, ServiceOverride, ServiceType, ShopRateLimit,
-    Smtp, Storefront, StorefrontSpec, StorefrontStatus, Teams, TrafficPolicy, VolumeSizes,
+    PaymentMethodName, Queue, Redis, ReleaseImages, ServiceCounts, ServiceOverride, ServiceType,
+    ShopRateLimit, Smtp, Storefront, StorefrontSpec, StorefrontStatus, Teams, TrafficPolicy,
+    VolumeSizes,
 };
 
 /// The API group of every resource here.

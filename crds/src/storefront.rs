@@ -42,11 +42,14 @@ pub use teams::*;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Services", type_ = "string", json_path = ".status.services.summary"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "Update", type_ = "string", json_path = ".status.availableVersion"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name must be a DNS label of 40 characters or fewer that starts with a letter: the names of the shop's services are made from it"),
+    validation = Rule::new("!has(self.spec.version) || !has(self.spec.update) || self.spec.update != 'Automatic'")
+        .message("spec.update: Automatic takes the operator's release, and spec.version names one: remove one of them"),
     validation = never_shrinks("database", "database.embedded"),
     validation = never_shrinks("queue", "queue.nats")
 )]
@@ -66,13 +69,18 @@ pub struct StorefrontSpec {
     #[x_kube(validation = form(r"^[^\\x00-\\x1f\\x7f-\\x9f\\x{2028}\\x{2029}]+$",
         "spec.displayName: give one line without control characters"))]
     pub display_name: Option<String>,
-    /// Platform release that the services run. Default: the operator's own when the shop is created. It is
-    /// kept in `status.version`, so that an upgrade of the operator restarts nothing by itself.
+    /// Platform release that the shop runs: the images of its pods, and the templates that they are made from.
+    /// Default: the operator's own when the shop is created. It is kept in `status.version`, so that an upgrade of the
+    /// operator restarts nothing by itself; the operator's release, named here, takes the upgrade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = form("^[A-Za-z0-9_][A-Za-z0-9._-]*$",
         "spec.version: a release is the tag of its images: letters, digits, '.', '_' and '-', such as 1.4.2"))]
     pub version: Option<String>,
+    /// Whether the shop takes each newer release of the operator by itself. What one would change is in the condition
+    /// UpdateAvailable.
+    #[serde(default)]
+    pub update: Update,
     /// ISO 4217 codes of the currencies that prices may be in. The first is the default.
     #[serde(default = "default_currencies")]
     #[schemars(length(min = 1, max = 16), inner(length(max = 16)))]
@@ -140,6 +148,16 @@ pub struct StorefrontSpec {
     /// While true the operator changes nothing; the shop keeps running as it is.
     #[serde(default)]
     pub paused: bool,
+}
+
+/// How a shop takes a newer release of the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Update {
+    /// Once `spec.version` names it.
+    #[default]
+    OnRequest,
+    /// As soon as the operator is of it. The operator's release must not be named in `spec.version` then.
+    Automatic,
 }
 
 /// The first administrator.

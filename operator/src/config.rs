@@ -42,6 +42,10 @@ pub struct Config {
     /// Release that new shops run; default: the image tag.
     #[arg(long = "version", env = "PLATFORM_VERSION")]
     pub version: Option<String>,
+    /// Templates have one change more, which only marks the pods of services: with another `--version`, one build is two
+    /// releases, and how a shop gets from one to the other can be tried.
+    #[arg(long, env = "REHEARSE_UPDATE", hide = true)]
+    pub rehearse_update: bool,
     /// Namespace of the Lease; default: the operator's own.
     #[arg(long, env = "LEADER_ELECTION_NAMESPACE")]
     pub leader_election_namespace: Option<String>,
@@ -79,6 +83,7 @@ impl Config {
                 .unwrap_or_else(|| self.image_tag.clone()),
             pull_policy: self.image_pull_policy.clone(),
             operator_namespace: self.pod_namespace.clone(),
+            rehearses: self.rehearse_update,
         }
     }
 

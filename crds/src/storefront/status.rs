@@ -1,5 +1,7 @@
 //! Observed state of a shop.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ pub struct StorefrontStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, DatabaseReady, QueueReady, CacheReady, MailReady, ServicesReady, GatewayProgrammed; Reconciling, Stalled and
-    /// HostnameShared only while true.
+    /// HostnameShared and UpdateAvailable only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -22,6 +24,17 @@ pub struct StorefrontStatus {
     /// The release that the shop runs. An upgrade of the operator does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The operator's release, while it is newer than that of the shop. What it would change is in the condition
+    /// UpdateAvailable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub available_version: Option<String>,
+    /// Revision of the templates that the shop's pods are made from. A newer operator keeps to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<i32>,
+    /// Where the images of the shop's release are. A newer operator keeps to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ReleaseImages>,
     /// URL of the shop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -45,6 +58,22 @@ pub struct StorefrontStatus {
     /// of the shop alone while that one holds its Lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
+}
+
+/// Where the images of a release are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseImages {
+    /// Registry and path.
+    #[schemars(length(max = 512))]
+    pub registry: String,
+    /// Their tag.
+    #[schemars(length(max = 128))]
+    pub tag: String,
+    /// Digests by the name of the image; they take the place of the tag.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub digests: BTreeMap<String, String>,
 }
 
 /// Sizes of the volumes of the servers that the operator runs. A size of the spec that is larger has not been granted

@@ -19,6 +19,7 @@ pub mod podless;
 mod pods;
 pub mod probe;
 mod readiness;
+mod release;
 mod resources;
 pub mod scaling;
 pub mod service_deployment;

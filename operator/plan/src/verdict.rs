@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crds::ReleaseImages;
+
 use crate::{Applied, Objects};
 
 /// The result of every `validate`.
@@ -122,20 +124,38 @@ pub struct Platform {
     pub pull_policy: String,
     /// Namespace of the operator's own pods; they may reach the database servers.
     pub operator_namespace: String,
+    /// Whether templates have one change more, which only marks pods: an update can be tried with one build then.
+    pub rehearses: bool,
 }
 
 impl Platform {
-    /// The image `name` of a release. A release other than the operator's own is a tag by itself. What is no
+    /// Where the images of a release are. A release other than the operator's own is a tag by itself. What is no
     /// tag, as others may write it into an annotation, stands for the operator's own release.
+    pub(crate) fn images(&self, version: &str) -> ReleaseImages {
+        let is_other = version != self.version && is_tag(version);
+        ReleaseImages {
+            registry: self.registry.clone(),
+            tag: if is_other { version } else { &self.tag }.to_owned(),
+            digests: if is_other {
+                BTreeMap::new()
+            } else {
+                self.digests.clone()
+            },
+        }
+    }
+
+    /// The image `name` of a release, see [`Self::images`].
     pub fn image(&self, name: &str, version: &str) -> String {
-        let registry = &self.registry;
-        if version != self.version && is_tag(version) {
-            return format!("{registry}/{name}:{version}");
-        }
-        match self.digests.get(name) {
-            Some(digest) => format!("{registry}/{name}@{digest}"),
-            None => format!("{registry}/{name}:{}", self.tag),
-        }
+        reference(&self.images(version), name)
+    }
+}
+
+/// The reference of an image of a release.
+pub(crate) fn reference(images: &ReleaseImages, name: &str) -> String {
+    let registry = &images.registry;
+    match images.digests.get(name) {
+        Some(digest) => format!("{registry}/{name}@{digest}"),
+        None => format!("{registry}/{name}:{}", images.tag),
     }
 }
 
@@ -160,6 +180,7 @@ mod tests {
             version: "1.0.0".into(),
             pull_policy: "IfNotPresent".into(),
             operator_namespace: "storefront-system".into(),
+            rehearses: false,
         };
         let own = platform.image("gateway", "1.0.0");
         assert_eq!(own, "registry.example/shop/gateway:1.0.0-abc");

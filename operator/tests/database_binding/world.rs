@@ -378,6 +378,7 @@ fn operator(api: &Api, chaos: &Arc<Chaos>) -> (Arc<Context>, Arc<dyn Servers>) {
         version: "1.0.0".into(),
         pull_policy: "IfNotPresent".into(),
         operator_namespace: "storefront-system".into(),
+        rehearses: false,
     };
     let metrics = Metrics::new().expect("fresh metrics");
     let parts = Parts {

@@ -94,14 +94,14 @@ async fn every_connection_may_break_before_the_work_is_done() {
 }
 
 /// Numbers of requests after which the operator is killed, from the first to the last.
-const DEATHS: [usize; 8] = [3, 17, 40, 75, 110, 160, 220, 300];
+pub const DEATHS: [usize; 8] = [3, 17, 40, 75, 110, 160, 220, 300];
 
 /// Runs an operator until it has made so many requests; none after that is answered, then it is killed.
-async fn killed_at(fake: Fake, requests: usize) -> Fake {
+pub async fn killed_at(fake: Fake, requests: usize, start: fn(Fake) -> World) -> Fake {
     let last = fake.requests().len() + requests;
     let counted = fake.clone();
     fake.break_by(move |_| (counted.requests().len() > last).then_some(Fault::Dead));
-    let world = World::start(fake);
+    let world = start(fake);
     let began = tokio::time::Instant::now();
     while world.fake.requests().len() <= last && began.elapsed().as_secs() < 30 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -116,7 +116,7 @@ async fn a_coming_up_that_is_killed_again_and_again_ends_in_the_same_place() {
     let (clean, _) = run(None).await;
     let mut fake = cluster_with_shop("Delete");
     for requests in DEATHS {
-        fake = killed_at(fake, requests).await;
+        fake = killed_at(fake, requests, World::start).await;
     }
     let world = World::start(fake);
     world
@@ -143,7 +143,7 @@ async fn a_deletion_that_is_killed_again_and_again_still_leaves_nothing() {
         let shop = ours("storefronts", "demo");
         let fake = world.kill().await;
         fake.delete(&shop);
-        let fake = killed_at(fake, requests).await;
+        let fake = killed_at(fake, requests, World::start).await;
         let world = World::start(fake);
         world.until_gone(&shop).await;
         let left = world.fake.with(|store| {
@@ -180,7 +180,7 @@ async fn an_upgrade_that_is_killed_again_and_again_ends_in_the_same_place() {
         let mut fake = world.kill().await;
         upgrade(&fake);
         for requests in deaths {
-            fake = killed_at(fake, *requests).await;
+            fake = killed_at(fake, *requests, World::start).await;
         }
         let world = World::start(fake);
         world.until("the shop is upgraded", is_done).await;

@@ -380,27 +380,6 @@ async fn a_shop_whose_parts_went_first_still_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_operator_restarts_nothing() {
-    let fake = ready_shop("Delete").await.kill().await;
-    let before = fake.requests().len();
-    let world = World::start_release(fake, "2.0.0");
-    world.rest().await;
-    world.look_again().await;
-    let writes: Vec<_> = world
-        .fake
-        .requests()
-        .into_iter()
-        .skip(before)
-        .filter(crate::fake::Request::is_write)
-        .map(|request| request.id)
-        .collect();
-    let restarts = writes
-        .iter()
-        .filter(|id| id.group == "apps" || id.resource == "jobs");
-    assert_eq!(restarts.count(), 0, "{writes:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_end_of_one_shop_is_no_business_of_another() {
     let fake = cluster_with_shop("Delete");
     add_shop(&fake, "other", "Delete");

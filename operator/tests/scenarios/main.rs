@@ -21,6 +21,7 @@ mod requests;
 mod room;
 mod secrets;
 mod trouble;
+mod updates;
 mod upgrade;
 mod volumes;
 mod watches;

@@ -49,7 +49,7 @@ impl World {
         Self::start_with(fake, "1.0.0", namespaces)
     }
 
-    /// The same, of another release.
+    /// The same, of another release: other images, and one change more in the templates.
     pub fn start_release(fake: Fake, release: &str) -> Self {
         Self::start_with(fake, release, &[])
     }
@@ -84,6 +84,7 @@ impl World {
             version: release.into(),
             pull_policy: "IfNotPresent".into(),
             operator_namespace: "storefront-system".into(),
+            rehearses: release != "1.0.0",
         };
         let answers = Answers::default();
         let parts = Parts {

@@ -27,6 +27,7 @@ fn platform() -> Platform {
         version: "1.0.0".into(),
         pull_policy: "IfNotPresent".into(),
         operator_namespace: "storefront-system".into(),
+        rehearses: false,
     }
 }
 

@@ -124,7 +124,7 @@ pub(super) fn awaited(
         (Trial::Failed(_), _) => (
             "UpgradeFailed",
             format!(
-                "{kept}, and its trial failed: see `kubectl logs job/{job}`, then change spec.version, or delete the Job to try again"
+                "{kept}, and its trial failed: see `kubectl logs job/{job}`, then change spec.version (or spec.update to OnRequest), or delete the Job to try again"
             ),
         ),
         (_, Some(trouble)) => ("UpgradeWaiting", format!("{kept}. {}", trouble.message)),

@@ -22,9 +22,9 @@ use crate::{
     hash, names,
     objects::{OWNER_UID_LABEL, owner_of},
     pods::{self, Scope, mount},
+    release::Release,
     resources::resources,
     settings::Settings,
-    storefront::running_version,
 };
 
 /// Tries before the backup counts as failed; nothing is dropped then.
@@ -87,11 +87,11 @@ pub fn backup(
     let mut objects = Objects::new();
     let volume_of = binding.spec.backup.clone().unwrap_or_default();
     objects.apply(&volume(&scope, wanted, volume_of));
-    let release = shop.map(|shop| running_version(shop, platform));
-    let image = platform.image(
-        postgres::IMAGE,
-        release.as_ref().unwrap_or(&platform.version),
+    let release = shop.map_or_else(
+        || Release::of_operator(platform),
+        |shop| Release::running(shop, platform),
     );
+    let image = release.image(postgres::IMAGE);
     let settings = shop.map(|shop| Settings::of_part(&shop.spec, (None, None)));
     let pull = platform.pull_policy.clone();
     let template = template(&scope, wanted, (image, pull), &settings.unwrap_or_default());

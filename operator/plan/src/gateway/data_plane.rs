@@ -14,7 +14,7 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
-use super::Valid;
+use super::{APP, Valid};
 use crate::{
     Mode, Objects, Planned,
     network::{self, Flows, allow_from, allow_to},
@@ -25,8 +25,6 @@ use crate::{
     storefront::METRICS_PORT,
     tracing::Collector,
 };
-
-const APP: &str = "gateway";
 
 /// The workload of a Gateway: its access rights first, then its pods.
 pub fn desired(valid: &Valid) -> Objects<Planned> {

@@ -15,9 +15,12 @@ pub use kept::keep;
 
 use crate::{
     Applied, Invalid, Objects, Platform, Verdict, names, objects::owner_of, pods::Scope, readiness,
-    settings::Settings, storefront::VERSION_ANNOTATION, tracing::Collector, trouble::PodsOf,
+    release::Release, settings::Settings, storefront::VERSION_ANNOTATION, tracing::Collector,
+    trouble::PodsOf,
 };
 
+/// Name of its image, and of its part of a shop.
+const APP: &str = "gateway";
 /// Offset of the container's port for a privileged port: 80 is served on 10080.
 const PRIVILEGED_OFFSET: i32 = 10_000;
 
@@ -128,9 +131,7 @@ pub fn validate(gateway: &Gateway, seen: &Observed, platform: &Platform) -> Verd
         ));
     }
     let handed_on = gateway.metadata.annotations.clone().unwrap_or_default();
-    let release = handed_on
-        .get(VERSION_ANNOTATION)
-        .unwrap_or(&platform.version);
+    let image = image(&handed_on, seen, platform);
     let collector = match Collector::read(&handed_on) {
         Ok(collector) => collector,
         Err(why) => return Verdict::Invalid(why),
@@ -151,7 +152,7 @@ pub fn validate(gateway: &Gateway, seen: &Observed, platform: &Platform) -> Verd
         tls_secrets: tls_secrets(gateway),
         labels: foreign(infrastructure.labels.unwrap_or_default()),
         annotations: infrastructure.annotations.unwrap_or_default(),
-        image: platform.image("gateway", release),
+        image,
         pull_policy: platform.pull_policy.clone(),
         collector,
         replicas: shop
@@ -162,6 +163,16 @@ pub fn validate(gateway: &Gateway, seen: &Observed, platform: &Platform) -> Verd
         is_scaled: seen.is_scaled,
         operator_namespace: platform.operator_namespace.clone(),
     })
+}
+
+/// The image of the data plane. That of a shop is of the shop's release; of a Gateway of nobody's an annotation names
+/// the release, else it is the operator's.
+fn image(annotations: &BTreeMap<String, String>, seen: &Observed, platform: &Platform) -> String {
+    if let Some(shop) = &seen.storefront {
+        return Release::of(shop, platform).image(APP);
+    }
+    let release = annotations.get(VERSION_ANNOTATION);
+    platform.image(APP, release.unwrap_or(&platform.version))
 }
 
 /// Labels of the user. The platform's own say which servers a pod may reach, and whose it is.

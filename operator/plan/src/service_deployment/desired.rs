@@ -14,10 +14,15 @@ use super::{
     Observed, Valid, logins, migration, network, routes, validate,
     workload::{self, HTTP, METRICS},
 };
-use crate::{Mode, Objects, Planned, Platform, hash, pods, scaling, storefront::SERVICE_PORT};
+use crate::{
+    Mode, Objects, Planned, Platform, hash, pods, release::REHEARSAL, scaling,
+    storefront::SERVICE_PORT,
+};
 
 /// Annotation that rolls the pods when a mounted Secret has other content.
 const BINDINGS_ANNOTATION: &str = "storefront.dev/bindings-hash";
+/// Annotation with which an update is rehearsed.
+const REHEARSAL_ANNOTATION: &str = "storefront.dev/rehearsal";
 
 /// Everything that a workload consists of. While its migration runs, existing pods stay as they are.
 pub fn desired(valid: &Valid) -> Objects<Planned> {
@@ -98,6 +103,9 @@ fn deployment(valid: &Valid, scaled: bool) -> Deployment {
         .flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]);
     let mut annotations = workload::annotations(valid);
     annotations.insert(BINDINGS_ANNOTATION.to_owned(), hash::short(contents));
+    if valid.release.has(&REHEARSAL) {
+        annotations.insert(REHEARSAL_ANNOTATION.to_owned(), "true".to_owned());
+    }
     let mut labels = valid.scope.pod_labels(valid.app(), valid.name());
     labels.extend(network::client_labels(valid));
     Deployment {

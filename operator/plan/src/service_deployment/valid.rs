@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::{ServiceDeployment, Storefront};
 
-use crate::{Platform, pods::Scope, storefront::Data};
+use crate::{Platform, pods::Scope, release::Release, storefront::Data};
 
 /// Paths that an older workload serves, each with the name of that workload.
 pub(super) type Taken = BTreeMap<String, String>;
@@ -16,6 +16,8 @@ pub struct Valid {
     pub(super) storefront: Storefront,
     pub(super) scope: Scope,
     pub(super) platform: Platform,
+    /// The release of its shop.
+    pub(super) release: Release,
     /// Folder under `/bindings` and the Secret in it, by folder.
     pub(super) mounts: BTreeMap<String, String>,
     /// Hash of each mounted Secret, by folder.

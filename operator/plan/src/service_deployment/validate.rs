@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope,
-    storefront::own,
+    release::Release, storefront::own,
 };
 
 /// Whether the workload can run now.
@@ -67,6 +67,7 @@ pub fn validate(
         service: service.clone(),
         storefront: storefront.clone(),
         platform: platform.clone(),
+        release: Release::of(storefront, platform),
         mounts,
         contents,
         recreated: recreated(service, seen),

@@ -66,7 +66,7 @@ fn gateway(valid: &Valid) -> Gateway {
     );
     gateway.metadata = valid.scope.meta(valid.name(), "gateway", valid.name());
     let mut annotations = certificate::annotations(&valid.storefront);
-    annotations.insert(VERSION_ANNOTATION.to_owned(), valid.version.clone());
+    annotations.insert(VERSION_ANNOTATION.to_owned(), valid.release.version.clone());
     if let Some(collector) = Collector::of(&valid.storefront) {
         annotations.extend(collector.annotations());
     }

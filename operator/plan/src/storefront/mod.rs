@@ -70,24 +70,3 @@ pub fn issuer(storefront: &Storefront) -> String {
     let known = known.and_then(|status| status.issuer.clone());
     known.unwrap_or_else(|| url(storefront))
 }
-
-/// The release that the shop runs: that of the spec, else the one in its status, else the operator's own.
-pub fn version(storefront: &Storefront, platform: &crate::Platform) -> String {
-    let pinned = storefront
-        .status
-        .as_ref()
-        .and_then(|status| status.version.clone());
-    storefront
-        .spec
-        .version
-        .clone()
-        .or(pinned)
-        .unwrap_or_else(|| platform.version.clone())
-}
-
-/// The release that the backing servers run. That of the spec follows once their new images are known to start.
-pub fn running_version(storefront: &Storefront, platform: &crate::Platform) -> String {
-    let status = storefront.status.as_ref();
-    let running = status.and_then(|status| status.version.clone());
-    running.unwrap_or_else(|| version(storefront, platform))
-}

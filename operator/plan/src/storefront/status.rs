@@ -34,7 +34,10 @@ pub fn status(
     };
     if let Some(valid) = valid {
         if !backing::awaits_trial(valid) || status.version.is_none() {
-            status.version = Some(valid.version().to_owned());
+            let release = valid.release.clone();
+            status.version = Some(release.version);
+            status.templates = Some(release.templates);
+            status.images = Some(release.images);
         }
         status.url = Some(url(storefront));
         status.issuer = Some(issuer(storefront));
@@ -72,12 +75,30 @@ pub fn status(
         )],
     };
     aspects.extend(seen);
-    aspects.extend(valid.and_then(|valid| hosts::aspect(&valid.seen.shared_hosts)));
+    if let Some(valid) = valid {
+        aspects.extend(hosts::aspect(&valid.seen.shared_hosts));
+        let update = update(valid);
+        status.available_version = update.as_ref().map(|_| valid.platform.version.clone());
+        aspects.extend(update);
+    }
     status.conditions = match outcome {
         Outcome::Applied { .. } => conditions::conditions(known, &aspects, generation, now),
         _ => conditions::partial(known, &aspects, generation, now),
     };
     status
+}
+
+/// What the operator's release would change in the shop's pods.
+fn update(valid: &Valid) -> Option<Aspect> {
+    let changes = valid.release.update(&valid.platform)?;
+    let version = &valid.platform.version;
+    Some(Aspect::yes(
+        "UpdateAvailable",
+        "NewerRelease",
+        format!(
+            "release {version} would change {changes}. Set spec.version to {version} to take it"
+        ),
+    ))
 }
 
 fn lacking(missing: &Missing) -> Blocker {

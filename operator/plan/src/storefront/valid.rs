@@ -5,7 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use service_catalogue::Service;
 
 use super::{known::Known, observed::Observed};
-use crate::{Platform, Waiting, clients::Client, own_secret::OwnSecret, pods::Scope};
+use crate::{
+    Platform, Waiting, clients::Client, own_secret::OwnSecret, pods::Scope, release::Release,
+};
 
 /// A Storefront that can be acted on.
 #[derive(Clone, Debug)]
@@ -13,7 +15,7 @@ pub struct Valid {
     pub(crate) storefront: Storefront,
     pub(crate) scope: Scope,
     pub(crate) platform: Platform,
-    pub(crate) version: String,
+    pub(crate) release: Release,
     pub(crate) seen: Observed,
     pub(crate) missing: Vec<Missing>,
 }
@@ -34,11 +36,6 @@ impl Valid {
         &self.scope.owner.name
     }
 
-    /// The release that it runs.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
     /// A name made from the shop's.
     pub(crate) fn child(&self, part: &str) -> String {
         format!("{}-{part}", self.name())
@@ -52,7 +49,7 @@ impl Valid {
 
     /// An image of the shop's release.
     pub(crate) fn image(&self, name: &str) -> String {
-        self.platform.image(name, &self.version)
+        self.release.image(name)
     }
 
     /// Whether data is meant to survive the Storefront.

@@ -4,9 +4,10 @@ use super::{
     BUILT_IN_CLASS, Observed, Valid,
     needs::{needs, taken_secrets},
     references::missing,
-    version,
 };
-use crate::{Invalid, Platform, Verdict, backing, objects::owner_of, pods::Scope};
+use crate::{
+    Invalid, Platform, Verdict, backing, objects::owner_of, pods::Scope, release::Release,
+};
 
 /// Whether the shop can be made. A missing Secret of the user does not stop the parts that have no use
 /// for it: see [`Valid::missing`].
@@ -27,7 +28,7 @@ pub fn for_deletion(storefront: &Storefront, seen: Observed, platform: &Platform
             owner,
         },
         platform: platform.clone(),
-        version: version(storefront, platform),
+        release: Release::of(storefront, platform),
         missing: missing(&storefront.spec, &seen.referenced),
         storefront: storefront.clone(),
         seen,

@@ -332,20 +332,3 @@ fn what_a_shop_has_in_its_secrets_is_never_replaced() {
     assert_eq!(secret("demo-signing-keys").3.as_deref(), Some("older key"));
     assert_eq!(secret("demo-internal").0, Mode::Create);
 }
-
-#[test]
-fn an_operator_of_a_newer_release_leaves_a_shop_on_its_own() {
-    let mut shop = shop("storefront.yaml");
-    let newer = operator_plan::Platform {
-        version: "2.0.0".into(),
-        tag: "2.0.0".into(),
-        ..platform()
-    };
-    shop.status = Some(crds::StorefrontStatus {
-        version: Some("1.0.0".into()),
-        ..crds::StorefrontStatus::default()
-    });
-    let before = storefront::desired(&valid_shop(&shop));
-    let valid = storefront::validate(&shop, crate::fixtures::seen(&shop), &newer);
-    assert_eq!(storefront::desired(&valid.ready().expect("valid")), before);
-}

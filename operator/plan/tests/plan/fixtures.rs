@@ -26,6 +26,7 @@ pub fn platform() -> Platform {
         version: "1.0.0".into(),
         pull_policy: "IfNotPresent".into(),
         operator_namespace: "storefront-system".into(),
+        rehearses: false,
     }
 }
 
@@ -211,8 +212,17 @@ fn own_bindings(shop: &Storefront) -> Vec<DatabaseBinding> {
 
 /// The same, after the migration Job has run to its end.
 pub fn migrated(service: &ServiceDeployment, shop: &Storefront) -> service_deployment::Observed {
+    migrated_by(&platform(), service, shop)
+}
+
+/// The same, as this operator migrates.
+pub fn migrated_by(
+    platform: &Platform,
+    service: &ServiceDeployment,
+    shop: &Storefront,
+) -> service_deployment::Observed {
     let mut seen = around(service, shop);
-    let valid = service_deployment::validate(service, &seen, &platform())
+    let valid = service_deployment::validate(service, &seen, platform)
         .ready()
         .expect("valid");
     if let Migration::Running { job } = valid.migration() {

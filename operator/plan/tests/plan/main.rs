@@ -15,6 +15,7 @@ mod proof;
 mod properties;
 mod pruning;
 mod recovery;
+mod releases;
 mod restricted;
 mod rivals;
 mod scaling;
