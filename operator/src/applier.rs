@@ -395,8 +395,7 @@ impl Applier {
         at_least: i32,
     ) -> Result<DynamicObject, Error> {
         if annotation(live, AUTOSCALED).is_none() {
-            let pods = live["spec"]["replicas"].as_i64().unwrap_or(1);
-            let mut scale = scale(planned, pods, at_least);
+            let mut scale = scale(planned, number_of_pods(live), at_least);
             scale["metadata"] = json!({ "uid": body["metadata"]["uid"] });
             self.patch(planned, SCALE_MANAGER, &scale).await?;
         }
@@ -452,11 +451,19 @@ impl<'a> Write<'a> {
 
 /// The number of pods of a workload, for its own field manager.
 fn scale(planned: &Planned, pods: i64, at_least: i32) -> Value {
+    let pods = json!(pods.max(i64::from(at_least)));
+    let is_workload = planned.key.kind != "ServiceDeployment";
     json!({
         "apiVersion": planned.body["apiVersion"],
         "kind": planned.body["kind"],
-        "spec": { "replicas": pods.max(i64::from(at_least)) },
+        "spec": { "replicas": if is_workload { pods } else { json!({ "min": pods }) } },
     })
+}
+
+fn number_of_pods(live: &Value) -> i64 {
+    let replicas = &live["spec"]["replicas"];
+    let number = replicas.as_i64().or(replicas["min"].as_i64());
+    number.unwrap_or(1)
 }
 
 fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {

@@ -16,7 +16,7 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Resource;
 use kube::core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube_cache::{Cached, Decoded, Full, Key, OnChange, Sent, Store, decode_whole};
-use operator_plan::scaling::is_foreign;
+use operator_plan::scaling::{Target, is_foreign};
 use operator_plan::{Live, ObjectKey, Readable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -305,11 +305,11 @@ impl Caches {
         self.of(key).is_some_and(|cache| cache.covers(&place))
     }
 
-    /// Whether an autoscaler that was not made for the object with this uid scales this Deployment.
-    pub fn is_scaled(&self, namespace: &str, deployment: &str, uid: &str) -> bool {
+    /// Whether an autoscaler that was not made for the object with this uid scales this.
+    pub fn is_scaled(&self, namespace: &str, target: Target<'_>, uid: &str) -> bool {
         let scalers = self.autoscalers.store.objects_in(namespace);
         let mut scalers = scalers.iter();
-        scalers.any(|scaler| is_foreign(scaler, deployment, uid))
+        scalers.any(|scaler| is_foreign(scaler, target, uid))
     }
 
     /// Takes the answer to a write of a child, which has no managedFields. Returns what it shows.

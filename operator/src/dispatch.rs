@@ -16,7 +16,7 @@ use kube::Resource;
 use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 use operator_plan::conditions::find;
 use operator_plan::names;
-use operator_plan::scaling::target;
+use operator_plan::scaling::{Target, target};
 use operator_plan::service_deployment::{are_rivals, bindings_of};
 use operator_plan::storefront::team_clients;
 
@@ -300,10 +300,10 @@ impl Queues {
         }
     }
 
-    /// An autoscaler changed: its owner, and the owner of the Deployment that it scales, or no longer does.
+    /// An autoscaler changed: its owner, and whoever writes the number of pods that it decides, or no longer does.
     pub fn autoscaler(&self, caches: &Caches, change: &Change<Full<HorizontalPodAutoscaler>>) {
         self.owner(change);
-        let targets: Vec<Option<&str>> = objects(change)
+        let targets: Vec<Option<Target<'_>>> = objects(change)
             .into_iter()
             .map(|it| target(&it.0))
             .collect();
@@ -314,14 +314,20 @@ impl Queues {
             return;
         }
         let namespace = key_of(change).namespace;
-        for name in targets.into_iter().flatten() {
-            let deployment = Key::new(namespace.clone(), name);
-            if let Some(owner) = caches
-                .deployments
-                .store
-                .get(&deployment)
-                .and_then(|it| it.owner())
-            {
+        let (deployments, services) = (&caches.deployments, &caches.service_deployments);
+        for target in targets.into_iter().flatten() {
+            let here = |name| Key::new(namespace.clone(), name);
+            let owner = match target {
+                Target::Deployment(name) => {
+                    deployments.store.get(&here(name)).and_then(|it| it.owner())
+                }
+                Target::ServiceDeployment(name) => {
+                    self.services
+                        .add_after(here(name), DEBOUNCE, priority(change));
+                    services.store.get(&here(name)).and_then(|it| it.owner())
+                }
+            };
+            if let Some(owner) = owner {
                 self.add(&owner, &namespace, priority(change));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::Replicas;
+use crds::{GROUP, Replicas};
 use k8s_openapi::{
     api::{
         autoscaling::v2::{
@@ -67,18 +67,31 @@ pub(crate) fn disruption_budget(
     }
 }
 
-/// Name of the Deployment that an autoscaler scales.
-pub fn target(scaler: &HorizontalPodAutoscaler) -> Option<&str> {
-    let target = &scaler.spec.as_ref()?.scale_target_ref;
-    let version = target.api_version.as_deref().unwrap_or("apps/v1");
-    let is_deployment = target.kind == "Deployment" && version.starts_with("apps/");
-    is_deployment.then_some(target.name.as_str())
+/// An object of ours whose number of pods an autoscaler can decide, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The workload.
+    Deployment(&'a str),
+    /// What it is made from, by its scale subresource.
+    ServiceDeployment(&'a str),
 }
 
-/// Whether an autoscaler scales the Deployment called `deployment` and was not made for the object with this uid.
-pub fn is_foreign(scaler: &HorizontalPodAutoscaler, deployment: &str, uid: &str) -> bool {
+/// What an autoscaler scales.
+pub fn target(scaler: &HorizontalPodAutoscaler) -> Option<Target<'_>> {
+    let target = &scaler.spec.as_ref()?.scale_target_ref;
+    let (version, name) = (target.api_version.as_deref(), target.name.as_str());
+    let group = version.map_or("apps", |it| it.split('/').next().unwrap_or_default());
+    match (group, target.kind.as_str()) {
+        ("apps", "Deployment") => Some(Target::Deployment(name)),
+        (GROUP, "ServiceDeployment") => Some(Target::ServiceDeployment(name)),
+        _ => None,
+    }
+}
+
+/// Whether an autoscaler scales this and was not made for the object with this uid.
+pub fn is_foreign(scaler: &HorizontalPodAutoscaler, wanted: Target<'_>, uid: &str) -> bool {
     let mut owners = scaler.metadata.owner_references.iter().flatten();
-    target(scaler) == Some(deployment) && owners.all(|owner| owner.uid != uid)
+    target(scaler) == Some(wanted) && owners.all(|owner| owner.uid != uid)
 }
 
 #[cfg(test)]
@@ -89,22 +102,31 @@ mod tests {
 
     #[test]
     fn an_autoscaler_of_the_deployment_is_somebody_elses_unless_it_was_made_for_the_owner() {
-        let scaler = |kind: &str, owner: &str| -> HorizontalPodAutoscaler {
+        let scaler = |version: &str, kind: &str, owner: &str| -> HorizontalPodAutoscaler {
             serde_json::from_value(json!({
                 "metadata": { "name": "x", "ownerReferences": [{
                     "apiVersion": "v1", "kind": "K", "name": "k", "uid": owner }] },
                 "spec": { "maxReplicas": 3, "scaleTargetRef": {
-                    "apiVersion": "apps/v1", "kind": kind, "name": "demo-order" } },
+                    "apiVersion": version, "kind": kind, "name": "demo-order" } },
             }))
             .expect("an autoscaler")
         };
-        assert!(is_foreign(&scaler("Deployment", "u2"), "demo-order", "u1"));
-        assert!(!is_foreign(&scaler("Deployment", "u1"), "demo-order", "u1"));
-        assert!(!is_foreign(&scaler("Deployment", "u2"), "demo-web", "u1"));
-        assert!(!is_foreign(
-            &scaler("StatefulSet", "u2"),
-            "demo-order",
-            "u1"
-        ));
+        let (order, web) = (
+            Target::Deployment("demo-order"),
+            Target::Deployment("demo-web"),
+        );
+        let service = Target::ServiceDeployment("demo-order");
+        let deployment = |owner| scaler("apps/v1", "Deployment", owner);
+        assert!(is_foreign(&deployment("u2"), order, "u1"));
+        assert!(!is_foreign(&deployment("u1"), order, "u1"));
+        assert!(!is_foreign(&deployment("u2"), web, "u1"));
+        assert!(!is_foreign(&deployment("u2"), service, "u1"));
+        let of_service = scaler("storefront.dev/v1alpha1", "ServiceDeployment", "u2");
+        assert!(is_foreign(&of_service, service, "u1"));
+        assert!(!is_foreign(&of_service, order, "u1"));
+        let other = [("apps/v1", "StatefulSet"), ("example.com/v1", "Deployment")];
+        for (version, kind) in other {
+            assert_eq!(target(&scaler(version, kind, "u2")), None);
+        }
     }
 }

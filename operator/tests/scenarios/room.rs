@@ -73,15 +73,88 @@ async fn an_autoscaler_of_the_user_is_respected_until_it_goes() {
     }
 }
 
+fn service() -> Id {
+    ours("servicedeployments", "demo-order")
+}
+
+fn spec_of_service(fake: &Fake) -> Value {
+    let found = fake.with(|store| store.get(&service()).cloned());
+    found.expect("a ServiceDeployment")["spec"].clone()
+}
+
+/// Writes what its scale subresource writes.
+fn scale_service(world: &World, pods: i64) {
+    let edit = |it: &mut Value| it["spec"]["replicas"]["min"] = pods.into();
+    world
+        .fake
+        .with(|store| store.update(&service(), false, edit))
+        .expect("scaled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_autoscaler_of_a_service_of_the_shop_is_respected_until_it_goes() {
+    let world = ready_shop("Delete").await;
+    let workload = deployment("demo-order");
+    let made = json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {}, "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": {
+            "apiVersion": "storefront.dev/v1alpha1", "kind": "ServiceDeployment",
+            "name": "demo-order" } } });
+    world
+        .fake
+        .with(|store| store.create(&autoscaler(), made))
+        .expect("an autoscaler");
+    world.rest().await;
+    let first = pods(&world.fake, &workload);
+    assert_eq!(first, Some(1), "until it writes a number");
+    for number in [2, 4] {
+        scale_service(&world, number);
+        let is_followed = |fake: &Fake| pods(fake, &workload) == Some(number);
+        world.until("the workload follows", is_followed).await;
+        world.rest().await;
+        let before = world.fake.writes();
+        world.look_again().await;
+        assert_eq!(world.fake.writes(), before, "nobody fights it");
+        assert!(is_followed(&world.fake) && is_ready(&world.fake, "demo"));
+    }
+    // What else is in the spec is the Storefront's.
+    let edit = |it: &mut Value| it["spec"]["image"] = "evil.test/a:1".into();
+    world
+        .fake
+        .with(|store| store.update(&service(), false, edit))
+        .expect("changed");
+    world.rest().await;
+    let spec = spec_of_service(&world.fake);
+    assert_eq!(spec["image"], "registry.test/order:1.0.0");
+    assert_eq!(spec["replicas"]["min"], 4);
+
+    let gone = world
+        .fake
+        .with(|store| store.delete(&autoscaler(), &json!({})));
+    gone.expect("deleted");
+    world
+        .until("the Storefront decides again", |fake| {
+            pods(fake, &workload) == Some(1)
+        })
+        .await;
+    assert_eq!(spec_of_service(&world.fake)["replicas"]["min"], 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_scales_by_hand_is_still_put_right() {
     let world = ready_shop("Delete").await;
-    scale(&world, &deployment("demo-order"), 3);
+    let workload = deployment("demo-order");
+    scale(&world, &workload, 3);
     world
-        .until("it is one again", |fake| {
-            pods(fake, &deployment("demo-order")) == Some(1)
+        .until("it is one again", |fake| pods(fake, &workload) == Some(1))
+        .await;
+    scale_service(&world, 3);
+    world
+        .until("it is what the Storefront asks for", |fake| {
+            spec_of_service(fake)["replicas"]["min"] == 1
         })
         .await;
+    world.rest().await;
+    assert_eq!(pods(&world.fake, &workload), Some(1));
 }
 
 fn size(object: Option<&Value>) -> Value {

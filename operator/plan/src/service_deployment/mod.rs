@@ -56,6 +56,8 @@ pub struct Observed {
     pub administrators: BTreeSet<String>,
     /// Whether an autoscaler that was not made for it scales its Deployment.
     pub is_scaled: bool,
+    /// Whether such an autoscaler scales it itself, and so writes `spec.replicas.min`.
+    pub is_scaled_itself: bool,
 }
 
 /// Names of the DatabaseBindings that the spec refers to.

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crds::{DatabaseBinding, ServiceDeployment, Storefront};
+use crds::{DatabaseBinding, Replicas, ServiceDeployment, Storefront};
 
 use super::{
     Observed, bindings_of,
@@ -37,8 +37,9 @@ pub fn validate(
     {
         return Verdict::Invalid(why);
     }
-    let service = match effective(service, storefront, platform) {
-        Ok(service) => service,
+    let asked = service;
+    let mut service = match effective(asked, storefront, platform) {
+        Ok(service) => service.into_owned(),
         Err(why) => {
             let text = format!(
                 "Storefront {shop} is refused, so this service stays as it is: {}",
@@ -47,7 +48,14 @@ pub fn validate(
             return Verdict::Waiting(Waiting::new("StorefrontInvalid", text));
         }
     };
-    let service = service.as_ref();
+    if seen.is_scaled_itself {
+        // The autoscaler writes the number; one of ours would be a second one.
+        service.spec.replicas = Replicas {
+            min: asked.spec.replicas.min,
+            ..Replicas::default()
+        };
+    }
+    let service = &service;
     if own.is_some()
         && let Err(on) = check_own_databases(service, storefront, seen)
     {

@@ -14,8 +14,8 @@ use super::{
     secrets::{ADMIN, INTERNAL, SMTP},
 };
 use crate::{
-    Objects, Planned, backing::Database, clients::uses, names, own_secret::OwnSecret,
-    settings::Settings,
+    Mode, Objects, Planned, backing::Database, clients::uses, names, objects::planned,
+    own_secret::OwnSecret, settings::Settings,
 };
 
 /// What the platform must know about a service to run it; names and databases are in `service-catalogue`.
@@ -123,8 +123,23 @@ pub(super) fn plan(valid: &Valid, objects: &mut Objects<Planned>) {
         objects.apply(&binding);
     }
     for service in Service::ALL {
-        objects.apply(&service_deployment(valid, service));
+        let deployment = service_deployment(valid, service);
+        if valid.seen.scaled.contains(&valid.child(service.name())) {
+            objects.items.push(scaled(&deployment));
+        } else {
+            objects.apply(&deployment);
+        }
     }
+}
+
+/// A service whose number of pods an autoscaler of somebody else writes: the Storefront names none.
+fn scaled(deployment: &ServiceDeployment) -> Planned {
+    let at_least = deployment.spec.replicas.min;
+    let mut planned = planned(Mode::ApplyScaled { at_least }, deployment);
+    if let Some(spec) = planned.body["spec"].as_object_mut() {
+        spec.remove("replicas");
+    }
+    planned
 }
 
 /// The binding of a service to its own database. While the shop exists it retains its data, whoever deletes

@@ -24,6 +24,7 @@ mod valid;
 mod validate;
 
 use crds::Storefront;
+use service_catalogue::Service;
 
 pub use crate::clients::{Client, team_clients};
 pub use crate::names::{service_called, shop_of_binding};
@@ -47,6 +48,12 @@ pub const SERVICE_PORT: i32 = 8080;
 pub const METRICS_PORT: i32 = 9090;
 /// The data plane that the platform brings along.
 pub const BUILT_IN_CLASS: &str = "storefront";
+
+/// Names of the ServiceDeployments of a shop's own services.
+pub fn services_of(shop: &str) -> impl Iterator<Item = String> {
+    let all = Service::ALL.into_iter();
+    all.map(move |service| format!("{shop}-{service}"))
+}
 
 /// The scheme and first host of the shop, as clients write it.
 pub fn url(storefront: &Storefront) -> String {

@@ -1,6 +1,6 @@
 //! What is known about the cluster when a shop is planned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -21,6 +21,8 @@ pub struct Observed {
     pub servers: Objects<Applied>,
     /// The shop's own Jobs, by name.
     pub jobs: BTreeMap<String, Job>,
+    /// Its services that an autoscaler of somebody else scales, by the names of their ServiceDeployments.
+    pub scaled: BTreeSet<String>,
     /// The workloads of teams that use the bus or the cache, see [`super::team_clients`].
     pub clients: Vec<Client>,
     /// The shop's hostnames that other shops have as well, see [`super::shared_hosts`].

@@ -1,6 +1,6 @@
 //! The example manifests as the API server would hand them out, and a world in which all is well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crds::{
@@ -120,6 +120,7 @@ pub fn seen(shop: &Storefront) -> storefront::Observed {
         referenced: referenced.collect(),
         servers: Objects::new(),
         jobs: BTreeMap::new(),
+        scaled: BTreeSet::new(),
         clients: Vec::new(),
         shared_hosts: BTreeMap::new(),
         fresh: fresh(shop, &BTreeMap::new(), now),

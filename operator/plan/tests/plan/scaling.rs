@@ -122,6 +122,55 @@ fn an_autoscaler_of_somebody_else_decides_how_many_pods_a_service_has() {
     }
 }
 
+#[test]
+fn an_autoscaler_of_a_service_itself_decides_how_many_pods_it_has() {
+    let mut shop = shop("storefront.yaml");
+    let wanted = crds::ServiceOverride {
+        replicas: Some(Replicas {
+            min: 2,
+            max: Some(6),
+            cpu_percent: None,
+        }),
+        ..crds::ServiceOverride::default()
+    };
+    shop.spec.services.insert("order".into(), wanted);
+    let mut around = crate::fixtures::seen(&shop);
+    around.scaled.insert("demo-order".into());
+    let valid = storefront::validate(&shop, around, &platform()).ready();
+    let plan = storefront::desired(&valid.expect("valid"));
+    let services = plan
+        .items
+        .iter()
+        .filter(|item| item.key.kind == "ServiceDeployment");
+    for item in services {
+        let is_scaled = item.key.name == "demo-order";
+        assert_eq!(item.body["spec"].get("replicas").is_none(), is_scaled);
+        let mode = if is_scaled {
+            Mode::ApplyScaled { at_least: 2 }
+        } else {
+            Mode::Apply
+        };
+        assert_eq!(item.mode, mode, "{}", item.key.name);
+    }
+
+    let mut all = children(&shop).into_iter();
+    let mut order = all
+        .find(|it| it.metadata.name.as_deref() == Some("demo-order"))
+        .expect("order");
+    order.spec.replicas.min = 4;
+    let pods = |is_scaled_itself| {
+        let mut seen = migrated(&order, &shop);
+        seen.is_scaled_itself = is_scaled_itself;
+        let valid = service_deployment::validate(&order, &seen, &platform()).ready();
+        let plan = service_deployment::desired(&valid.expect("valid"));
+        let deployment = of_kind(&plan, "Deployment").expect("planned");
+        let ours = of_kind(&plan, "HorizontalPodAutoscaler").is_some();
+        (deployment.body["spec"]["replicas"].clone(), ours)
+    };
+    assert_eq!(pods(true), (json!(4), false), "what the autoscaler wrote");
+    assert_eq!(pods(false), (Value::Null, true), "what the shop asks for");
+}
+
 fn assert_is_left_to_another(plan: &Objects<Planned>) {
     let deployment = of_kind(plan, "Deployment").expect("planned");
     assert!(matches!(deployment.mode, Mode::ApplyScaled { .. }));

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, ResourceExt};
 use kube_cache::{Key, Owner};
 use operator_plan::gateway::{Observed, desired, keep, pods_of, resource_name, trouble, validate};
+use operator_plan::scaling::Target;
 use operator_plan::{Applied, Objects, Planned, Verdict};
 
 use super::certificates::Certificates;
@@ -64,7 +65,7 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
         storefront: shop.map(|shop| Storefront::clone(&shop)),
         is_scaled: ctx.caches.is_scaled(
             &namespace,
-            &resource_name(&name),
+            Target::Deployment(&resource_name(&name)),
             &gateway.uid().unwrap_or_default(),
         ),
     };

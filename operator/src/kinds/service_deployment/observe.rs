@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crds::ServiceDeployment;
 use kube::ResourceExt;
 use kube_cache::Key;
+use operator_plan::scaling::Target;
 use operator_plan::service_deployment::{
     Observed, are_rivals, bindings_of, effective, login_secrets, secrets_of,
 };
@@ -61,6 +62,8 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         .map(|other| (**other).clone())
         .collect();
     check_current(ctx, service)?;
+    let (name, uid) = (service.name_any(), service.uid().unwrap_or_default());
+    let is_scaled = |target| ctx.caches.is_scaled(&namespace, target, &uid);
     Ok(Observed {
         storefront: shop.map(|shop| (*shop).clone()),
         bindings,
@@ -75,11 +78,8 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         shops: ctx.caches.storefronts.store.objects_in(&namespace),
         made,
         administrators: administrators(ctx, &namespace),
-        is_scaled: ctx.caches.is_scaled(
-            &namespace,
-            &service.name_any(),
-            &service.uid().unwrap_or_default(),
-        ),
+        is_scaled: is_scaled(Target::Deployment(&name)),
+        is_scaled_itself: is_scaled(Target::ServiceDeployment(&name)),
     })
 }
 

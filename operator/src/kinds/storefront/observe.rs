@@ -1,13 +1,14 @@
 //! Reads what the plan of a shop must know: its Secrets, its servers, and the Jobs that try their images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crds::Storefront;
 use kube::ResourceExt;
 use kube_cache::Key;
+use operator_plan::scaling::Target;
 use operator_plan::storefront::certificate::{is_due, own_secret};
 use operator_plan::storefront::{
-    Data, Observed, missing_material, needs, servers, shared_hosts, team_clients,
+    Data, Observed, missing_material, needs, servers, services_of, shared_hosts, team_clients,
 };
 
 use crate::certificate;
@@ -69,11 +70,22 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
             neighbours.iter().map(|service| &**service),
         ),
         shared_hosts: shared_hosts(shop, shops.iter().map(|shop| &*shop.0)),
+        scaled: scaled(ctx, shop),
         referenced,
         fresh: material::generate(&missing_material(shop, &own, now))?,
         minted: minted.transpose()?,
         own,
     })
+}
+
+/// The services of the shop that an autoscaler of somebody else scales by their ServiceDeployments.
+fn scaled(ctx: &Context, shop: &Storefront) -> BTreeSet<String> {
+    let (namespace, shop) = (shop.namespace().unwrap_or_default(), shop.name_any());
+    let is_scaled = |name: &String| {
+        let target = Target::ServiceDeployment(name);
+        ctx.caches.is_scaled(&namespace, target, "")
+    };
+    services_of(&shop).filter(is_scaled).collect()
 }
 
 fn is_issued(shop: &Storefront) -> bool {
