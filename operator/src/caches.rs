@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::slim::{Slim, SlimPod, Tracked, Trim, Trimmed};
+use crate::warned::ProbeWarning;
 
 /// The objects of one kind. `W` is what the API server sends, `V` what is kept of it.
 pub struct Cache<W, V: Cached> {
@@ -100,6 +102,8 @@ pub struct Caches {
     pub autoscalers: Arc<Whole<HorizontalPodAutoscaler>>,
     /// Our pods, and what those that are not well report.
     pub pods: Arc<Cache<Sent, SlimPod>>,
+    /// Events about pods whose probes succeed with a warning.
+    pub probe_warnings: Arc<Cache<Sent, ProbeWarning>>,
     /// Metadata of our Secrets.
     pub secrets: Arc<Metadata>,
     /// Our objects of the kinds of which nothing is read.
@@ -239,6 +243,7 @@ impl Default for Caches {
             jobs: cut(),
             autoscalers: whole(),
             pods: Arc::new(Cache::new::<Pod>(SlimPod::decode)),
+            probe_warnings: Arc::new(Cache::new::<Event>(ProbeWarning::decode)),
             secrets: metadata::<Secret>(),
             metadata: vec![
                 metadata::<ServiceAccount>(),

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::queue::{Priority, Queue};
 use crate::secrets::{Secrets, Subscriber};
 use crate::slim::{Slim, SlimPod, Tracked, Trimmed};
+use crate::warned::ProbeWarning;
 
 use self::change::{concerns_owner, key_of, news, objects, primary, priority, source};
 
@@ -276,26 +277,42 @@ impl Queues {
             return;
         }
         for pod in objects(change) {
-            let Some(workload) = pod.owner() else {
-                continue;
-            };
-            let key = Key::new(pod.key().namespace, workload.name);
-            let owner = match workload.kind.as_str() {
-                "Deployment" => caches.deployments.store.get(&key).and_then(|it| it.owner()),
-                "StatefulSet" => caches
-                    .stateful_sets
-                    .store
-                    .get(&key)
-                    .and_then(|it| it.owner()),
-                "Job" => caches.jobs.store.get(&key).and_then(|it| it.owner()),
-                _ => None,
-            };
-            if let Some(owner) = owner {
-                self.add(&owner, &key.namespace, priority(change));
-                if owner.kind == "Gateway" {
-                    // Another pod of a data plane has to fetch the keys of policies.
-                    self.namespace(&key, priority(change));
-                }
+            self.owner_of_pod(caches, pod, priority(change));
+        }
+    }
+
+    /// A probe of a pod succeeded with a warning: the owner of its workload asks what the process does without.
+    /// What the first list holds is old, and everything is reconciled then anyway.
+    pub fn warned(&self, caches: &Caches, change: &Change<ProbeWarning>) {
+        let (Change::Set { new, .. }, Source::Watch) = (change, source(change)) else {
+            return;
+        };
+        let pod = new.pod.as_ref();
+        if let Some(pod) = pod.and_then(|pod| caches.pods.store.get(pod)) {
+            self.owner_of_pod(caches, &pod, Priority::High);
+        }
+    }
+
+    fn owner_of_pod(&self, caches: &Caches, pod: &SlimPod, urgency: Priority) {
+        let Some(workload) = pod.owner() else {
+            return;
+        };
+        let key = Key::new(pod.key().namespace, workload.name);
+        let owner = match workload.kind.as_str() {
+            "Deployment" => caches.deployments.store.get(&key).and_then(|it| it.owner()),
+            "StatefulSet" => caches
+                .stateful_sets
+                .store
+                .get(&key)
+                .and_then(|it| it.owner()),
+            "Job" => caches.jobs.store.get(&key).and_then(|it| it.owner()),
+            _ => None,
+        };
+        if let Some(owner) = owner {
+            self.add(&owner, &key.namespace, urgency);
+            if owner.kind == "Gateway" {
+                // Another pod of a data plane has to fetch the keys of policies.
+                self.namespace(&key, urgency);
             }
         }
     }

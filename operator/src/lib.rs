@@ -32,4 +32,5 @@ pub mod run;
 pub mod secrets;
 pub mod slim;
 pub mod statuses;
+pub mod warned;
 pub mod watches;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caches::Cache;
 use crate::context::Context;
 use crate::dispatch::Queues;
+use crate::warned;
 
 /// One watch, not running yet.
 pub struct Task {
@@ -46,6 +47,8 @@ enum Whose {
     Ours,
     /// The same; the operator can do its work without them.
     OursIfPermitted,
+    /// Events about probes with a warning; the operator can do its work without them.
+    ProbeWarnings,
 }
 
 impl Watches<'_> {
@@ -148,6 +151,11 @@ impl Watches<'_> {
         tasks.extend(self.typed(&caches.pods, Whose::OursIfPermitted, move |c| {
             told.pod(&known, c);
         }));
+        let (told, known) = (queues.clone(), Arc::clone(caches));
+        let warnings = Whose::ProbeWarnings;
+        tasks.extend(self.typed(&caches.probe_warnings, warnings, move |c| {
+            told.warned(&known, c);
+        }));
         let (told, secrets) = (queues.clone(), Arc::clone(&self.context.secrets));
         let on_change: OnChange<_> = Arc::new(move |change| told.secret(&secrets, change));
         self.context.secrets.on_change(Arc::clone(&on_change));
@@ -219,18 +227,19 @@ impl Watches<'_> {
         W: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
         V: Cached,
     {
-        let is_ours = !matches!(whose, Whose::Everybodys | Whose::EverybodysIfServed);
+        let is_ours = matches!(whose, Whose::Ours | Whose::OursIfPermitted);
+        let is_warning = whose == Whose::ProbeWarnings;
         let watch = Watch {
             api,
             scope: scope.clone(),
             labels: is_ours.then(|| format!("app.kubernetes.io/managed-by={MANAGER}")),
-            fields: None,
+            fields: is_warning.then(|| format!("reason={}", warned::REASON)),
             store: Arc::clone(&cache.store),
             decode: cache.decode,
             callbacks: Callbacks::on_change(move |change| on_change(change)),
             activity: Some(self.activity.clone()),
         };
-        let optional = matches!(whose, Whose::OursIfPermitted | Whose::EverybodysIfServed);
+        let optional = !matches!(whose, Whose::Ours | Whose::Everybodys);
         let status = watch.status(&cache.resource.kind, optional);
         let future = watch.run(Arc::clone(&status), self.stop.clone());
         Task {

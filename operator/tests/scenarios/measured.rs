@@ -20,6 +20,10 @@ fn message(fake: &Fake, id: &Id, wanted: &str) -> String {
 
 /// A pod of a service that runs and is not ready, with this address.
 fn add_unready_pod(fake: &Fake, service: &str, address: &str) {
+    add_pod(fake, service, address, false);
+}
+
+fn add_pod(fake: &Fake, service: &str, address: &str, is_ready: bool) {
     let id = Id::new("", "pods", "shops", &format!("{service}-5d9c-zzzzz"));
     let pod = json!({ "apiVersion": "v1", "kind": "Pod",
         "metadata": { "labels": { "app.kubernetes.io/managed-by": "storefront-operator" },
@@ -27,7 +31,7 @@ fn add_unready_pod(fake: &Fake, service: &str, address: &str) {
                 "name": format!("{service}-5d9c"), "uid": "u", "controller": true }] },
         "spec": { "containers": [{ "name": "order", "image": "order:1" }] },
         "status": { "phase": "Running", "podIP": address, "containerStatuses": [{
-            "name": "order", "ready": false, "started": true, "restartCount": 0, "image": "",
+            "name": "order", "ready": is_ready, "started": true, "restartCount": 0, "image": "",
             "imageID": "", "state": { "running": { "startedAt": "2026-01-01T00:00:00Z" } } }] } });
     fake.with(|store| store.create(&id, pod)).expect("made");
 }
@@ -112,6 +116,32 @@ async fn mail_that_does_not_go_out_and_a_bus_that_refuses_are_conditions() {
         .until("the shop is ready", |fake| is_ready(fake, "demo"))
         .await;
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_ready_pod_does_without_is_named_as_soon_as_its_kubelet_warns() {
+    let world = ready_shop("Delete").await;
+    add_pod(&world.fake, "demo-product", "10.1.1.1", true);
+    world.rest().await;
+    let why = ("cache", "Redis does not keep what is written");
+    let host = "demo-product.shops.svc";
+    world.answers.set(host, 200, &[], &[why]);
+    let event = json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {},
+        "reason": "ProbeWarning", "type": "Warning", "regarding": {
+            "kind": "Pod", "namespace": "shops", "name": "demo-product-5d9c-zzzzz" } });
+    let id = Id::new("events.k8s.io", "events", "shops", "demo-product.1");
+    let began = tokio::time::Instant::now();
+    world
+        .fake
+        .with(|store| store.create(&id, event))
+        .expect("recorded");
+    let shop = ours("storefronts", "demo");
+    world
+        .until("the cache is named", |fake| {
+            message(fake, &shop, "CacheReady").contains(why.1)
+        })
+        .await;
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

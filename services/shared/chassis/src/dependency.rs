@@ -145,9 +145,9 @@ mod tests {
     async fn what_is_known_counts_at_once_and_a_server_that_comes_back_is_asked() {
         let (connected, count) = (Arc::new(AtomicBool::new(true)), Arc::default());
         let (known, counted) = (Arc::clone(&connected), Arc::clone(&count));
-        let known: Known = Box::new(move || match known.load(Ordering::SeqCst) {
-            true => Ok(()),
-            false => Err("no connection".to_owned()),
+        let known: Known = Box::new(move || {
+            let is_connected = known.load(Ordering::SeqCst);
+            is_connected.then_some(()).ok_or("no connection".to_owned())
         });
         let check: Check = Arc::new(move || {
             AtomicUsize::fetch_add(&counted, 1, Ordering::SeqCst);

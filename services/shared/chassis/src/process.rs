@@ -34,6 +34,9 @@ use crate::telemetry;
 /// Serving goes on for this long after SIGTERM, because endpoints are removed at the same time, not before.
 const LAME_DUCK: Duration = Duration::from_secs(5);
 
+/// For how long a process may lack its servers without a warning: until then it is connecting.
+const STARTING: Duration = Duration::from_secs(10);
+
 /// One process: API, admin socket, tasks, and graceful shutdown.
 pub struct Process {
     name: &'static str,
@@ -112,7 +115,8 @@ impl Process {
         self
     }
 
-    /// Adds a server that this process does without for a while. `/readyz` reports it as degraded and stays ready.
+    /// Adds a server that this process does without for a while. `/readyz` reports it as degraded and stays ready, with
+    /// a status that the kubelet records as a warning.
     /// `known` is called at each probe, so it tells what is known and asks nobody.
     #[must_use]
     pub fn dependency<K>(mut self, name: &'static str, known: K) -> Self
@@ -181,6 +185,7 @@ impl Process {
             checks: self.checks.into(),
             dependencies: self.dependencies.into(),
             draining: Arc::clone(&draining),
+            started: Instant::now(),
         };
         let stop_admin = CancellationToken::new();
         let limits = ServeLimits {
@@ -252,6 +257,7 @@ struct Admin {
     checks: Arc<[(&'static str, Check)]>,
     dependencies: Arc<[(&'static str, Check)]>,
     draining: Arc<AtomicBool>,
+    started: Instant,
 }
 
 impl Admin {
@@ -280,11 +286,8 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     if admin.draining.load(Ordering::Relaxed) {
         failing.insert("draining", "the process is shutting down".to_owned());
     }
-    let status = if failing.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let lacks = !degraded.is_empty();
+    let status = readiness(failing.is_empty(), lacks, admin.started.elapsed());
     (
         status,
         axum::Json(serde_json::json!({
@@ -293,9 +296,39 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     )
 }
 
+/// The answer to a readiness probe of a process of this age. To the kubelet every status from 200 to 399 is a success,
+/// and of one from 300 on it records an event with the answer (`ProbeWarning`). So a pod that lacks a server stays
+/// ready, and whoever watches events learns of it.
+fn readiness(is_ready: bool, lacks: bool, age: Duration) -> StatusCode {
+    match (is_ready, lacks && age >= STARTING) {
+        (false, _) => StatusCode::SERVICE_UNAVAILABLE,
+        (true, false) => StatusCode::OK,
+        (true, true) => StatusCode::MULTIPLE_CHOICES,
+    }
+}
+
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     match admin.registry.render() {
         Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => crate::Problem::internal(&error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_lacks_a_server_is_ready_with_a_warning_once_it_has_had_time_to_connect() {
+        let soon = STARTING.saturating_sub(Duration::from_millis(1));
+        for (is_ready, lacks, age, status) in [
+            (true, false, STARTING, 200),
+            (true, true, soon, 200),
+            (true, true, STARTING, 300),
+            (false, true, STARTING, 503),
+            (false, false, soon, 503),
+        ] {
+            assert_eq!(readiness(is_ready, lacks, age), status, "{age:?}");
+        }
     }
 }
