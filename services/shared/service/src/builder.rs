@@ -1,26 +1,22 @@
 //! Assembles a serving process from the parts of a service.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use bus::{Bus, Transport};
+use bus::Bus;
 use chassis::{Binding, BindingError, InternalToken, Process, Registry, Tasks, binding};
 use futures::future::BoxFuture;
 use outbox::{Consumer, Relay};
 use tokio_util::sync::CancellationToken;
 use vocabulary::{SystemClock, SystemEntropy};
 
+use crate::bus_check::{connected, takes};
 use crate::core::Core;
 use crate::periodic::{self, PeriodicTask};
 use crate::spec::Spec;
 use crate::subscriptions::Subscriptions;
-
-/// A publish that is not acknowledged in this time is not, where a server is asked whether it takes one.
-const ACKNOWLEDGED: Duration = Duration::from_millis(1_500);
 
 /// A process in the making, with its database and bus.
 pub struct Builder {
@@ -208,33 +204,5 @@ impl Builder {
 
     pub(crate) fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
         self.process.run()
-    }
-}
-
-/// Whether there is a connection to the bus.
-fn connected(bus: &dyn Transport) -> Result<(), String> {
-    match bus.connection() {
-        Some(_) => Ok(()),
-        None => Err(format!(
-            "{} takes no connection with this service's credentials",
-            bus.system()
-        )),
-    }
-}
-
-/// Whether the bus acknowledges what the service called `name` publishes with its own user.
-async fn takes(bus: &dyn Transport, name: &str) -> Result<(), String> {
-    let system = bus.system();
-    match tokio::time::timeout(ACKNOWLEDGED, bus.try_publish(name)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            let cause = error.source().map(|cause| format!(": {cause}"));
-            let cause = cause.unwrap_or_default();
-            Err(format!("{system} takes no event: {error}{cause}"))
-        }
-        // A publish without the right to it is not answered.
-        Err(_) => Err(format!(
-            "{system} acknowledges nothing that is published with this service's credentials"
-        )),
     }
 }

@@ -4,6 +4,7 @@
 mod spec;
 
 mod builder;
+mod bus_check;
 mod run;
 
 mod api;
