@@ -37,24 +37,10 @@ pub fn validate(
     {
         return Verdict::Invalid(why);
     }
-    let asked = service;
-    let mut service = match effective(asked, storefront, platform) {
-        Ok(service) => service.into_owned(),
-        Err(why) => {
-            let text = format!(
-                "Storefront {shop} is refused, so this service stays as it is: {}",
-                why.message
-            );
-            return Verdict::Waiting(Waiting::new("StorefrontInvalid", text));
-        }
+    let service = match as_it_runs(service, storefront, seen, platform) {
+        Ok(service) => service,
+        Err(on) => return Verdict::Waiting(on),
     };
-    if seen.is_scaled_itself {
-        // The autoscaler writes the number; one of ours would be a second one.
-        service.spec.replicas = Replicas {
-            min: asked.spec.replicas.min,
-            ..Replicas::default()
-        };
-    }
     let service = &service;
     if own.is_some()
         && let Err(on) = check_own_databases(service, storefront, seen)
@@ -107,6 +93,32 @@ fn failed(job: &str, is_late: bool) -> Invalid {
         )
     };
     Invalid::new("MigrationFailed", text)
+}
+
+/// The workload as it runs, with the number of pods that an autoscaler of it asks for.
+fn as_it_runs(
+    asked: &ServiceDeployment,
+    storefront: &Storefront,
+    seen: &Observed,
+    platform: &Platform,
+) -> Result<ServiceDeployment, Waiting> {
+    let shop = &asked.spec.storefront_ref.name;
+    let runs = effective(asked, storefront, platform).map_err(|why| {
+        let text = format!(
+            "Storefront {shop} is refused, so this service stays as it is: {}",
+            why.message
+        );
+        Waiting::new("StorefrontInvalid", text)
+    });
+    let mut runs = runs?.into_owned();
+    if seen.is_scaled_itself {
+        // An autoscaler of ours would be a second one.
+        runs.spec.replicas = Replicas {
+            min: asked.spec.replicas.min,
+            ..Replicas::default()
+        };
+    }
+    Ok(runs)
 }
 
 /// What holds for a team's workload and not for those of the shop.
