@@ -10,6 +10,7 @@ mod developer;
 mod drift;
 mod endings;
 mod https;
+mod mail;
 mod metrics;
 mod neighbours;
 mod room;

@@ -1,0 +1,64 @@
+//! (l) A mail server that takes no mail is named, costs nobody an order, and is forgotten once it is put right.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use e2e::eventually;
+
+use crate::support::{CATALOGUE, READY, ShopFixture};
+
+/// Within one routine question of the operator to the service that sends, which is put every five minutes.
+const TOLD: Duration = Duration::from_secs(400);
+
+fn send_through(fixture: &ShopFixture, host: &str) -> anyhow::Result<()> {
+    let smtp =
+        format!(r#"{{"spec":{{"notifications":{{"email":{{"smtp":{{"host":"{host}"}}}}}}}}}}"#);
+    fixture.run(&["patch", "storefront/shop", "--type=merge", "-p", &smtp])?;
+    Ok(())
+}
+
+/// Status and message of a condition of the shop.
+fn told(fixture: &ShopFixture, condition: &str) -> anyhow::Result<(String, String)> {
+    let field = |field: &str| {
+        let path = format!("jsonpath={{.status.conditions[?(@.type==\"{condition}\")].{field}}}");
+        fixture.run(&["get", "storefront/shop", "-o", &path])
+    };
+    Ok((field("status")?, field("message")?))
+}
+
+#[test]
+fn a_mail_server_that_is_not_there_is_a_condition_and_orders_go_on() -> anyhow::Result<()> {
+    let fixture = ShopFixture::start("badmail")?;
+    let shop = &fixture.shop;
+    shop.import(&fixture.administrator()?, CATALOGUE)?;
+    send_through(&fixture, "nobody.invalid")?;
+    eventually("the shop has taken it over", READY, || {
+        let field = "jsonpath={.status.observedGeneration}={.metadata.generation}";
+        let seen = fixture.run(&["get", "storefront/shop", "-o", field])?;
+        let (observed, generation) = seen.split_once('=').unwrap_or_default();
+        ensure!(observed == generation, "{seen}");
+        Ok(())
+    })?;
+    let shopper = shop.register("shopper")?;
+    let listed = shop.get("/v1/products?limit=1", None)?.expect(200)?;
+    let product = listed["items"][0]["id"].as_str().unwrap_or_default();
+    shop.order(&shopper, "one", &[product])?.expect(201)?;
+    eventually("the mail server is named", TOLD, || {
+        let (status, message) = told(&fixture, "MailReady")?;
+        ensure!(
+            status == "False" && message.contains("nobody.invalid"),
+            "{status}: {message}"
+        );
+        let (ready, _) = told(&fixture, "Ready")?;
+        ensure!(ready == "False", "Ready is {ready}");
+        Ok(())
+    })?;
+    shop.order(&shopper, "two", &[product])?.expect(201)?;
+    send_through(&fixture, "mailpit.mail.svc.cluster.local")?;
+    eventually("mails go out again", TOLD, || {
+        let (status, message) = told(&fixture, "MailReady")?;
+        ensure!(status == "True", "{status}: {message}");
+        Ok(())
+    })?;
+    fixture.wait_until_ready()
+}
