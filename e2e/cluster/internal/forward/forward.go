@@ -1,10 +1,11 @@
 // Package forward makes shops reachable from the machine: each Gateway's Service gets a port on
-// 127.0.0.1, and connections to it are forwarded to the Service.
+// 127.0.0.1 and ::1, and connections to it are forwarded to the Service.
 package forward
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	core "k8s.io/api/core/v1"
@@ -25,7 +27,7 @@ import (
 // GatewayLabel marks the Service of a Gateway's data plane, as the standard says.
 const GatewayLabel = "gateway.networking.k8s.io/gateway-name"
 
-// firstPort is where the search for a free port on 127.0.0.1 begins, by service port.
+// firstPort is where the search for a free port begins, by service port.
 var firstPort = map[int32]int{80: 8080, 443: 8443}
 
 const (
@@ -41,7 +43,7 @@ type Port struct {
 	Namespace string `json:"namespace"`
 	Gateway   string `json:"gateway"`
 	Port      int32  `json:"port"`
-	Host      int    `json:"host"`   // port on 127.0.0.1
+	Host      int    `json:"host"`   // port on 127.0.0.1 and ::1
 	Target    string `json:"target"` // cluster IP and port
 	Since     string `json:"since"`  // creation of the Service: the oldest is the first shop
 }
@@ -79,10 +81,37 @@ type forwarder struct {
 	slots     chan struct{}
 }
 
+// listener is one port of the loopback addresses.
 type listener struct {
-	net.Listener
+	all    []net.Listener
 	mu     sync.Mutex
 	target string
+}
+
+// listen opens a port of 127.0.0.1, and of ::1 where the machine has it: `localhost` means either. A port that
+// somebody else has on one of them is taken.
+func listen(port int) (*listener, error) {
+	first, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, err
+	}
+	second, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port))
+	switch {
+	case err == nil:
+		return &listener{all: []net.Listener{first, second}}, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		first.Close()
+		return nil, err
+	}
+	return &listener{all: []net.Listener{first}}, nil
+}
+
+func (l *listener) port() int { return l.all[0].Addr().(*net.TCPAddr).Port }
+
+func (l *listener) Close() {
+	for _, open := range l.all {
+		open.Close()
+	}
 }
 
 // Run forwards until the context ends.
@@ -151,9 +180,11 @@ func (f *forwarder) open(entry Port) error {
 			return err
 		}
 		f.listeners[key] = l
-		go f.accept(l)
+		for _, open := range l.all {
+			go f.accept(l, open)
+		}
 	}
-	entry.Host = l.Addr().(*net.TCPAddr).Port
+	entry.Host = l.port()
 	l.mu.Lock()
 	l.target = entry.Target
 	l.mu.Unlock()
@@ -173,8 +204,8 @@ func (f *forwarder) listen(entry Port) (*listener, error) {
 			reserved[other.Host] = true
 			continue
 		}
-		if open, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", other.Host)); err == nil {
-			return &listener{Listener: open}, nil
+		if open, err := listen(other.Host); err == nil {
+			return open, nil
 		}
 	}
 	first := firstPort[entry.Port]
@@ -182,11 +213,11 @@ func (f *forwarder) listen(entry Port) (*listener, error) {
 		if reserved[port] {
 			continue
 		}
-		if open, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			return &listener{Listener: open}, nil
+		if open, err := listen(port); err == nil {
+			return open, nil
 		}
 	}
-	return nil, fmt.Errorf("no free port on 127.0.0.1 between %d and %d", first, first+ports-1)
+	return nil, fmt.Errorf("no free port on 127.0.0.1 and ::1 between %d and %d", first, first+ports-1)
 }
 
 func (f *forwarder) forget(service *core.Service) {
@@ -216,9 +247,9 @@ func (f *forwarder) record() error {
 	return layout.WriteFile(f.file, raw, 0o644)
 }
 
-func (f *forwarder) accept(l *listener) {
+func (f *forwarder) accept(l *listener, open net.Listener) {
 	for {
-		connection, err := l.Accept()
+		connection, err := open.Accept()
 		if err != nil {
 			return
 		}

@@ -37,6 +37,16 @@ func echo(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// loopbacks are the addresses that `localhost` means on this machine.
+func loopbacks() []net.IP {
+	all := []net.IP{net.IPv4(127, 0, 0, 1)}
+	if probe, err := net.Listen("tcp6", "[::1]:0"); err == nil {
+		probe.Close()
+		all = append(all, net.IPv6loopback)
+	}
+	return all
+}
+
 func TestBytesGoBothWaysAndAHalfCloseIsHandedOn(t *testing.T) {
 	f := testForwarder(t)
 	if err := f.open(Port{Namespace: "shops", Gateway: "demo", Port: 80, Target: echo(t)}); err != nil {
@@ -46,19 +56,35 @@ func TestBytesGoBothWaysAndAHalfCloseIsHandedOn(t *testing.T) {
 	if len(recorded) != 1 || recorded[0].Host < 8080 {
 		t.Fatalf("%+v", recorded)
 	}
-	connection, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: recorded[0].Host})
-	if err != nil {
-		t.Fatal(err)
+	for _, address := range loopbacks() {
+		connection, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: address, Port: recorded[0].Host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := connection.Write([]byte("two coffees")); err != nil {
+			t.Fatal(err)
+		}
+		if err := connection.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(connection)
+		if err != nil || string(answer) != "two coffees" {
+			t.Fatalf("%s: %q %v", address, answer, err)
+		}
 	}
-	if _, err := connection.Write([]byte("two coffees")); err != nil {
-		t.Fatal(err)
-	}
-	if err := connection.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(connection)
-	if err != nil || string(answer) != "two coffees" {
-		t.Fatalf("%q %v", answer, err)
+}
+
+func TestAPortThatIsTakenOnEitherAddressIsPassedOver(t *testing.T) {
+	for _, address := range loopbacks() {
+		taken, err := net.Listen("tcp", net.JoinHostPort(address.String(), "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open, err := listen(taken.Addr().(*net.TCPAddr).Port); err == nil {
+			open.Close()
+			t.Errorf("%s is taken", taken.Addr())
+		}
+		taken.Close()
 	}
 }
 
