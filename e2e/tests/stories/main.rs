@@ -13,6 +13,7 @@ mod https;
 mod mail;
 mod metrics;
 mod neighbours;
+mod outages;
 mod room;
 mod slips;
 mod support;
