@@ -1,6 +1,6 @@
 //! The objects of one kind: filled by watches, read by whoever decides.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -130,7 +130,8 @@ pub struct Store<V> {
 
 #[derive(Debug)]
 struct Inner<V> {
-    objects: HashMap<Key, Arc<V>>,
+    /// By namespace and name, in this order: a namespace is read many times for each change in it.
+    objects: BTreeMap<Key, Arc<V>>,
     undecodable: HashMap<Key, Arc<InvalidObject>>,
     by_owner: HashMap<String, BTreeSet<Key>>,
     /// Keys seen since a list began.
@@ -148,7 +149,7 @@ impl<V> Default for Store<V> {
     fn default() -> Self {
         Self {
             inner: RwLock::new(Inner {
-                objects: HashMap::new(),
+                objects: BTreeMap::new(),
                 undecodable: HashMap::new(),
                 by_owner: HashMap::new(),
                 listing: HashMap::new(),
@@ -196,17 +197,12 @@ impl<V: Cached> Store<V> {
 
     /// Every object of a namespace, ordered by name.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<V>> {
-        let mut found: Vec<(Key, Arc<V>)> = {
-            let inner = self.read();
-            let here = inner
-                .objects
-                .iter()
-                .filter(|(key, _)| key.namespace == namespace);
-            here.map(|(key, object)| (key.clone(), Arc::clone(object)))
-                .collect()
-        };
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        found.into_iter().map(|(_, object)| object).collect()
+        let inner = self.read();
+        let first = Key::new(namespace, "");
+        let here = inner.objects.range(first..);
+        here.take_while(|(key, _)| key.namespace == namespace)
+            .map(|(_, object)| Arc::clone(object))
+            .collect()
     }
 
     /// Keys of the objects whose controller has this uid, in order.

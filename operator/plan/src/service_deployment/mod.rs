@@ -52,7 +52,7 @@ pub struct Observed {
     pub shops: Vec<Arc<Storefront>>,
     /// Those of [`secrets_of`] that the operator has made.
     pub made: BTreeSet<String>,
-    /// Secrets that DatabaseBindings of the namespace name as their server's.
+    /// Those of [`secrets_of`] that DatabaseBindings of the namespace name as their server's.
     pub administrators: BTreeSet<String>,
     /// Whether an autoscaler that was not made for it scales its Deployment.
     pub is_scaled: bool,

@@ -17,9 +17,9 @@ pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {
     let (a, b) = (&one.metadata, &other.metadata);
     a.namespace == b.namespace
         && a.name != b.name
+        && one.spec.storefront_ref == other.spec.storefront_ref
         && own_service(one).is_none()
         && own_service(other).is_none()
-        && one.spec.storefront_ref == other.spec.storefront_ref
         && !paths(one).is_disjoint(&paths(other))
 }
 

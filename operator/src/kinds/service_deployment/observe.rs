@@ -54,6 +54,7 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         .filter(|key| ours.get(key).is_some())
         .map(|key| key.name.clone())
         .collect();
+    let administrators = administrators(ctx, &namespace, &named);
     let (secrets, mountable) = mounted(ctx, named).await?;
     let neighbours = ctx.caches.service_deployments.store.objects_in(&namespace);
     let rivals = neighbours
@@ -77,7 +78,7 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
         rivals,
         shops: ctx.caches.storefronts.store.objects_in(&namespace),
         made,
-        administrators: administrators(ctx, &namespace),
+        administrators,
         is_scaled: is_scaled(Target::Deployment(&name)),
         is_scaled_itself: is_scaled(Target::ServiceDeployment(&name)),
     })
@@ -113,11 +114,12 @@ fn check_current(ctx: &Context, service: &ServiceDeployment) -> Result<(), Error
     })
 }
 
-/// Names of the Secrets with the logins of database servers' administrators.
-fn administrators(ctx: &Context, namespace: &str) -> BTreeSet<String> {
+/// Those of these Secrets that hold the login of a database server's administrator.
+fn administrators(ctx: &Context, namespace: &str, secrets: &[Key]) -> BTreeSet<String> {
     let bindings = ctx.caches.database_bindings.store.objects_in(namespace);
-    let secrets = bindings
+    let logins = bindings
         .iter()
         .filter_map(|binding| binding.spec.server_ref.admin_secret.as_ref());
-    secrets.map(|secret| secret.name.clone()).collect()
+    let named = logins.filter(|secret| secrets.iter().any(|key| key.name == secret.name));
+    named.map(|secret| secret.name.clone()).collect()
 }
