@@ -3,7 +3,7 @@
 
 mod schema;
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::LazyLock};
 
 use crds::{DatabaseBinding, JwtPolicy, RateLimitPolicy, ServiceDeployment, Storefront, manifests};
 use kube::core::cel::Validator;
@@ -41,27 +41,33 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 /// The schema of an object's kind, without what the API server itself adds to every kind.
-fn schema_of(object: &Value) -> Value {
+fn schema_of(object: &Value) -> &'static Value {
+    // Made once: there are many examples.
+    static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+        let definitions = manifests::definitions().into_iter();
+        let schemas = definitions.map(|definition| {
+            let schema = definition.spec.versions[0].schema.as_ref();
+            let schema = &schema.expect("a schema").open_api_v3_schema;
+            let schema = serde_json::to_value(schema).expect("JSON");
+            (definition.spec.names.kind, schema)
+        });
+        schemas.collect()
+    });
     let kind = object["kind"].as_str().expect("a kind");
-    let definition = manifests::definitions()
-        .into_iter()
-        .find(|crd| crd.spec.names.kind == kind)
-        .unwrap_or_else(|| panic!("no definition of {kind}"));
-    let version = &definition.spec.versions[0];
-    let schema = version.schema.as_ref().expect("a schema");
-    serde_json::to_value(&schema.open_api_v3_schema).expect("JSON")
+    let found = SCHEMAS.get(kind);
+    found.unwrap_or_else(|| panic!("no definition of {kind}"))
 }
 
 /// What the API server would say to `object`; nothing when it would take it.
 fn refusals(object: &Value, old: Option<&Value>) -> Vec<String> {
     let schema = schema_of(object);
     let mut object = object.clone();
-    schema::fill_defaults(&schema, &mut object);
+    schema::fill_defaults(schema, &mut object);
     let spec = schema::complaints(&schema["properties"]["spec"], &object["spec"], "spec");
     if !spec.is_empty() {
         return spec;
     }
-    match Validator::new().validate(&schema, &object, old) {
+    match Validator::new().validate(schema, &object, old) {
         Ok(()) => Vec::new(),
         Err(errors) => vec![errors.to_string()],
     }
@@ -93,7 +99,7 @@ fn every_good_example_is_accepted_and_decodes() {
 fn every_good_example_may_be_applied_again() {
     for (file, text) in texts("examples/good") {
         for mut object in documents(&text) {
-            schema::fill_defaults(&schema_of(&object), &mut object);
+            schema::fill_defaults(schema_of(&object), &mut object);
             assert_eq!(
                 refusals(&object, Some(&object)),
                 Vec::<String>::new(),
@@ -160,7 +166,7 @@ fn stored_demo() -> Value {
         .find(|(file, _)| file == "storefront.yaml")
         .expect("the demo");
     let mut demo = documents(&text).pop().expect("one object");
-    schema::fill_defaults(&schema_of(&demo), &mut demo);
+    schema::fill_defaults(schema_of(&demo), &mut demo);
     demo
 }
 
