@@ -220,4 +220,42 @@ mod tests {
         assert_eq!(again_after(&routine, &told(&[]), true), Some(ROUTINE));
         assert_eq!(again_after(&routine, &Said::Nothing, false), Some(ROUTINE));
     }
+
+    #[test]
+    fn of_a_pod_that_never_started_the_liveness_probe_is_asked_and_named() {
+        let since = "2026-01-01T00:00:00Z";
+        let pod: Pod = serde_json::from_value(serde_json::json!({
+            "metadata": { "name": "reviews-1", "namespace": "shops" },
+            "status": { "podIP": "10.1.1.1", "containerStatuses": [{ "name": "reviews", "ready": false,
+                "started": false, "restartCount": 3, "image": "", "imageID": "",
+                "state": { "running": { "startedAt": since } } }] } }))
+        .expect("a pod");
+        let target = Target {
+            service: ("shops", "reviews"),
+            port: 8080,
+            readiness: Some("/ready".into()),
+            liveness: Some("/nonsense".into()),
+            is_known: false,
+        };
+        let now = since.parse::<Timestamp>().expect("an instant") + STARTING;
+        let asked = asking(&target, [&pod].into_iter(), false, now);
+        let question = asked.now.expect("a question");
+        let said = Said::Response {
+            code: 404,
+            failing: BTreeMap::new(),
+            degraded: BTreeMap::new(),
+        };
+        let mut seen = Objects::new();
+        seen.items.push(Applied {
+            key: crate::objects::key_of::<Pod>("shops", "reviews-1"),
+            live: Live::Answer(std::sync::Arc::new(Answer { question, said })),
+        });
+        assert_eq!(
+            refused(&seen).as_deref(),
+            Some(
+                "Pod reviews-1 is not ready: its liveness probe, GET /nonsense on port 8080, is answered 404; correct \
+                 spec.probes.livenessPath, or serve it"
+            )
+        );
+    }
 }

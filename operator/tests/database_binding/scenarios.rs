@@ -408,3 +408,32 @@ async fn a_wrong_administrators_password_is_told_without_it() {
     assert_eq!(world.ready("own").0, "True");
     world.clean().await;
 }
+
+#[tokio::test]
+async fn a_secret_of_somebody_else_in_the_way_is_named_and_left_alone_until_it_is_gone() {
+    let mut world = World::new();
+    let shop = database(&world);
+    world.create("own", owner_of(&shop, &[]));
+    let binding = world.binding("own").expect("the binding");
+    let uid = binding.metadata.uid.expect("a uid");
+    let name = operator_plan::names::credentials_secret("own", &uid, 0);
+    let foreign = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {}, "data": { "theirs": "eA==" } });
+    world.api.put(&world.secret_path(&name), foreign);
+    world.settle("own").await;
+    assert_eq!(world.ready("own"), ("False".into(), "SecretNotOurs".into()));
+    assert!(
+        world.message("own").contains(&name),
+        "{}",
+        world.message("own")
+    );
+    let left = world
+        .api
+        .get(&world.secret_path(&name))
+        .expect("it is there");
+    assert_eq!(left["data"], json!({ "theirs": "eA==" }));
+    world.api.delete(&world.secret_path(&name));
+    world.settle("own").await;
+    assert_eq!(world.ready("own").0, "True", "the remedy helps");
+    assert!(world.log_in(&world.secret_of("own")).await.is_ok());
+    world.clean().await;
+}

@@ -2,7 +2,9 @@
 
 use crds::{EnvVar, OtherHosts, ServiceDeployment, ServiceOverride, Storefront};
 
-use crate::fixtures::{children, shop};
+use operator_plan::service_deployment;
+
+use crate::fixtures::{children, shop, valid_service};
 
 fn service(shop: &Storefront, name: &str) -> ServiceDeployment {
     let mut all = children(shop).into_iter();
@@ -75,4 +77,31 @@ fn an_override_changes_the_named_service_only() {
     assert_eq!(service(&shop, "acme-order").spec.replicas.max, Some(10));
     assert_eq!(service(&shop, "acme-web").spec.replicas.min, 2);
     assert_eq!(service(&shop, "acme-auth").spec.replicas.min, 1);
+}
+
+#[test]
+fn a_value_of_a_variable_reaches_the_process_as_it_was_written() {
+    let mut shop = shop("storefront.yaml");
+    let written = "$(INTERNAL_TOKEN) costs $$5";
+    let wanted = ServiceOverride {
+        env: vec![EnvVar {
+            name: "NOTE".into(),
+            value: written.into(),
+        }],
+        ..ServiceOverride::default()
+    };
+    shop.spec.services.insert("web".into(), wanted);
+    let planned = service_deployment::desired(&valid_service(&service(&shop, "demo-web"), &shop));
+    let deployment = planned
+        .items
+        .iter()
+        .find(|item| item.key.kind == "Deployment");
+    let container =
+        &deployment.expect("a Deployment").body["spec"]["template"]["spec"]["containers"][0];
+    let env = container["env"].as_array().expect("variables");
+    let note = env.iter().find(|variable| variable["name"] == "NOTE");
+    // The kubelet puts one dollar for two, and a value in place of `$(NAME)` only after a single one.
+    let given = note.expect("the variable")["value"].as_str().expect("text");
+    assert_eq!(given, "$$(INTERNAL_TOKEN) costs $$$$5");
+    assert_eq!(given.replace("$$", "$"), written);
 }
