@@ -324,7 +324,8 @@ pub struct ServiceDeploymentStatus {
     /// The newest generation that was reconciled, also when that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, BindingsReady, Migrated, Available, RoutesAccepted; Reconciling and Stalled only while true.
+    /// Ready, BindingsReady, Migrated, Available, RoutesAccepted; Reconciling and Stalled only while true, AutoscalerActive
+    /// only while false.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

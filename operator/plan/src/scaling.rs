@@ -16,6 +16,9 @@ use k8s_openapi::{
 
 use crate::pods;
 
+/// Longest quotation of an autoscaler.
+const LONGEST: usize = 200;
+
 /// The autoscaler of the Deployment called `name`; `None` where its number of pods is fixed.
 pub(crate) fn autoscaler(
     metadata: ObjectMeta,
@@ -86,6 +89,20 @@ pub fn target(scaler: &HorizontalPodAutoscaler) -> Option<Target<'_>> {
         (GROUP, "ServiceDeployment") => Some(Target::ServiceDeployment(name)),
         _ => None,
     }
+}
+
+/// Why an autoscaler changes nothing, if it says so: most often there are no metrics.
+pub(crate) fn idle(scaler: &HorizontalPodAutoscaler) -> Option<String> {
+    let conditions = scaler.status.as_ref()?.conditions.as_ref()?;
+    let active = conditions.iter().find(|it| it.type_ == "ScalingActive");
+    let active = active.filter(|it| it.status == "False")?;
+    // Somebody has set the number of pods to zero, which turns it off.
+    if active.reason.as_deref() == Some("ScalingDisabled") {
+        return None;
+    }
+    let message = active.message.as_deref().unwrap_or_default();
+    let line = message.lines().next().unwrap_or_default();
+    Some(line.chars().take(LONGEST).collect())
 }
 
 /// Whether an autoscaler scales this and was not made for the object with this uid.

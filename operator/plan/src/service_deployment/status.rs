@@ -2,6 +2,7 @@ use crds::{FailingDependency, ServiceDeployment, ServiceDeploymentStatus};
 use gateway_routes::api::HTTPRoute;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::{
@@ -17,6 +18,7 @@ use crate::{
     podless::{cause, refused},
     pods,
     probe::{self, Asking, Target},
+    scaling,
     trouble::{PodsOf, trouble},
 };
 
@@ -71,6 +73,7 @@ pub fn status(
             let parts = parts(valid, objects);
             let mut aspects = conditions::summary(&parts);
             aspects.extend(parts);
+            aspects.extend(idle_autoscaler(service, objects));
             conditions::conditions(known, &aspects, generation, now)
         }
         Outcome::Waiting(on, _) => {
@@ -105,6 +108,21 @@ pub fn children(service: &ServiceDeployment) -> Objects<Planned> {
         objects.keep::<HTTPRoute>(namespace, &name);
     }
     objects
+}
+
+/// There is such a condition only while the autoscaler of the workload does nothing. The pods that there are serve, so
+/// it does not concern whether the workload is ready.
+fn idle_autoscaler(service: &ServiceDeployment, objects: &Objects<Applied>) -> Option<Aspect> {
+    let name = name_of(service);
+    let scaler = objects.get::<HorizontalPodAutoscaler>(name)?;
+    let why = scaling::idle(&scaler)?;
+    Some(Aspect::no(
+        "AutoscalerActive",
+        "AutoscalerIdle",
+        format!(
+            "HorizontalPodAutoscaler {name} changes nothing: {why}; install metrics-server, or remove spec.replicas.max"
+        ),
+    ))
 }
 
 fn name_of(service: &ServiceDeployment) -> &str {

@@ -1,11 +1,15 @@
 //! How many pods there are: the spec, an autoscaler of ours, or one of somebody else, which is respected.
 
 use crds::{GatewayService, Replicas, ServiceType, Storefront, TrafficPolicy};
-use operator_plan::{Mode, Objects, Outcome, Planned, gateway, service_deployment, storefront};
+use jiff::Timestamp;
+use operator_plan::{
+    Mode, Objects, Outcome, Planned, conditions::find, gateway, service_deployment, storefront,
+};
 use serde_json::{Value, json};
 
 use crate::fixtures::{
-    applied, children, data_plane, edit, gateway_of, migrated, platform, shop, valid_shop,
+    applied, children, data_plane, edit, gateway_of, migrated, platform, shop, valid_service,
+    valid_shop,
 };
 
 fn of_kind<'a>(plan: &'a Objects<Planned>, kind: &str) -> Option<&'a Planned> {
@@ -169,6 +173,43 @@ fn an_autoscaler_of_a_service_itself_decides_how_many_pods_it_has() {
     };
     assert_eq!(pods(true), (json!(4), false), "what the autoscaler wrote");
     assert_eq!(pods(false), (Value::Null, true), "what the shop asks for");
+}
+
+#[test]
+fn an_autoscaler_that_does_nothing_is_told_and_the_service_is_ready_all_the_same() {
+    let shop = shop("storefront-full.yaml");
+    let mut all = children(&shop).into_iter();
+    let order = all.find(|it| it.spec.replicas.max.is_some());
+    let order = order.expect("a service that scales");
+    let valid = valid_service(&order, &shop);
+    let plan = service_deployment::desired(&valid);
+    let told = |status: &str, reason: &str| {
+        let objects = applied(&plan, |item| match item.key.kind.as_str() {
+            "HorizontalPodAutoscaler" => {
+                json!({ "conditions": [{ "type": "ScalingActive", "status": status,
+                "reason": reason, "message": "no metrics were returned\nsecond line",
+                "lastTransitionTime": "2026-01-01T00:00:00Z" }] })
+            }
+            _ => Value::Null,
+        });
+        let outcome = Outcome::Applied {
+            valid: &valid,
+            objects: &objects,
+        };
+        let status = service_deployment::status(&order, &outcome, Timestamp::UNIX_EPOCH);
+        let found = find(&status.conditions, "AutoscalerActive").cloned();
+        let ready = find(&status.conditions, "Ready").expect("Ready");
+        assert!(!ready.message.contains("Autoscaler"), "{}", ready.message);
+        found.map(|it| (it.status, it.message))
+    };
+    let (status, message) = told("False", "FailedGetResourceMetric").expect("it is told");
+    assert_eq!(status, "False");
+    assert!(
+        message.contains("no metrics were returned; install metrics-server"),
+        "{message}"
+    );
+    assert_eq!(told("True", "ValidMetricFound"), None);
+    assert_eq!(told("False", "ScalingDisabled"), None);
 }
 
 fn assert_is_left_to_another(plan: &Objects<Planned>) {
