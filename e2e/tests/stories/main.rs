@@ -15,6 +15,7 @@ mod metrics;
 mod neighbours;
 mod outages;
 mod room;
+mod routes;
 mod slips;
 mod support;
 mod team_service;
