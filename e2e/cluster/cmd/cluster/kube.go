@@ -96,6 +96,10 @@ func stale(ctx context.Context, client kubernetes.Interface, n layout.Node) []st
 	}
 	var problems []string
 	for _, pod := range pods.Items {
+		// One that was evicted, or that ended, is not started anew.
+		if pod.Status.Phase == core.PodFailed || pod.Status.Phase == core.PodSucceeded {
+			continue
+		}
 		if slices.ContainsFunc(pod.Status.ContainerStatuses, func(c core.ContainerStatus) bool {
 			return past(pod.Spec.RestartPolicy, c, booted)
 		}) {
