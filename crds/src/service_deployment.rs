@@ -172,7 +172,9 @@ pub struct Route {
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = form("^/[A-Za-z0-9/._~-]*$",
         "routes.path: a path begins with '/' and consists of letters, digits, '/', '.', '_', '~' and '-', such as /v1/reviews"),
-        validation = Rule::new("!self.startsWith('/internal')").message("routes.path: /internal is never reachable from outside"))]
+        validation = Rule::new("!self.startsWith('/internal')").message("routes.path: /internal is never reachable from outside"),
+        validation = Rule::new("!self.contains('//') && !self.matches('(^|/)[.][.]?(/|$)')")
+            .message("routes.path: a path has no empty segment and none that is '.' or '..', such as /v1/reviews"))]
     pub path: String,
     /// Who may call it.
     #[serde(default)]
