@@ -14,7 +14,7 @@ trap 'status=$?; if ((status)); then rm -rf "$DIR"; fi' EXIT
 rm -rf "$DIR"
 # shellcheck disable=SC2016 # the hook's $1 is mmdebstrap's
 mmdebstrap --quiet --variant=extract --mode=root \
-  --include=postgresql-15,libc-bin,dash,coreutils,tzdata,netbase \
+  --include=postgresql-15,libc-bin,dash,coreutils,sed,tzdata,netbase \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/perl*' \
   --dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/perl*' --dpkgopt='path-exclude=/usr/lib/llvm*' \
@@ -63,6 +63,7 @@ chroot --userspec=26:26 . /usr/lib/postgresql/15/bin/postgres --version
 for program in pg_dump pg_restore; do
   chroot --userspec=26:26 . "/usr/lib/postgresql/$NEWEST/bin/$program" --version
 done
+chroot --userspec=26:26 . /usr/bin/sed --version > /dev/null # charts/storefront/files/restore.yaml
 for program in initdb pg_dump pg_restore psql pg_isready; do
   chroot --userspec=26:26 . "/usr/lib/postgresql/15/bin/$program" --version
 done
