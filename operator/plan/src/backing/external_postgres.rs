@@ -32,7 +32,8 @@ impl Server for ExternalPostgres {
         Some(Reference {
             field: "spec.database.external.adminSecretRef",
             name: &external.admin_secret_ref.name,
-            keys: &["host", "port", "username", "password"],
+            // Without a port it is the usual one.
+            keys: &["host", "username", "password"],
             check: |_| Ok(()),
         })
     }
