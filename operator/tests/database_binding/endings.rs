@@ -190,9 +190,16 @@ async fn a_database_is_dropped_only_after_its_dump() {
     let mut spec = owner_of(&shop, &[]);
     spec["reclaimPolicy"] = "BackupThenDelete".into();
     made(&mut world, "own", spec).await;
+    // That lets go of a binding that cannot be ended; here nothing is in the way.
+    world.api.edit(&world.binding_path("own"), |binding| {
+        binding["metadata"]["annotations"] = json!({ "storefront.dev/abandon": "true" });
+    });
     world.api.delete(&world.binding_path("own"));
     drop(world.once("own").await);
     assert_eq!(world.ready("own").1, "BackingUp");
+    world.api.edit(&world.binding_path("own"), |binding| {
+        binding["metadata"]["annotations"] = json!({});
+    });
     let job = world.api.paths("jobs").pop().expect("a Job");
     let finish = |world: &World, condition: &str| {
         world.api.edit(&job, |job| {

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use kube_cache::Key;
 use operator_plan::database_binding::{
-    BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_state, end_policy,
+    ABANDON, BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_state, end_policy,
     owns_database, renewed, rotation, status,
 };
 use operator_plan::{Invalid, Verdict, Waiting};
@@ -90,8 +90,20 @@ pub(super) async fn end(
     }
 }
 
-/// Nobody can mend anything in a namespace that is being deleted, and it waits for this object.
+/// What cannot be ended as its policy says is let go where somebody asks for that. Nobody can mend anything in a
+/// namespace that is being deleted, and it waits for this object.
 async fn given_up(ctx: &Context, binding: &DatabaseBinding, end: End) -> Result<End, Error> {
+    let what_stops = match &end {
+        End::Silent { why, .. } => Some(why),
+        End::Held { reason, message } if *reason != BACKING_UP => Some(message),
+        End::Held { .. } | End::Again | End::Reclaimed(_) | End::Abandoned(_) => None,
+    };
+    let asks = binding.annotations().get(ABANDON);
+    if let Some(why) = what_stops.filter(|_| asks.is_some_and(|asks| asks == "true")) {
+        return Ok(End::Abandoned(format!(
+            "{why}; the annotation {ABANDON} lets it go"
+        )));
+    }
     let End::Silent { why, .. } = &end else {
         return Ok(end);
     };

@@ -7,14 +7,14 @@
 //! | its Storefront is being deleted, and it is silent | released after [`LEAVING`] | `Delete`: released after [`LEAVING`]; `BackupThenDelete`: held |
 //! | silent, refuses the administrator, or its Secret is gone | released after [`PATIENCE`]: no data was to go anyway | held, and the status says why |
 //!
-//! A held binding is let go by the annotation `storefront.dev/abandon`, and by the end of its namespace,
-//! which leaves nobody to mend anything.
+//! A binding that cannot be ended as its policy says (its server is silent, its dump failed) is let go by the annotation
+//! `storefront.dev/abandon: "true"`. Where nothing stops its end the annotation changes nothing. One with a silent server
+//! is let go by the end of its namespace too, which leaves nobody to mend anything.
 
 use std::time::Duration;
 
 use crds::{DatabaseBinding, DeletionPolicy};
 use jiff::Timestamp;
-use kube::ResourceExt;
 use operator_plan::Verdict;
 use operator_plan::database_binding::{
     ABANDON, Observed, Valid, Wanted, end_policy, owns_database, retire, validate,
@@ -127,9 +127,6 @@ pub fn before_asking(
     seen: &Observed,
     now: Timestamp,
 ) -> Result<Valid, End> {
-    if binding.annotations().contains_key(ABANDON) {
-        return Err(End::Abandoned(format!("annotation {ABANDON} is set")));
-    }
     if let Some(shop) = &binding.spec.server_ref.storefront {
         let Some(found) = &seen.storefront else {
             return Err(End::Abandoned(format!(
