@@ -56,8 +56,10 @@ impl Dependency {
 
     pub(crate) async fn ask(self: Arc<Self>) -> Answer {
         if let Err(known) = (self.known)() {
-            // The last answer is from before.
+            // The last answer is from before. What is known may be how the last use ended, and where nobody uses the
+            // server only a question finds out that it is back.
             *self.last() = None;
+            drop(self.tasks.spawn(self.name, Arc::clone(&self).refresh()));
             return Err(known);
         }
         if !self.is_good() {
@@ -160,7 +162,25 @@ mod tests {
         assert_eq!(lost, Err("no connection".to_owned()));
         connected.store(true, Ordering::SeqCst);
         assert_eq!(Arc::clone(&server).ask().await, Ok(()));
-        assert_eq!(count.load(Ordering::SeqCst), 2);
+        assert!(count.load(Ordering::SeqCst) >= 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_whose_last_use_failed_is_asked_although_nobody_uses_it() {
+        let failed = Arc::new(AtomicBool::new(true));
+        let (known, mended) = (Arc::clone(&failed), Arc::clone(&failed));
+        let known: Known = Box::new(move || {
+            let has_failed = known.load(Ordering::SeqCst);
+            (!has_failed).then_some(()).ok_or("it failed".to_owned())
+        });
+        let check: Check = Arc::new(move || {
+            mended.store(false, Ordering::SeqCst);
+            std::future::ready(Ok(())).boxed()
+        });
+        let server = server(known, check);
+        assert_eq!(Arc::clone(&server).ask().await, Err("it failed".to_owned()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(Arc::clone(&server).ask().await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
