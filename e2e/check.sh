@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=e2e/lib.sh
 . e2e/lib.sh
+claim_target
 
 go_code() {
   local unformatted; unformatted=$(gofmt -l e2e/cluster)

@@ -20,6 +20,15 @@ GATEWAY_API_VERSION=v1.6.3
 # One target folder for the workspace, outside the repository; musl for what ships.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 export CC_x86_64_unknown_linux_musl=musl-gcc
+# claim_target: before what compiles for tests and lints. Cargo goes by times: after a newer checkout has used the target folder,
+# everything that is older than what was built there would count as built, from the sources of the other checkout.
+claim_target() {
+  local mark=$CARGO_TARGET_DIR/.checkout
+  if [[ -d $CARGO_TARGET_DIR && $(cat "$mark" 2>/dev/null) != "$ROOT" ]]; then
+    find "$ROOT" -path "$ROOT/.git" -prune -o -type f -exec touch -c {} +
+  fi
+  mkdir -p "$CARGO_TARGET_DIR" && echo "$ROOT" > "$mark"
+}
 # One way of compiling Go: with another setting every package would be compiled again.
 export CGO_ENABLED=0
 MUSL=x86_64-unknown-linux-musl

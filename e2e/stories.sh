@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=e2e/lib.sh
 . e2e/lib.sh
+claim_target
 CLUSTER=test-$(sha256sum <<< "$ROOT" | cut -c1-8)
 
 leave() {

@@ -39,6 +39,7 @@ rust_tests() {
 }
 
 BEGAN=$EPOCHREALTIME
+claim_target
 stage "build" build
 stage "check" e2e/check.sh
 stage "cluster program" go_tests
