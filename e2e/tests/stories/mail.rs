@@ -39,8 +39,14 @@ fn a_mail_server_that_is_not_there_is_a_condition_and_orders_go_on() -> anyhow::
         ensure!(observed == generation, "{seen}");
         Ok(())
     })?;
-    // The pod that sends is a new one then.
     fixture.wait_until_ready()?;
+    eventually("only a pod with the new settings sends", READY, || {
+        let pods = fixture.run(&["get", "pods", "-o", "name"])?;
+        let sends = |pod: &&str| pod.contains("shop-notification") && !pod.contains("migrate");
+        let senders: Vec<&str> = pods.lines().filter(sends).collect();
+        ensure!(senders.len() == 1, "{senders:?}");
+        Ok(())
+    })?;
     let shopper = shop.register("shopper")?;
     let listed = shop.get("/v1/products?limit=1", None)?.expect(200)?;
     let product = listed["items"][0]["id"].as_str().unwrap_or_default();
