@@ -28,7 +28,7 @@ use crate::secrets::{Secrets, Subscriber};
 use crate::slim::{Slim, SlimPod, Tracked, Trimmed};
 use crate::warned::ProbeWarning;
 
-use self::change::{concerns_owner, key_of, news, objects, primary, priority, source};
+use self::change::{concerns_owner, key_of, news, no_longer, objects, primary, priority, source};
 
 /// One queue for each controller.
 #[derive(Clone)]
@@ -168,17 +168,9 @@ impl Queues {
 
     /// A workload is no longer ready: its databases are audited, for nothing else shows that one is gone.
     fn audit_databases(&self, change: &Change<Full<ServiceDeployment>>) {
-        let Change::Set {
-            old: Some(old),
-            new,
-            ..
-        } = change
-        else {
+        let Some(new) = no_longer(change, |it| is_ready(&it.0)) else {
             return;
         };
-        if !is_ready(&old.0) || is_ready(&new.0) {
-            return;
-        }
         let key = Key::of(&*new.0);
         for name in bindings_of(&new.0) {
             let binding = Key::new(key.namespace.clone(), name);
@@ -211,17 +203,9 @@ impl Queues {
     /// A binding no longer has its database: the others of the same server are audited too, for what is wrong may
     /// concern them, and nobody else may use them.
     fn audit_neighbours(&self, caches: &Caches, change: &Change<Full<DatabaseBinding>>) {
-        let Change::Set {
-            old: Some(old),
-            new,
-            ..
-        } = change
-        else {
+        let Some(new) = no_longer(change, |it| has_database(&it.0)) else {
             return;
         };
-        if !has_database(&old.0) || has_database(&new.0) {
-            return;
-        }
         let key = new.key();
         for other in caches.database_bindings.store.objects_in(&key.namespace) {
             let there = Key::of(&*other);

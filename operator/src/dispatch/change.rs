@@ -31,6 +31,19 @@ pub(super) fn objects<V>(change: &Change<V>) -> Vec<&Arc<V>> {
     }
 }
 
+/// The object as it is now, where this held before the change and holds no longer.
+pub(super) fn no_longer<V>(change: &Change<V>, held: impl Fn(&V) -> bool) -> Option<&Arc<V>> {
+    let Change::Set {
+        old: Some(old),
+        new,
+        ..
+    } = change
+    else {
+        return None;
+    };
+    (held(old) && !held(new)).then_some(new)
+}
+
 pub(super) fn source<V>(change: &Change<V>) -> Source {
     match change {
         Change::Set { source, .. } => *source,
