@@ -225,3 +225,13 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
 pub fn is_ready(conditions: &[Condition], generation: Option<i64>) -> bool {
     find(conditions, "Ready").is_some_and(|c| c.is_true() && c.observed_generation == generation)
 }
+
+/// Why an object with these conditions is not ready for its newest generation.
+pub fn why_not_ready(conditions: &[Condition]) -> &str {
+    match find(conditions, "Ready") {
+        Some(c) if !c.is_true() => &c.message,
+        // What it says is about a generation before, and reads as if all were well.
+        Some(_) => "its newest generation has not been reconciled yet",
+        None => "it has not been reconciled yet",
+    }
+}

@@ -10,7 +10,12 @@ use super::{
     login_secret,
     valid::{Bound, Valid},
 };
-use crate::{Objects, Planned, Waiting, backing, clients::Client, hash, pods, storefront::Data};
+use crate::{
+    Objects, Planned, Waiting, backing,
+    clients::Client,
+    hash, pods,
+    storefront::{Data, own},
+};
 
 /// The binding to each part of the platform that the workload uses.
 pub(super) fn bound(
@@ -23,9 +28,7 @@ pub(super) fn bound(
     let of = |part: &crds::Uses| {
         let source = login_secret(service, storefront, *part);
         let Some(content) = seen.logins.get(&source) else {
-            let text = format!(
-                "spec.uses: the Secret {source}, which the operator makes for the shop, does not exist yet"
-            );
+            let text = format!("spec.uses: {}", own::awaited_secret(storefront, &source));
             return Err(Waiting::new("SecretMissing", text));
         };
         let made = backing::binding((&storefront.spec, shop), *part, &client, content);

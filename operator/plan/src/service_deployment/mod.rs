@@ -5,6 +5,7 @@ mod desired;
 mod limits;
 mod logins;
 mod migration;
+mod mounts;
 mod network;
 mod placement;
 mod rivals;

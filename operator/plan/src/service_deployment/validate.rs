@@ -1,16 +1,16 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crds::{DatabaseBinding, Replicas, ServiceDeployment, Storefront};
+use crds::{Replicas, ServiceDeployment, Storefront};
 
 use super::{
     Observed, bindings_of,
     checks::{check_routes, check_spec, own_service},
-    limits, logins, migration, placement, rivals,
+    limits, logins, migration, mounts, placement, rivals,
     valid::{Bound, Migration, Valid},
 };
 use crate::{
-    Invalid, Platform, Verdict, Waiting, conditions, objects::owner_of, pods::Scope,
-    release::Release, storefront::own,
+    Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope, release::Release,
+    storefront::own,
 };
 
 /// Whether the workload can run now.
@@ -175,29 +175,12 @@ fn bind(
     seen: &Observed,
 ) -> Result<Bindings, Waiting> {
     let bound = logins::bound(service, storefront, seen)?;
-    let mut mounts = mounts(service, seen)?;
-    let mut contents = contents(&mounts, seen)?;
+    let mut mounts = mounts::mounts(service, seen)?;
+    let mut contents = mounts::contents(service, storefront, (&mounts, seen))?;
     let [secrets, hashes] = logins::folders(&bound);
     mounts.extend(secrets);
     contents.extend(hashes);
     Ok((bound, mounts, contents))
-}
-
-/// The Secret of each binding, once each DatabaseBinding is ready.
-fn mounts(
-    service: &ServiceDeployment,
-    seen: &Observed,
-) -> Result<BTreeMap<String, String>, Waiting> {
-    let mut mounts = BTreeMap::new();
-    for binding in &service.spec.bindings {
-        let secret = match (&binding.database_binding, &binding.secret_ref) {
-            (Some(name), _) => database_secret(name, seen.bindings.get(name))?,
-            (None, Some(secret)) => secret.name.clone(),
-            (None, None) => continue,
-        };
-        mounts.insert(binding.folder().to_owned(), secret);
-    }
-    Ok(mounts)
 }
 
 fn recreated(service: &ServiceDeployment, seen: &Observed) -> BTreeMap<String, i64> {
@@ -208,41 +191,4 @@ fn recreated(service: &ServiceDeployment, seen: &Observed) -> BTreeMap<String, i
         Some((bound.folder().to_owned(), recreation.number))
     });
     numbers.collect()
-}
-
-fn database_secret(name: &str, binding: Option<&DatabaseBinding>) -> Result<String, Waiting> {
-    let waiting = |text: String| Err(Waiting::new("BindingNotReady", text));
-    let Some(binding) = binding else {
-        return waiting(format!(
-            "spec.bindings: there is no DatabaseBinding {name} in this namespace; create it"
-        ));
-    };
-    let status = binding.status.clone().unwrap_or_default();
-    if !conditions::is_ready(&status.conditions, binding.metadata.generation) {
-        let why = conditions::find(&status.conditions, "Ready")
-            .map_or("it has not been reconciled yet", |c| c.message.as_str());
-        return waiting(format!("DatabaseBinding {name} is not ready: {why}"));
-    }
-    match status.binding {
-        Some(secret) => Ok(secret.name),
-        None => waiting(format!("DatabaseBinding {name} names no Secret yet")),
-    }
-}
-
-fn contents(
-    mounts: &BTreeMap<String, String>,
-    seen: &Observed,
-) -> Result<BTreeMap<String, String>, Waiting> {
-    mounts
-        .iter()
-        .map(|(folder, secret)| match seen.secrets.get(secret) {
-            Some(hash) => Ok((folder.clone(), hash.clone())),
-            None => Err(Waiting::new(
-                "SecretMissing",
-                format!(
-                    "spec.bindings: the Secret {secret} for {folder} does not exist; create it"
-                ),
-            )),
-        })
-        .collect()
 }

@@ -10,9 +10,14 @@ use service_catalogue::Service;
 use super::{
     Observed, catalogue,
     needs::{every_secret, needs},
+    references::source,
     validate::{check_spec, for_deletion},
 };
-use crate::{Invalid, Platform, backing::Database, names::service_called};
+use crate::{
+    Invalid, Platform,
+    backing::{Database, server::Reference},
+    names::service_called,
+};
 
 /// Ends of the names of what a shop makes besides its services.
 const PARTS: [&str; 6] = [
@@ -62,6 +67,24 @@ pub(crate) fn has_binding(shop: &Storefront, name: &str) -> bool {
 /// Whether a Secret is one that the shop makes.
 pub(crate) fn makes_secret(shop: &Storefront, name: &str) -> bool {
     every_secret(shop).any(|own| own == name)
+}
+
+/// What is said of a Secret that the shop makes and that does not exist: the operator makes it, so the user is only
+/// asked for what it is made of.
+pub(crate) fn awaited_secret(shop: &Storefront, name: &str) -> String {
+    let of_shop = shop.metadata.name.as_deref().unwrap_or_default();
+    let made = format!(
+        "the Secret {name}, which the operator makes for Storefront {of_shop}, does not exist yet"
+    );
+    match source(shop, name) {
+        None => made,
+        Some(Reference {
+            field, name, keys, ..
+        }) => format!(
+            "{made}: it is made of the Secret {name} ({field} of the Storefront), which must exist with {}",
+            keys.join(", ")
+        ),
+    }
 }
 
 /// Whether a Secret is one that the shop makes, or one that its spec refers to.

@@ -75,11 +75,7 @@ fn from_conditions(
         since: ready
             .filter(|c| !c.is_true())
             .map(|c| c.last_transition_time.clone()),
-        message: match ready {
-            Some(c) if !c.is_true() => c.message.clone(),
-            Some(_) => "its newest generation has not been reconciled yet".into(),
-            None => "it has not been reconciled yet".into(),
-        },
+        message: conditions::why_not_ready(list).to_owned(),
         pods: None,
         stalls: conditions::find(list, "Stalled").is_some_and(Condition::is_true),
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crds::StorefrontSpec;
+use crds::{Storefront, StorefrontSpec};
 
-use super::{Data, valid::Missing};
+use super::{Data, secrets::SMTP, valid::Missing};
 use crate::{
     Waiting,
     backing::{
@@ -23,16 +23,31 @@ pub(super) fn references(spec: &StorefrontSpec) -> Vec<Reference<'_>> {
         keys: &["tls.crt", "tls.key"],
         check: |_| Ok(()),
     });
-    let login = spec.notifications.email.smtp.secret_ref.as_ref();
-    let login = login.map(|secret| Reference {
-        field: "spec.notifications.email.smtp.secretRef",
-        name: &secret.name,
-        keys: &["username", "password"],
-        check: |_| Ok(()),
-    });
     let servers = Backing::of(spec).into_iter();
     let servers = servers.filter_map(|backing| backing.reference(spec));
-    servers.chain(tls).chain(login).collect()
+    servers.chain(tls).chain(mail_login(spec)).collect()
+}
+
+fn mail_login(spec: &StorefrontSpec) -> Option<Reference<'_>> {
+    let login = spec.notifications.email.smtp.secret_ref.as_ref()?;
+    Some(Reference {
+        field: "spec.notifications.email.smtp.secretRef",
+        name: &login.name,
+        keys: &["username", "password"],
+        check: |_| Ok(()),
+    })
+}
+
+/// The user's Secret that one of the shop's own is made of: `secret` is its name.
+pub(super) fn source<'a>(shop: &'a Storefront, secret: &str) -> Option<Reference<'a>> {
+    let of_shop = shop.metadata.name.as_deref().unwrap_or_default();
+    let part = secret.strip_prefix(of_shop)?.strip_prefix('-')?;
+    if part == SMTP.part {
+        return mail_login(&shop.spec);
+    }
+    let mut servers = Backing::of(&shop.spec).into_iter();
+    let server = servers.find(|server| server.secrets().iter().any(|own| own.part == part))?;
+    server.reference(&shop.spec)
 }
 
 /// The Secrets that the spec names and that cannot be used, in the order of [`references`].

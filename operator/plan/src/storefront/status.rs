@@ -60,8 +60,8 @@ pub fn status(
         }
     }
     let mut aspects = match outcome {
-        Outcome::Applied { .. } => match missing {
-            Some(missing) => conditions::reconciling(missing.on.reason, &missing.on.message),
+        Outcome::Applied { valid, .. } => match missing {
+            Some(first) => conditions::reconciling(first.on.reason, &lacking_all(valid)),
             None => all,
         },
         Outcome::Waiting(on, _) => conditions::reconciling(on.reason, &on.message),
@@ -108,6 +108,13 @@ fn lacking(missing: &Missing) -> Blocker {
         since: None,
         message: missing.on.message.clone(),
     }
+}
+
+/// Every Secret that is waited for: who makes one need not come back for the next.
+fn lacking_all(valid: &Valid) -> String {
+    let all = valid.missing().iter();
+    let all: Vec<_> = all.map(|missing| missing.on.message.as_str()).collect();
+    all.join("; ")
 }
 
 /// Conditions about servers that the user runs.

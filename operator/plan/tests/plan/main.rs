@@ -27,3 +27,4 @@ mod status;
 mod teardown;
 mod trouble;
 mod volumes;
+mod waits;
