@@ -1,6 +1,7 @@
 //! A PostgreSQL that the user runs; a Secret says where.
 
-use crds::StorefrontSpec;
+use crds::{DatabaseBinding, StorefrontSpec};
+use service_catalogue::Service;
 
 use super::{
     embedded::Embedded,
@@ -9,7 +10,8 @@ use super::{
     server::{Reference, Server},
 };
 use crate::{
-    Applied, Invalid, Objects, Planned, own_secret::OwnSecret, readiness::Part, storefront::Valid,
+    Applied, Invalid, Objects, Planned, database_binding::unusable, own_secret::OwnSecret,
+    readiness::Part, storefront::Valid,
 };
 
 /// PostgreSQL's own port, where the Secret's cannot be read.
@@ -64,10 +66,17 @@ impl Server for ExternalPostgres {
     fn readiness(
         &self,
         spec: &StorefrontSpec,
-        _: &str,
+        shop: &str,
         valid: Option<&Valid>,
-        _: &Objects<Applied>,
+        objects: &Objects<Applied>,
     ) -> Part {
-        external::readiness(self.reference(spec), valid)
+        let secret = external::readiness(self.reference(spec), valid);
+        // The operator connects before any service does.
+        let mut services = Service::ALL.into_iter().filter(|it| it.has_database());
+        let unusable = services.find_map(|service| {
+            let binding = objects.get::<DatabaseBinding>(&format!("{shop}-{service}"))?;
+            unusable(&binding)
+        });
+        unusable.filter(|_| secret.ready).unwrap_or(secret)
     }
 }

@@ -8,6 +8,7 @@
 mod audit;
 mod backup;
 mod claim;
+mod connect;
 mod consent;
 mod loss;
 mod mark;
@@ -20,6 +21,7 @@ mod statement;
 mod status;
 #[cfg(test)]
 mod tests;
+mod unusable;
 mod validate;
 
 pub use audit::{
@@ -28,6 +30,7 @@ pub use audit::{
 };
 pub use backup::{Backup, BackupState, backup, backup_state, backup_volume_name};
 pub use claim::{Claim, judge};
+pub use connect::{remedy, unreachable};
 pub use consent::{Owner, consent};
 pub use loss::{LOST, RECREATE, emptied, may_create};
 pub use mark::{Hold, Mark};
@@ -38,6 +41,7 @@ pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_ove
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
 pub use status::{Progress, intent, renewed, status};
+pub(crate) use unusable::unusable;
 pub use validate::{
     Data, Observed, Server, ServerState, Valid, admin_secret, awaits_server, embedded_server,
     end_policy, owner, validate,

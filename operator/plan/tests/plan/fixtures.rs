@@ -204,7 +204,7 @@ fn logins(service: &ServiceDeployment, shop: &Storefront) -> BTreeMap<String, Da
 }
 
 /// The databases that a shop consists of.
-fn own_bindings(shop: &Storefront) -> Vec<DatabaseBinding> {
+pub fn own_bindings(shop: &Storefront) -> Vec<DatabaseBinding> {
     let planned = storefront::desired(&valid_shop(shop)).items.into_iter();
     let bindings = planned.filter(|item| item.key.kind == "DatabaseBinding");
     let decode = |item: Planned| serde_json::from_value(item.body).expect("a DatabaseBinding");

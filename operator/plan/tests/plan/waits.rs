@@ -2,10 +2,15 @@
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use operator_plan::{Outcome, Verdict, conditions::find, service_deployment, storefront};
+use operator_plan::{
+    Outcome, Verdict, conditions::find, database_binding, service_deployment, storefront,
+};
+use serde_json::json;
 
-use crate::fixtures::{applied, around, children, condition, example, platform, seen, shop};
-use crate::status::well;
+use crate::fixtures::{
+    applied, around, children, condition, example, own_bindings as bindings, platform, seen, shop,
+};
+use crate::status::{look, of_shop, well};
 
 const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
@@ -95,7 +100,7 @@ fn nobody_is_asked_to_make_a_secret_that_the_operator_makes() {
 fn a_missing_secret_of_a_team_is_named_with_its_field() {
     let shop = shop("storefront.yaml");
     let mut service: ServiceDeployment = example("team-service-smallest.yaml").remove(0);
-    let binding = serde_json::json!({ "secretRef": { "name": "later" } });
+    let binding = json!({ "secretRef": { "name": "later" } });
     service.spec.bindings = vec![serde_json::from_value(binding).expect("a binding")];
     let mut world = around(&service, &shop);
     world.secrets.clear();
@@ -130,5 +135,88 @@ fn a_binding_that_is_not_ready_does_not_say_that_all_is_well() {
     assert_eq!(
         told(|binding| binding.status = None),
         "DatabaseBinding demo-order is not ready: it has not been reconciled yet"
+    );
+}
+
+fn denied(secret: &str) -> String {
+    format!(
+        "the login is refused; correct username and password in the Secret {secret}, or have the server accept them"
+    )
+}
+
+#[test]
+fn a_server_that_refuses_the_login_or_has_no_name_is_told_with_the_secret_that_says_so() {
+    let told = |binding: &DatabaseBinding, shop: &Storefront, reason, message: &str| {
+        database_binding::remedy(binding, Some(shop), (reason, message))
+    };
+    let external = shop("storefront-full.yaml");
+    let admin = storefront::needs(&external).referenced.remove(0);
+    let own = bindings(&external).remove(0);
+    let field = format!("{admin} (spec.database.external.adminSecretRef of Storefront acme)");
+    let refused = "the login is refused";
+    assert_eq!(
+        told(&own, &external, "ServerDenied", refused),
+        denied(&field)
+    );
+    let why = "error communicating with database: failed to lookup address information: Name or service not known";
+    let why = database_binding::unreachable("db.example", why);
+    assert_eq!(
+        why,
+        "the name db.example does not resolve (Name or service not known)"
+    );
+    assert_eq!(
+        told(&own, &external, "ServerUnreachable", &why),
+        format!("{why}; correct host in the Secret {field}")
+    );
+    assert_eq!(
+        database_binding::unreachable("db", "Connection refused"),
+        "Connection refused"
+    );
+
+    let team: DatabaseBinding = example("external-database.yaml").remove(0);
+    let told_team = database_binding::remedy(&team, None, ("ServerDenied", refused));
+    assert_eq!(
+        told_team,
+        denied("acme-rds-admin (spec.serverRef.adminSecret)")
+    );
+    let embedded = shop("storefront.yaml");
+    let own = bindings(&embedded).remove(0);
+    let told = told(&own, &embedded, "ServerDenied", refused);
+    assert!(
+        told.ends_with(
+            "set the password that is in the Secret demo-postgres-admin on the server again"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_shop_whose_server_refuses_the_operator_has_no_database() {
+    let shop = shop("storefront-full.yaml");
+    let refused = |conditions: serde_json::Value| {
+        look(&shop, |item| match item.key.kind.as_str() {
+            "DatabaseBinding" => json!({ "conditions": conditions }),
+            _ => well(item),
+        })
+    };
+    let mut ready = serde_json::to_value(condition("Ready", "False", 1)).expect("JSON");
+    ready["reason"] = "ServerDenied".into();
+    ready["message"] = "the login of the Secret is refused".into();
+    let stalled = condition("Stalled", "True", 1);
+    let status = of_shop(&shop, &refused(json!([ready, stalled])), NOW);
+    let database = find(&status.conditions, "DatabaseReady").expect("DatabaseReady");
+    assert_eq!(database.status, "False");
+    assert_eq!(
+        database.message,
+        "DatabaseBinding acme-auth is not ready since 1970-01-01T00:00:00Z: the login of the Secret is refused"
+    );
+    assert!(find(&status.conditions, "Stalled").is_some_and(crds::Condition::is_true));
+    // A binding that is only on its way says nothing of the server.
+    ready["reason"] = "Provisioning".into();
+    let status = of_shop(&shop, &refused(json!([ready])), NOW);
+    let database = find(&status.conditions, "DatabaseReady").expect("DatabaseReady");
+    assert_eq!(
+        (database.status.as_str(), database.reason.as_str()),
+        ("True", "External")
     );
 }

@@ -1,6 +1,6 @@
 //! What can go wrong on a database server. No message ever repeats a statement's text.
 
-use operator_plan::database_binding::Statement;
+use operator_plan::database_binding::{Statement, unreachable};
 
 use super::endpoint::Endpoint;
 use crate::error::Error;
@@ -76,7 +76,7 @@ impl ServerError {
         let Some(answer) = source.as_database_error() else {
             return Self::Unreachable {
                 server,
-                why: source.to_string(),
+                why: unreachable(&endpoint.host, &source.to_string()),
             };
         };
         let code = answer.code().unwrap_or_default().into_owned();

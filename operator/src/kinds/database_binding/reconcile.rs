@@ -10,7 +10,7 @@ use crds::{Condition, DatabaseBinding};
 use kube::ResourceExt;
 use operator_plan::database_binding::{
     FINALIZER, Progress, Valid, Wanted, awaits_server, emptied, intent, may_create, next_step,
-    revoke, status, validate,
+    remedy, revoke, status, validate,
 };
 use operator_plan::service_deployment::bindings_of;
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
@@ -80,7 +80,12 @@ pub async fn reconcile(
         }
         Ok(Verdict::Invalid(why)) => refuse(ctx, &binding, wanted, &why).await,
         Err(Stop::Api(error)) => Err(error),
-        Err(Stop::Server(failure)) => fail(ctx, &binding, wanted, failure).await,
+        Err(Stop::Server(failure)) => {
+            let message = failure.to_string();
+            let told = (failure.reason(), message.as_str());
+            let message = remedy(&binding, observed.storefront.as_ref(), told);
+            fail(ctx, &binding, (wanted, &message), failure).await
+        }
     }
 }
 
@@ -234,15 +239,14 @@ async fn refuse(
 async fn fail(
     ctx: &Context,
     binding: &DatabaseBinding,
-    wanted: Option<&Wanted>,
+    (wanted, message): (Option<&Wanted>, &str),
     failure: ServerError,
 ) -> Result<Next, Error> {
     // Busy says nothing about the binding, only about the moment.
     if !matches!(failure, ServerError::Busy { .. }) {
-        let message = failure.to_string();
         let progress = Progress::Failed {
             reason: failure.reason(),
-            message: &message,
+            message,
         };
         let new = status(binding, wanted, progress, ctx.now());
         ctx.statuses.report(binding, &new).await?;
