@@ -123,6 +123,9 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// The number of the current connection, counted from the start of the process; none while disconnected.
     fn connection(&self) -> Option<u64>;
 
+    /// Whether there is no connection because the broker refuses the credentials, and not because it is away.
+    fn is_refused(&self) -> bool;
+
     /// Creates what carries the events where it is missing, and describes it.
     async fn ensure_stream(&self) -> Result<StreamState, BusError>;
 

@@ -2,12 +2,13 @@
 
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fred::clients::{Client, WithOptions};
 use fred::error::ErrorKind;
-use fred::interfaces::ClientLike;
+use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::Builder;
 use fred::types::config::{Config, Options, ReconnectPolicy};
 
@@ -44,6 +45,8 @@ pub struct Cache {
     client: Client,
     policy: OutagePolicy,
     outage: Arc<Mutex<Option<Outage>>>,
+    /// The last error of the connection was a refusal of the login.
+    refused: Arc<AtomicBool>,
     /// Tells what one check wrote from what the check before wrote.
     started: Instant,
 }
@@ -75,12 +78,20 @@ impl Cache {
             connection.max_command_buffer_len = 1024;
         });
         let client = builder.build()?;
+        let refused = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&refused);
+        // This task ends with the client too.
+        drop(client.on_error(move |(error, _)| {
+            told.store(*error.kind() == ErrorKind::Auth, Ordering::Relaxed);
+            std::future::ready(Ok(()))
+        }));
         // The task ends with the client; its errors come back as errors of commands.
         drop(client.connect());
         Ok(Self {
             client,
             policy,
             outage: Arc::default(),
+            refused,
             started: Instant::now(),
         })
     }
@@ -132,7 +143,13 @@ impl Cache {
     /// Whether Redis is in use; else why not. Asks nobody.
     pub fn health(&self) -> Result<(), String> {
         if !self.client.is_connected() {
-            return Err("Redis takes no connection with this service's credentials".to_owned());
+            let is_refused = self.refused.load(Ordering::Relaxed);
+            let why = if is_refused {
+                "Redis refuses this service's credentials"
+            } else {
+                "there is no connection to Redis"
+            };
+            return Err(why.to_owned());
         }
         let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         match outage.as_ref() {

@@ -10,12 +10,11 @@ const ACKNOWLEDGED: Duration = Duration::from_millis(1_500);
 
 /// Whether there is a connection to the bus.
 pub(crate) fn connected(bus: &dyn Transport) -> Result<(), String> {
+    let system = bus.system();
     match bus.connection() {
         Some(_) => Ok(()),
-        None => Err(format!(
-            "{} takes no connection with this service's credentials",
-            bus.system()
-        )),
+        None if bus.is_refused() => Err(format!("{system} refuses this service's credentials")),
+        None => Err(format!("there is no connection to {system}")),
     }
 }
 
@@ -79,9 +78,26 @@ authorization { users: [
         );
         drop(server);
         let lost = eventually("the loss is told", || async { connected(&*may).err() }).await;
-        assert_eq!(
-            lost,
-            "nats takes no connection with this service's credentials"
-        );
+        assert_eq!(lost, "there is no connection to nats");
+    }
+
+    #[tokio::test]
+    async fn a_bus_that_refuses_the_login_is_told_from_one_that_is_away() {
+        let server = nats_configured(USERS).await;
+        let login = Login {
+            credentials: Some(("may", "not this")),
+            ..Login::default()
+        };
+        let url = server.url();
+        let bus = connect(&url, login, "test", 1).await.expect("one");
+        let told = |text: &'static str| {
+            let bus = &bus;
+            eventually(text, move || async move {
+                connected(&**bus).err().filter(|told| told == text)
+            })
+        };
+        told("nats refuses this service's credentials").await;
+        drop(server);
+        told("there is no connection to nats").await;
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::stream::{STREAM, create_consumer, ensure_stream, is_ahead, state};
@@ -44,6 +44,8 @@ pub struct Connection {
     handed_back: Mutex<HashSet<&'static str>>,
     /// A request has failed since the last subscription began: what is handed back may not arrive.
     failing: AtomicBool,
+    /// A server has refused the login since it last took it.
+    refused: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -55,6 +57,8 @@ impl Connection {
         name: &str,
         replicas: usize,
     ) -> Result<Self, BusError> {
+        let refused = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&refused);
         let mut options = ConnectOptions::new()
             .name(name)
             .retry_on_initial_connect()
@@ -65,7 +69,13 @@ impl Connection {
             })
             .ping_interval(Duration::from_secs(10))
             .request_timeout(Some(REQUEST))
-            .event_callback(|event| async move { tracing::info!(%event, "bus connection") });
+            .event_callback(move |event| {
+                tracing::info!(%event, "bus connection");
+                if let Some(is_refused) = is_refused(&event) {
+                    told.store(is_refused, Ordering::Relaxed);
+                }
+                std::future::ready(())
+            });
         if let Some((user, password)) = login.credentials {
             options = options.user_and_password(user.to_owned(), password.to_owned());
         }
@@ -82,11 +92,17 @@ impl Connection {
             replicas,
             handed_back: Mutex::default(),
             failing: AtomicBool::new(false),
+            refused,
         })
     }
 
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Whether there is no connection because a server refuses the login.
+    pub fn is_refused(&self) -> bool {
+        !self.is_connected() && self.refused.load(Ordering::Relaxed)
     }
 
     pub fn context(&self) -> Context {
@@ -175,6 +191,23 @@ impl Connection {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         names.remove(consumer)
+    }
+}
+
+/// Whether an event says that a server refuses the login, or that this is not what is wrong.
+fn is_refused(event: &Event) -> Option<bool> {
+    match event {
+        Event::ServerError(ServerError::AuthorizationViolation) => Some(true),
+        Event::Connected => Some(false),
+        // The client tells the kind of a failed attempt by its text only.
+        Event::ClientError(ClientError::Other(text)) => {
+            let refusals = [
+                ConnectErrorKind::AuthorizationViolation,
+                ConnectErrorKind::Authentication,
+            ];
+            Some(refusals.iter().any(|kind| kind.to_string() == *text))
+        }
+        _ => None,
     }
 }
 

@@ -69,6 +69,10 @@ impl Transport for Nats {
         self.0.is_connected().then(|| self.0.connects())
     }
 
+    fn is_refused(&self) -> bool {
+        self.0.is_refused()
+    }
+
     async fn ensure_stream(&self) -> Result<StreamState, BusError> {
         let stream = self.0.stream().await?;
         let info = stream.get_info().await;

@@ -138,3 +138,19 @@ async fn a_redis_that_takes_no_write_is_reported_although_it_answers() {
     let told = cache.check("check").await.unwrap_err();
     assert!(told.contains("takes no write"), "{told}");
 }
+
+#[tokio::test]
+async fn a_redis_that_refuses_the_login_is_told_from_one_that_is_away() {
+    let mut redis = testkit::redis_configured("requirepass right\n").await;
+    let uri = redis.url().replace("redis://", "redis://:wrong@");
+    let cache = Cache::connect(&uri, None, policy()).expect("a Redis URI");
+    let told = |text: &'static str| {
+        let cache = &cache;
+        testkit::eventually(text, move || async move {
+            cache.health().err().filter(|told| told == text)
+        })
+    };
+    told("Redis refuses this service's credentials").await;
+    redis.kill();
+    told("there is no connection to Redis").await;
+}

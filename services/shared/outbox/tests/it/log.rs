@@ -165,6 +165,10 @@ impl Transport for Log {
         self.ask().ok().map(|state| state.epoch)
     }
 
+    fn is_refused(&self) -> bool {
+        false
+    }
+
     async fn ensure_stream(&self) -> Result<StreamState, BusError> {
         Ok(self.ask()?.disk.state())
     }
