@@ -401,6 +401,11 @@ async fn a_wrong_administrators_password_is_told_without_it() {
     world.create("own", owner_of(&shop, &[]));
     drop(world.once("own").await);
     assert_eq!(world.ready("own").1, "ServerDenied");
+    let told = world.message("own");
+    assert!(
+        told.contains("correct username and password in the Secret "),
+        "{told}"
+    );
     assert!(!world.message("own").contains("not-the-one"));
     let right = world.server.clone();
     world.put_server(&right);
