@@ -2,6 +2,8 @@
 
 use bus::BusError;
 
+use crate::database_error::told;
+
 /// An outbox operation that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
@@ -31,9 +33,9 @@ pub enum OutboxError {
 /// Why a database is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
-    /// It does not answer, or was never migrated.
-    #[error("the database does not answer: {0}")]
-    Silent(#[from] sqlx::Error),
+    /// It does not answer, refuses, or was never migrated.
+    #[error("the database cannot be used: {}", told(.0))]
+    Unusable(#[from] sqlx::Error),
     /// It is a replica, or was demoted to one.
     #[error("the database is in recovery")]
     InRecovery,

@@ -3,6 +3,7 @@
 mod append;
 mod backoff;
 mod consumer;
+mod database_error;
 mod error;
 pub mod idempotency;
 mod lock;
@@ -18,6 +19,7 @@ pub use append::{Row, append};
 pub use consumer::{
     Consumer, ConsumerOptions, DeadLetter, Handler, HandlerError, dead_letters, replay_dead_letter,
 };
+pub use database_error::{is_unavailable, told};
 pub use error::{OutboxError, Unhealthy};
 pub use events::EventMeta;
 pub use metrics::Metrics;

@@ -3,6 +3,8 @@
 use events::{Event, EventType};
 use sqlx::PgConnection;
 
+use crate::database_error::is_unavailable;
+
 /// An event that was not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
@@ -40,7 +42,7 @@ impl HandlerError {
 
 impl From<sqlx::Error> for HandlerError {
     fn from(error: sqlx::Error) -> Self {
-        if is_infrastructure(&error) {
+        if is_unavailable(&error) {
             Self::Unavailable(error)
         } else {
             Self::Transient(error.into())
@@ -57,30 +59,11 @@ impl From<events::PayloadError> for HandlerError {
 impl From<crate::OutboxError> for HandlerError {
     fn from(error: crate::OutboxError) -> Self {
         match error {
-            crate::OutboxError::Query { source, .. } if is_infrastructure(&source) => {
+            crate::OutboxError::Query { source, .. } if is_unavailable(&source) => {
                 Self::Unavailable(source)
             }
             other => Self::Transient(other.into()),
         }
-    }
-}
-
-/// Errors that say nothing about the statement: connections, shutdowns, locks, conflicts.
-fn is_infrastructure(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"]
-                .iter()
-                .any(|class| code.starts_with(class))
-                || code == "55P03"
-                || code == "25006"
-        }),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
     }
 }
 
