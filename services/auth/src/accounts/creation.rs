@@ -3,6 +3,7 @@
 use chassis::Problem;
 use chrono::TimeDelta;
 use events::{RegistrationRequested, UserRegistered};
+use service::StoreError;
 
 use super::pending_store;
 use super::store::{self, InsertError, NewAccount};
@@ -44,7 +45,7 @@ pub async fn create(
     };
     outbox::append(conn, SCHEMA, app.core.event_meta(new.created_at), &event)
         .await
-        .map_err(|error| CreationError::Other(Problem::internal(&error)))?;
+        .map_err(|error| CreationError::Other(StoreError::from(error).into()))?;
     Ok(())
 }
 
@@ -65,7 +66,7 @@ pub async fn request(app: &AppState, new: &NewAccount<'_>, is_taken: bool) -> Re
         };
         outbox::append(&mut tx, SCHEMA, app.core.event_meta(new.created_at), &event)
             .await
-            .map_err(|error| Problem::internal(&error))?;
+            .map_err(StoreError::from)?;
     }
     app.core.commit(tx).await?;
     Ok(())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::fakes::Fault;
-use super::support::{body, shop};
+use super::support::{ANN, Shop, body, shop};
 
 #[tokio::test]
 async fn an_order_is_placed_with_its_stock_and_its_payment() {
@@ -201,6 +201,35 @@ async fn an_unavailable_service_is_503_and_the_same_key_goes_on() {
         assert_eq!(shop.mugs(), 19);
         shop.check_books().await;
     }
+}
+
+#[tokio::test]
+async fn an_order_is_never_500_while_its_database_is_away_or_replaced() {
+    let mut shop = shop(20).await;
+    // The pool of a service, which does not ask before each statement whether its connection still lives.
+    shop.app.core.pool = outbox::pool::connect(&shop.db.url, 2, "order").unwrap();
+    shop.router = testkit::conforming(order::router(shop.app.clone()), &order::openapi());
+    let token = shop.tokens.customer(ANN);
+    shop.get("/v1/orders", &token).await.expect(StatusCode::OK);
+    shop.db.cut_connections().await;
+    refused(&shop, "k1").await;
+    // An empty database has taken its place, and is not migrated yet.
+    let rename = |sql: &'static str| sqlx::query(sql).execute(&shop.db.pool);
+    rename("alter schema orders rename to lost").await.unwrap();
+    refused(&shop, "k2").await;
+    rename("alter schema lost rename to orders").await.unwrap();
+    for key in ["k1", "k2"] {
+        let placed = shop.place(key, &body(1, "manual")).await;
+        placed.expect(StatusCode::CREATED);
+    }
+    shop.check_books().await;
+}
+
+async fn refused(shop: &Shop, key: &str) {
+    let answer = shop.place(key, &body(1, "manual")).await;
+    let answer = answer.expect(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.code(), "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
 }
 
 #[tokio::test]

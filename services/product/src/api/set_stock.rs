@@ -5,7 +5,7 @@ use chassis::{Json, Path, Problem};
 use events::StockLow;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use service::{ManageStock, Permitted};
+use service::{ManageStock, Permitted, StoreError};
 use utoipa::ToSchema;
 use vocabulary::ProductId;
 
@@ -79,7 +79,7 @@ pub(super) async fn handler(
         };
         outbox::append(&mut tx, SCHEMA, app.core.event_meta(app.core.now()), &low)
             .await
-            .map_err(|error| Problem::internal(&error))?;
+            .map_err(StoreError::from)?;
     }
     app.core.commit(tx).await?;
     app.metrics.low_stock(u64::from(is_newly_low));

@@ -40,8 +40,8 @@ impl Core {
             .map_err(StoreError::Unavailable)
     }
 
-    /// Commits a transaction. After an error it is unknown whether it was committed: answer 500, so that
-    /// the client repeats the request and learns the outcome (by idempotency key or by the state it finds).
+    /// Commits a transaction. After an error it is unknown whether it was committed: the client repeats the
+    /// request after a 500 or a 503, and learns the outcome (by idempotency key or by the state it finds).
     pub async fn commit(&self, tx: Transaction<'static, Postgres>) -> Result<(), StoreError> {
         tx.commit().await.map_err(failed("commit"))
     }

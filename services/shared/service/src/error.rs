@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use chassis::Problem;
-use outbox::HandlerError;
+use outbox::{HandlerError, OutboxError, is_unavailable};
 
 /// A statement that failed, or a row that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,22 @@ pub enum StoreError {
     /// Another transaction changed the row since it was read.
     #[error("{0} changed since it was read")]
     Stale(String),
+    /// An event that no statement was sent for.
+    #[error(transparent)]
+    Outbox(OutboxError),
+}
+
+/// A statement of the outbox is one of the store's.
+impl From<OutboxError> for StoreError {
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Query { action, source } => Self::Query {
+                query: action,
+                source,
+            },
+            other => Self::Outbox(other),
+        }
+    }
 }
 
 /// Names the statement that failed: `.map_err(failed("find profile"))`.
@@ -47,12 +63,13 @@ impl StoreError {
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Query { source, .. } => source.as_database_error()?.constraint(),
-            Self::Unavailable(_) | Self::InvalidRow(_) | Self::Stale(_) => None,
+            Self::Unavailable(_) | Self::InvalidRow(_) | Self::Stale(_) | Self::Outbox(_) => None,
         }
     }
 }
 
-/// 503 where the same request may succeed in a moment, 500 for the rest. A conflict that the client
+/// 503 where the same request may succeed in a moment, which includes whatever says that the database is not usable now; 500 for the
+/// rest. After a `commit` that failed it is unknown whether it happened, with either status. A conflict that the client
 /// caused is no store error: map it by [`StoreError::constraint`] before it gets here.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -65,7 +82,13 @@ impl From<StoreError> for Problem {
                 tracing::info!(row, "concurrent update");
                 Self::unavailable(1)
             }
-            StoreError::Query { .. } | StoreError::InvalidRow(_) => Self::internal(&error),
+            StoreError::Query { query, ref source } if is_unavailable(source) => {
+                tracing::warn!(query, error = %source, "the database is not usable");
+                Self::unavailable(1)
+            }
+            StoreError::Query { .. } | StoreError::InvalidRow(_) | StoreError::Outbox(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }
@@ -82,6 +105,7 @@ impl From<StoreError> for HandlerError {
             },
             stale @ StoreError::Stale(_) => Self::transient(stale),
             invalid @ StoreError::InvalidRow(_) => Self::poison(invalid),
+            StoreError::Outbox(error) => error.into(),
         }
     }
 }

@@ -124,11 +124,8 @@ impl From<DriveError> for Problem {
         match error {
             // Another request with this key, or the periodic job, has taken over.
             DriveError::Store(StoreError::Stale(_)) => in_flight(),
-            DriveError::Store(StoreError::Query {
-                source: sqlx::Error::Io(_),
-                ..
-            }) => Self::unavailable(1),
             DriveError::Store(error) => error.into(),
+            DriveError::Outbox(error) => StoreError::from(error).into(),
             error => Self::internal(&error),
         }
     }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use chassis::{Json, Path, Problem};
 use outbox::Row;
-use service::Caller;
+use service::{Caller, StoreError};
 use sqlx::PgConnection;
 use vocabulary::{OrderId, Permission, UserId};
 
@@ -61,7 +61,7 @@ async fn cancel_placed(
     let Change::Moved(order, event) = order.ok_or_else(Problem::not_found)?.cancel(now) else {
         return Ok(false);
     };
-    let event = Row::of(app.core.event_meta(now), &event).map_err(|e| Problem::internal(&e))?;
+    let event = Row::of(app.core.event_meta(now), &event).map_err(StoreError::from)?;
     store::advance(conn, &order, event, now).await?;
     Ok(true)
 }

@@ -10,6 +10,7 @@ pub(crate) mod void_payment;
 
 use axum::http::StatusCode;
 use chassis::Problem;
+use service::StoreError;
 
 use super::execute::OperateError;
 
@@ -33,7 +34,7 @@ impl From<OperateError> for Problem {
                 refused("payment_mismatch", "This id was used for something else")
             }
             OperateError::Store(error) => error.into(),
-            OperateError::Outbox(error) => Self::internal(&error),
+            OperateError::Outbox(error) => StoreError::from(error).into(),
         }
     }
 }
