@@ -177,3 +177,38 @@ fn issuer_and_administrator_stay_when_scheme_and_names_change() {
     assert_ne!(named, before.1);
     assert_eq!(named, serde_json::json!("b3duZXJAYWNtZS5leGFtcGxl"));
 }
+
+#[test]
+fn links_in_mails_and_pages_have_the_scheme_that_visitors_use() {
+    let links = |shop: &Storefront| {
+        let writers = ["demo-notification", "demo-web"].map(|name| {
+            let mut services = children(shop).into_iter();
+            let service = services.find(|it| it.metadata.name.as_deref() == Some(name));
+            let service = service.expect("a service of the shop");
+            let items = service_deployment::desired(&valid_service(&service, shop)).items;
+            let pods = items.iter().find(|item| item.key.kind == "Deployment");
+            let container = &pods.expect("pods").body["spec"]["template"]["spec"]["containers"][0];
+            let env = container["env"].as_array().expect("variables").iter();
+            let mut url = env.filter(|variable| variable["name"] == "SHOP_URL");
+            url.next().expect("a URL")["value"].clone()
+        });
+        let [mails, pages] = writers;
+        assert_eq!(mails, pages);
+        mails
+    };
+    assert_eq!(links(&shop("storefront.yaml")), "http://demo.localhost");
+    for tls in [
+        serde_json::json!({ "selfSigned": {} }),
+        serde_json::json!({ "selfSigned": {}, "redirect": false }),
+        serde_json::json!({ "secretRef": { "name": "demo-tls" } }),
+        serde_json::json!({ "issuerRef": { "name": "letsencrypt" } }),
+    ] {
+        let mut secure = with_tls(tls.clone());
+        // The issuer of tokens stays what it was before; links do not.
+        secure.status = Some(crds::StorefrontStatus {
+            issuer: Some("http://demo.localhost".into()),
+            ..crds::StorefrontStatus::default()
+        });
+        assert_eq!(links(&secure), "https://demo.localhost", "{tls}");
+    }
+}

@@ -1,4 +1,4 @@
-use events::{OrderPaid, OrderPlaced, RegistrationRequested, UserRegistered};
+use events::{OrderCancelled, OrderPaid, OrderPlaced, RegistrationRequested, UserRegistered};
 use vocabulary::{OrderId, PaymentId, ProductId, ReservationId, UserId};
 
 use super::*;
@@ -188,4 +188,62 @@ fn a_new_address_gets_a_code_and_a_taken_one_does_not() {
     }
     assert_eq!(asked(Some("the-code")).template(), "confirm_address");
     assert_eq!(asked(None).template(), "address_taken");
+}
+
+/// One trigger for each template.
+fn every_trigger() -> [Trigger; 6] {
+    let order = placed();
+    let paid = OrderPaid {
+        order_id: order.order_id,
+        number: order.number.clone(),
+        user_id: order.user_id,
+        email: order.email.clone(),
+        total: order.total,
+        payment_id: order.payment_id,
+    };
+    let cancelled = OrderCancelled {
+        order_id: order.order_id,
+        number: order.number.clone(),
+        user_id: order.user_id,
+        email: order.email.clone(),
+        total: order.total,
+        payment_id: order.payment_id,
+        reservation_id: order.reservation_id,
+        items: Vec::new(),
+    };
+    [
+        asked(Some("a code")),
+        asked(None),
+        welcome("ann"),
+        Trigger::OrderPlaced(order),
+        Trigger::OrderPaid(paid),
+        Trigger::OrderCancelled(cancelled),
+    ]
+}
+
+#[test]
+fn every_link_of_every_mail_is_the_shops_own_url_with_its_scheme() {
+    let triggers = every_trigger();
+    assert_eq!(
+        triggers.each_ref().map(Trigger::template),
+        Trigger::TEMPLATES
+    );
+    for (url, locale) in [
+        ("http://demo.localhost", Locale::En),
+        ("https://demo.localhost", Locale::En),
+        ("https://demo.localhost", Locale::De),
+    ] {
+        let shop = Shop {
+            url: url.to_owned(),
+            ..shop(locale)
+        };
+        for trigger in &triggers {
+            let mail = render(trigger, &shop).unwrap();
+            for text in [mail.text, mail.html] {
+                let links = text.matches("://").count();
+                assert!(links > 0, "{text}");
+                assert_eq!(text.matches(url).count(), links, "{text}");
+            }
+        }
+    }
 }
