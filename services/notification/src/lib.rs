@@ -24,7 +24,8 @@ mod config;
 mod metrics;
 mod state;
 
-pub use channels::email::{SmtpConfigError, SmtpSender};
+pub use channels::email::SmtpSender;
+pub use channels::error::SmtpConfigError;
 pub use config::Config;
 pub use deliveries::api::{openapi, router};
 pub use deliveries::housekeeping::{BacklogCount, MessageSweep};

@@ -1,10 +1,9 @@
 //! E-mail, through the shop's SMTP server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chassis::{Binding, BindingError};
+use chassis::Binding;
 use lettre::address::Envelope;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -12,7 +11,8 @@ use lettre::transport::smtp::PoolConfig;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
-use crate::deliveries::retry::Failure;
+use super::error::{DeliveryError, LookError, SmtpConfigError};
+use super::health::SmtpHealth;
 use crate::deliveries::store::Claimed;
 use crate::shop::Shop;
 
@@ -20,59 +20,10 @@ use crate::shop::Shop;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Timeout of a whole delivery: with the time to record it, shorter than a claim.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Timeout of a whole look at the mail server.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections kept to the mail server.
 const CONNECTIONS: u32 = 4;
-
-/// An unusable binding.
-#[derive(Debug, thiserror::Error)]
-pub enum SmtpConfigError {
-    /// An entry is missing.
-    #[error(transparent)]
-    Binding(#[from] BindingError),
-    /// `port` is not a port.
-    #[error("invalid port in binding smtp: {0}")]
-    Port(String),
-    /// `from` is not an address.
-    #[error("invalid sender address in binding smtp: {0}")]
-    From(String),
-    /// `tls` is not a known mode.
-    #[error("invalid tls in binding smtp: {0}; use none, starttls or implicit")]
-    Tls(String),
-    /// The transport was not created.
-    #[error("failed to create the SMTP transport")]
-    Smtp(#[from] lettre::transport::smtp::Error),
-}
-
-/// A failed delivery.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
-    /// The recipient is not an address.
-    #[error("invalid recipient address")]
-    Address(#[from] lettre::address::AddressError),
-    /// The message was not composed.
-    #[error("failed to compose the message")]
-    Message(#[from] lettre::error::Error),
-    /// A library failed on what is in the message.
-    #[error("failed to compose the message: the code panicked")]
-    Panicked,
-    /// The mail server refused it, or the connection failed.
-    #[error("the mail server did not accept the message")]
-    Smtp(#[from] lettre::transport::smtp::Error),
-    /// The mail server did not answer in time.
-    #[error("the mail server timed out")]
-    TimedOut,
-}
-
-impl DeliveryError {
-    /// The kind of failure.
-    pub fn failure(&self) -> Failure {
-        match self {
-            Self::Address(_) | Self::Message(_) => Failure::Address,
-            // Another release may do better.
-            Self::Smtp(_) | Self::TimedOut | Self::Panicked => Failure::Server,
-        }
-    }
-}
 
 /// Encryption of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,31 +62,9 @@ pub struct SmtpSender {
     health: SmtpHealth,
 }
 
-/// How the last delivery went. Clones share it.
-#[derive(Clone, Default)]
-pub struct SmtpHealth(Arc<Mutex<Option<String>>>);
-
-impl SmtpHealth {
-    /// Why the mail server took no mail at the last attempt. Before the first one nothing is known against it.
-    pub fn check(&self) -> Result<(), String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.clone().map_or(Ok(()), Err)
-    }
-
-    /// An address that cannot be used is no fault of the server.
-    fn record(&self, delivered: &Result<(), DeliveryError>) {
-        let why = match delivered {
-            Err(error) if matches!(error.failure(), Failure::Address) => return,
-            Err(error) => Some(chassis::trace::chain(error)),
-            Ok(()) => None,
-        };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
-}
-
 impl SmtpSender {
     /// Reads the binding `smtp`: host, port, from, and optionally username, password and tls. Connects at
-    /// the first delivery.
+    /// the first look or delivery.
     pub fn new(binding: &Binding, shop: &Shop) -> Result<Self, SmtpConfigError> {
         let (host, port) = (binding.require("host")?, binding.require("port")?);
         let port: u16 = port
@@ -179,10 +108,32 @@ impl SmtpSender {
         self.health.clone()
     }
 
+    /// Looks at the mail server where that is due; returns when to come again.
+    pub async fn look(&self) -> Duration {
+        let Some(look) = self.health.due() else {
+            return self.health.pause();
+        };
+        let found = self.connects().await;
+        if let Err(error) = &found {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(error, "no mail can be sent");
+        }
+        self.health.looked(look, &found)
+    }
+
+    async fn connects(&self) -> Result<(), LookError> {
+        let connection = tokio::time::timeout(LOOK_TIMEOUT, self.transport.test_connection());
+        if connection.await.map_err(|_| LookError::TimedOut)?? {
+            Ok(())
+        } else {
+            Err(LookError::Closed)
+        }
+    }
+
     /// Delivers a message, and remembers how that went.
     pub async fn deliver(&self, claimed: &Claimed) -> Result<(), DeliveryError> {
         let delivered = self.attempt(claimed).await;
-        self.health.record(&delivered);
+        self.health.delivered(&delivered);
         delivered
     }
 
@@ -255,6 +206,7 @@ impl Header for AutoSubmitted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliveries::retry::Failure;
 
     #[test]
     fn the_host_is_the_url_without_scheme_port_and_path() {

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::retry::{CLAIM_SECS, Next, after_failure};
 use super::store::{self, Claimed, Sent};
-use crate::channels::email::{DeliveryError, SmtpHealth, SmtpSender};
+use crate::channels::email::SmtpSender;
+use crate::channels::error::DeliveryError;
+use crate::channels::health::SmtpHealth;
 use crate::state::AppState;
 
 /// Looks for due messages this often: for retries, and if a notification was missed.
@@ -56,7 +58,7 @@ impl Sender {
         Self { app, smtp }
     }
 
-    /// How deliveries go.
+    /// Whether mails can be sent.
     pub fn health(&self) -> SmtpHealth {
         self.smtp.health()
     }
@@ -69,7 +71,20 @@ impl Sender {
         tokio::select! {
             () = work => {}
             () = queued.listen() => {}
+            () = self.watch_server() => {}
         }
+    }
+
+    /// Looks at the mail server at the start, and for as long as it cannot be used.
+    async fn watch_server(&self) {
+        loop {
+            tokio::time::sleep(self.look().await).await;
+        }
+    }
+
+    /// Looks at the mail server where that is due; returns when to come again.
+    pub async fn look(&self) -> Duration {
+        self.smtp.look().await
     }
 
     async fn work(&self, queued: &Wakeup, shutdown: &CancellationToken) {

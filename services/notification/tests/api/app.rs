@@ -89,12 +89,18 @@ impl TestApp {
 
     /// A sender to a port of localhost.
     pub fn sender(&self, smtp: u16) -> Sender {
+        self.sender_as(smtp, &[])
+    }
+
+    /// The same, with a login.
+    pub fn sender_as(&self, smtp: u16, login: &[(&'static str, &str)]) -> Sender {
         let port = smtp.to_string();
         let entries = [
             ("host", "127.0.0.1"),
             ("port", &*port),
             ("from", "shop@demo.localhost"),
         ];
+        let entries = entries.iter().chain(login).copied();
         let binding = Binding::from_entries("smtp", entries);
         Sender::new(
             self.state.clone(),

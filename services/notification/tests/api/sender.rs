@@ -7,6 +7,9 @@ use notification::{BacklogCount, MessageSweep};
 use serde_json::Value;
 use service::PeriodicTask;
 use testkit::free_port;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, euros, paid, placed, registered};
@@ -70,7 +73,7 @@ async fn many_senders_send_each_message_once() {
         app.consume(&placed(n, euros(1_200))).await;
     }
     let stop = CancellationToken::new();
-    let mut senders = tokio::task::JoinSet::new();
+    let mut senders = JoinSet::new();
     for _ in 0..3 {
         senders.spawn(app.sender(mail.smtp).run(stop.clone()));
     }
@@ -146,6 +149,81 @@ async fn without_a_mail_server_messages_wait_longer_after_each_attempt() {
     assert_eq!(app.row().await.status, "sent");
     assert_eq!(sender.health().check(), Ok(()));
     assert_eq!(mail.messages().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_is_told_before_any_mail_is_sent_and_so_is_its_return() {
+    let app = app::start().await;
+    let smtp = free_port();
+    let sender = app.sender(smtp);
+    let (health, stop) = (sender.health(), CancellationToken::new());
+    let mut running = JoinSet::new();
+    running.spawn(sender.run(stop.clone()));
+    let told = testkit::eventually("it is told", || async { health.check().err() }).await;
+    assert!(told.contains("the mail server cannot be used"), "{told}");
+    let mail = mailpit::on_port(smtp).await;
+    testkit::eventually("it is back", || async { health.check().ok() }).await;
+    assert_eq!(mail.messages().await, Vec::<Value>::new());
+    stop.cancel();
+    running.join_all().await;
+}
+
+#[tokio::test]
+async fn a_mail_server_that_refuses_the_login_is_told_before_any_mail_is_sent() {
+    let app = app::start().await;
+    let mut servers = JoinSet::new();
+    let refusing = stranger(&mut servers, |command| match command {
+        "EHLO" => "250-mail.example\r\n250 AUTH PLAIN",
+        "AUTH" => "535 5.7.8 these credentials are not valid",
+        _ => "250 ok",
+    });
+    let sender = app.sender_as(refusing.await, &[("username", "shop"), ("password", "old")]);
+    let (health, stop) = (sender.health(), CancellationToken::new());
+    let mut running = JoinSet::new();
+    running.spawn(sender.run(stop.clone()));
+    let told = testkit::eventually("it is told", || async { health.check().err() }).await;
+    assert!(told.contains("these credentials are not valid"), "{told}");
+    assert!(!told.contains("old"), "{told}");
+    stop.cancel();
+    running.join_all().await;
+}
+
+#[tokio::test]
+async fn what_a_server_has_against_a_mail_is_not_forgotten_for_its_next_greeting() {
+    let app = app::start().await;
+    let mut servers = JoinSet::new();
+    let refusing = stranger(&mut servers, |command| match command {
+        "MAIL" => "550 5.7.1 this sender is not allowed",
+        _ => "250 ok",
+    });
+    let sender = app.sender(refusing.await);
+    app.consume(&registered(1, "ann@example.com")).await;
+    sender.send_due().await.unwrap();
+    sender.look().await;
+    let told = sender.health().check().unwrap_err();
+    assert!(told.contains("this sender is not allowed"), "{told}");
+}
+
+/// A mail server that answers each command as it is told; its port.
+async fn stranger(servers: &mut JoinSet<()>, answer: fn(&str) -> &'static str) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    servers.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            let mut next = Some("220 mail.example");
+            while let Some(said) = next {
+                let said = format!("{said}\r\n");
+                if write.write_all(said.as_bytes()).await.is_err() {
+                    break;
+                }
+                let line = lines.next_line().await.ok().flatten();
+                next = line.map(|line| answer(line.split(' ').next().unwrap_or_default()));
+            }
+        }
+    });
+    port
 }
 
 #[tokio::test]
@@ -237,7 +315,7 @@ async fn messages_are_removed_ninety_days_after_they_were_sent() {
 async fn a_queued_message_wakes_a_sender_that_waits() {
     let (app, mail) = (app::start().await, mailpit::start().await);
     let stop = CancellationToken::new();
-    let mut senders = tokio::task::JoinSet::new();
+    let mut senders = JoinSet::new();
     senders.spawn(app.sender(mail.smtp).run(stop.clone()));
     testkit::eventually("the sender listens", || async {
         let listening = "select count(*) from pg_stat_activity
