@@ -14,6 +14,8 @@ use crate::{Applied, Objects};
 
 /// Longest quotation of somebody else's words.
 const LONGEST: usize = 200;
+/// Exit code of a process that signal 9 ended.
+const KILLED: i32 = 137;
 
 /// The pods of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,6 +253,14 @@ fn ended(
         "StartError" | "ContainerCannotRun" => {
             let said = how.message.as_deref().unwrap_or_default();
             ("StartError", unstarted(container, said))
+        }
+        // Signal 9. A runtime that hears of the end before the kernel has told it of the memory gives no other reason.
+        "Error" if code == KILLED => {
+            let text = format!(
+                "container {container} was killed (exit code {code}): as a rule because it needs more memory than its limit, or \
+                 because it did not end in time when it was told to"
+            );
+            ("Killed", text)
         }
         _ if is_once => {
             let text = format!(

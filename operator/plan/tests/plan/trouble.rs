@@ -123,6 +123,19 @@ fn a_container_that_needs_too_much_memory_is_told_from_one_that_fails() {
 }
 
 #[test]
+fn a_container_that_was_killed_is_suspected_of_its_memory_before_the_runtime_says_so() {
+    let ended = json!({ "terminated": { "exitCode": 137, "reason": "Error" } });
+    for status in [
+        container(&ended, &json!({})),
+        container(&json!({ "running": {} }), &ended),
+    ] {
+        let (reason, text) = told(&status);
+        assert_eq!(reason, "Killed");
+        assert!(text.contains("more memory than its limit"), "{text}");
+    }
+}
+
+#[test]
 fn a_command_that_is_not_there_is_quoted_without_the_runtimes_ids() {
     let said = "failed to create containerd task: failed to create shim task: OCI runtime create failed: \
         runc create failed: unable to start container process: exec: \"/nope\": no such file or directory: unknown";
