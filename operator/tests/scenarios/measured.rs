@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
 use crate::life::ready_shop;
-use crate::world::{World, condition, is_ready, ours};
+use crate::world::{World, cluster_with_shop, condition, is_ready, ours};
 
 fn message(fake: &Fake, id: &Id, wanted: &str) -> String {
     let object = fake
@@ -79,6 +79,66 @@ async fn a_database_that_goes_away_is_named_within_ten_seconds() {
     let told = |type_: &str| world.fake.with(|store| condition(store.get(&shop), type_));
     let no = Some(("False".to_owned(), "DatabaseNotReady".to_owned()));
     assert_eq!((told("DatabaseReady"), told("Ready")), (no.clone(), no));
+}
+
+/// A ready shop whose database is its owner's.
+async fn shop_with_external_database() -> World {
+    let fake = cluster_with_shop("Delete");
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
+        "data": { "host": "cmRz", "username": "cm9vdA==", "password": "c2VjcmV0" } });
+    let external = json!({ "external": { "adminSecretRef": { "name": "rds" } } });
+    let choose = |shop: &mut Value| shop["spec"]["database"] = external;
+    fake.with(|store| store.create(&Id::new("", "secrets", "shops", "rds"), secret))
+        .expect("made");
+    fake.with(|store| store.update(&ours("storefronts", "demo"), false, choose))
+        .expect("changed");
+    let world = World::start(fake);
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_database_that_goes_away_is_named_within_ten_seconds_and_so_is_its_return() {
+    let world = shop_with_external_database().await;
+    let shop = ours("storefronts", "demo");
+    let told = |fake: &Fake| fake.with(|store| condition(store.get(&shop), "DatabaseReady"));
+    assert_eq!(told(&world.fake), Some(("True".into(), "External".into())));
+    let why = "the database cannot be used: Connection refused (os error 111)";
+    world
+        .answers
+        .set("10.1.1.1", 503, &[("database", why)], &[]);
+    let order = Id::new("apps", "deployments", "shops", "demo-order");
+    world.fake.with(|store| store.set_sick(&order, true));
+    add_unready_pod(&world.fake, "demo-order", "10.1.1.1");
+    let began = tokio::time::Instant::now();
+    world
+        .until("the database is named", |fake| {
+            let is_named = |type_| message(fake, &shop, type_).contains(why);
+            is_named("DatabaseReady") && is_named("Ready")
+        })
+        .await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    let text = message(&world.fake, &shop, "DatabaseReady");
+    assert!(text.starts_with("Secret rds is not ready since"), "{text}");
+
+    world.answers.set("demo-order.shops.svc", 200, &[], &[]);
+    let pod = Id::new("", "pods", "shops", "demo-order-5d9c-zzzzz");
+    let recover = |pod: &mut Value| pod["status"]["containerStatuses"][0]["ready"] = true.into();
+    world
+        .fake
+        .with(|store| store.update(&pod, true, recover))
+        .expect("changed");
+    world.fake.with(|store| store.set_sick(&order, false));
+    let began = tokio::time::Instant::now();
+    world
+        .until("it is back", |fake| {
+            told(fake).is_some_and(|(status, _)| status == "True") && is_ready(fake, "demo")
+        })
+        .await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
