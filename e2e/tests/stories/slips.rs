@@ -1,9 +1,9 @@
 //! (k) What somebody deletes by mistake costs a shop neither data nor, for long, its service.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use e2e::eventually;
 
 use crate::support::{READY, ShopFixture};
@@ -11,8 +11,13 @@ use crate::support::{READY, ShopFixture};
 /// One product, of which there is enough for every attempt.
 const CATALOGUE: &str = "sku,title,description,category,on_hand,price_EUR\n\
     MANY,Many of these,A thing that does not run out,things,100000,1000\n";
+/// Time between two attempts.
+const PERIOD: Duration = Duration::from_millis(250);
 /// How long a shop may be without something that was deleted.
 const SOON: Duration = Duration::from_secs(60);
+
+/// For how long a shop may say that it is ready while no order goes through.
+const UNSAID: Duration = Duration::from_secs(10);
 
 /// By a new shopper each time, for an attempt may fail half-way.
 fn place_an_order(fixture: &ShopFixture) -> anyhow::Result<()> {
@@ -24,6 +29,38 @@ fn place_an_order(fixture: &ShopFixture) -> anyhow::Result<()> {
     let product = listed["items"][0]["id"].as_str().unwrap_or_default();
     shop.order(&shopper, &key, &[product])?.expect(201)?;
     Ok(())
+}
+
+/// Until an order goes through. Meanwhile the shop does not say that it is ready, and refuses as one does whose client may come
+/// again.
+fn orders_go_on(fixture: &ShopFixture, slip: &str) -> anyhow::Result<()> {
+    let is_ready = || {
+        let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+        fixture.run(&["get", "storefront/shop", "-o", path])
+    };
+    let began = Instant::now();
+    let mut unsaid = None;
+    loop {
+        let before = is_ready()?;
+        let Err(error) = place_an_order(fixture) else {
+            return Ok(());
+        };
+        let text = format!("{error:#}");
+        ensure!(!text.contains("got 500"), "{slip}: {text}");
+        if before == "True" && is_ready()? == "True" {
+            let since: &mut Instant = unsaid.get_or_insert_with(Instant::now);
+            ensure!(
+                since.elapsed() < UNSAID,
+                "{slip}: no order goes through and the shop says that it is ready: {text}"
+            );
+        } else {
+            unsaid = None;
+        }
+        if began.elapsed() > SOON {
+            bail!("no order is placed after {slip}: {text}");
+        }
+        std::thread::sleep(PERIOD);
+    }
 }
 
 fn orders(fixture: &ShopFixture) -> anyhow::Result<u64> {
@@ -53,9 +90,16 @@ fn a_shop_outlives_the_deletion_of_each_of_its_secrets() -> anyhow::Result<()> {
     ];
     for slip in slips {
         fixture.run(&["delete", "secret", slip, "--wait=true"])?;
-        eventually(&format!("an order is placed after {slip}"), SOON, || {
-            place_an_order(&fixture)
-        })?;
+        orders_go_on(&fixture, slip)?;
+    }
+    for (slip, key) in [
+        ("shop-internal", "token"),
+        ("shop-nats-logins", "key"),
+        ("shop-redis-logins", "key"),
+    ] {
+        let edit = format!(r#"{{"stringData":{{"{key}":"edited by hand"}}}}"#);
+        fixture.run(&["patch", "secret", slip, "-p", &edit])?;
+        orders_go_on(&fixture, slip)?;
     }
     eventually("the shop is ready", READY, || fixture.wait_until_ready())?;
     // A node that knows an immutable Secret by its name would give new pods what was in it.
@@ -77,9 +121,7 @@ fn a_shop_outlives_the_deletion_of_each_of_its_parts() -> anyhow::Result<()> {
     ];
     for slip in slips {
         fixture.run(&["delete", "--wait=true", slip])?;
-        eventually(&format!("an order is placed after {slip}"), SOON, || {
-            place_an_order(&fixture)
-        })?;
+        orders_go_on(&fixture, slip)?;
         expected += 1;
         let kept = orders(&fixture)?;
         ensure!(
