@@ -35,8 +35,12 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/examples
 /// Every object of kind `K` in an example, as stored: with a uid and a generation.
 pub fn example<K: Resource<DynamicType = ()> + DeserializeOwned>(file: &str) -> Vec<K> {
     let text = std::fs::read_to_string(format!("{EXAMPLES}/{file}"));
-    let text = text.expect("the example is there");
-    serde_yaml::Deserializer::from_str(&text)
+    decoded(&text.expect("the example is there"))
+}
+
+/// Every object of kind `K` in a manifest, as stored.
+pub fn decoded<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &str) -> Vec<K> {
+    serde_yaml::Deserializer::from_str(text)
         .map(|document| Value::deserialize(document).expect("YAML"))
         .filter(|value| value["kind"] == K::kind(&()).as_ref())
         .map(|value| {

@@ -5,6 +5,7 @@ mod clients;
 mod desired;
 mod every_shop;
 mod fixtures;
+mod held;
 mod hosts;
 mod jobs;
 mod losses;

@@ -37,7 +37,7 @@ fn valid(shop: &Storefront, platform: &Platform) -> storefront::Valid {
 }
 
 /// The shop with the status that an operator gives it.
-fn run_by(mut shop: Storefront, platform: &Platform) -> Storefront {
+pub fn run_by(mut shop: Storefront, platform: &Platform) -> Storefront {
     let (valid, objects) = (valid(&shop, platform), Objects::new());
     let outcome = Outcome::Applied {
         valid: &valid,
@@ -48,7 +48,7 @@ fn run_by(mut shop: Storefront, platform: &Platform) -> Storefront {
 }
 
 /// Everything that is planned for a shop: of itself, its services, its gateway, and the dump of a database.
-fn plan(shop: &Storefront, platform: &Platform) -> Vec<Planned> {
+pub fn plan(shop: &Storefront, platform: &Platform) -> Vec<Planned> {
     let own = storefront::desired(&valid(shop, platform));
     let gateway = gateway_of(&own);
     let mut all = own.items;
