@@ -30,6 +30,7 @@ tools_lane() {
   [[ -n $CLUSTER ]] || return 0
   step "cluster" "$AGAIN  Logs of its components: $STATE/$CLUSTER/logs; start afresh: make down CLUSTER=$CLUSTER" \
     cluster up --name "$CLUSTER"
+  grep 'IPv4 only: ' "$(log_of cluster)" || true # what else is in the log is of interest only when the step fails
   step "Gateway API $GATEWAY_API_VERSION" "$AGAIN" gateway_api
 }
 

@@ -9,6 +9,7 @@ use e2e::shop::Shopper;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::families;
 use crate::support::{CATALOGUE, ShopFixture};
 
 /// Every internal API: service, method and path, in which `ID` stands for an id.
@@ -36,6 +37,7 @@ const INTERNAL: &[(&str, Method, &str)] = &[
 fn a_shopper_registers_logs_in_buys_and_gets_a_mail() -> anyhow::Result<()> {
     let fixture = ShopFixture::start_with("apply", "  queue: { nats: { replicas: 3 } }\n")?;
     let shop = &fixture.shop;
+    families::a_shop_answers_in_every_family_of_its_cluster(&fixture)?;
 
     let imported = shop.import(&fixture.administrator()?, CATALOGUE)?;
     let rows = CATALOGUE.lines().count() - 1;

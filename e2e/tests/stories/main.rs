@@ -9,6 +9,7 @@ mod deletion;
 mod developer;
 mod drift;
 mod endings;
+mod families;
 mod https;
 mod mail;
 mod metrics;

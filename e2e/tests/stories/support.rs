@@ -128,6 +128,10 @@ impl ShopFixture {
         self.place.name()
     }
 
+    pub fn hostname(&self) -> &str {
+        self.place.hostname()
+    }
+
     /// The token of the shop's first administrator.
     pub fn administrator(&self) -> anyhow::Result<String> {
         self.shop

@@ -24,7 +24,11 @@ func status(o options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("cluster %s  API server %s  kubeconfig %s\n", c.Name, c.APIServer(), c.Kubeconfig())
+	families := "IPv4 only"
+	if c.IPv6 {
+		families = "IPv4 and IPv6"
+	}
+	fmt.Printf("cluster %s  %s  API server %s  kubeconfig %s\n", c.Name, families, c.APIServer(), c.Kubeconfig())
 	var problems []string
 	say := func(name string, fine bool, detail string) {
 		state := "running"

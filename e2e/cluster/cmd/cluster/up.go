@@ -78,9 +78,17 @@ func (b *bring) prepare() error {
 	if err != nil {
 		return err
 	}
-	c, err := layout.LoadOrCreate(b.name, b.nodes)
+	lack := network.LackOfIPv6()
+	c, err := layout.LoadOrCreate(b.name, b.nodes, lack == nil)
 	if err != nil {
 		return err
+	}
+	line, err := network.Families(c, lack)
+	if err != nil {
+		return err
+	}
+	if line != "" {
+		fmt.Printf("  %s\n", line)
 	}
 	b.cluster, b.node, b.images = c, c.Node(1), images
 	if err := layout.MakeMountPoints(slices.Collect(maps.Keys(hold.Private()))); err != nil {

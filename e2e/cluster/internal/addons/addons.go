@@ -20,7 +20,8 @@ var storage string
 // Manifests returns everything to apply, as one YAML stream.
 func Manifests(c *layout.Cluster, images components.Images) string {
 	fill := strings.NewReplacer(
-		"@DNS_IP@", c.DNSServiceIP(),
+		"@DNS_IP@", c.DNSServiceIPs()[0],
+		"@DNS_IPS@", `"`+strings.Join(c.DNSServiceIPs(), `", "`)+`"`,
 		"@COREDNS_IMAGE@", images.CoreDNS,
 		"@PROVISIONER@", provision.Name,
 	)

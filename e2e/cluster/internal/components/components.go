@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"storefront.dev/cluster/internal/hold"
 	"storefront.dev/cluster/internal/layout"
@@ -100,7 +101,7 @@ func apiserver(c *layout.Cluster, binary string) []string {
 	return []string{binary, "kube-apiserver",
 		"--etcd-servers=http://127.0.0.1:2379",
 		"--advertise-address=" + c.Node(1).IP(), "--secure-port=6443",
-		"--service-cluster-ip-range=" + c.ServiceRange(),
+		"--service-cluster-ip-range=" + strings.Join(c.ServiceRanges(), ","),
 		"--client-ca-file=" + pki("ca.crt"),
 		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -149,7 +150,7 @@ func nodeComponents(n layout.Node, binary string) []hold.Component {
 		{Name: "containerd", Argv: []string{"/usr/bin/containerd", "--config", n.Path("containerd.toml")}},
 		{Name: "kubelet", Argv: []string{binary, "kubelet",
 			"--config=" + n.Path("kubelet.yaml"), "--kubeconfig=" + c.Path("pki", n.Name()+".kubeconfig"),
-			"--hostname-override=" + n.Name(), "--node-ip=" + n.IP(),
+			"--hostname-override=" + n.Name(), "--node-ip=" + strings.Join(n.IPs(), ","),
 		}},
 		{Name: "kube-proxy", Argv: []string{binary, "kube-proxy", "--config=" + n.Path("kube-proxy.yaml")}},
 	}

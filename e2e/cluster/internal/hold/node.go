@@ -55,8 +55,10 @@ func Run(n layout.Node) error {
 	if err := syscall.Sethostname([]byte(n.Name())); err != nil {
 		return fmt.Errorf("set host name: %w", err)
 	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-		return fmt.Errorf("let the node route between its pods: %w", err)
+	for path, value := range sysctls(n.Cluster) {
+		if err := os.WriteFile("/proc/sys/net/"+path, []byte(value), 0); err != nil {
+			return fmt.Errorf("set /proc/sys/net/%s, for the network of the node's pods: %w", path, err)
+		}
 	}
 	s := newSupervisor()
 	children := make(chan os.Signal, 1)
@@ -81,6 +83,18 @@ func Run(n layout.Node) error {
 		}
 	}()
 	return serve(n, s)
+}
+
+// sysctls are settings of the node's network namespace.
+func sysctls(c *layout.Cluster) map[string]string {
+	all := map[string]string{"ipv4/ip_forward": "1"}
+	if c.IPv6 {
+		all["ipv6/conf/all/forwarding"] = "1"
+		// The pods' gateway is an address on the node's end of each pair, which would not answer while
+		// the kernel looks for another owner.
+		all["ipv6/conf/default/accept_dad"] = "0"
+	}
+	return all
 }
 
 // mounts makes a view of the file system that only this node sees.

@@ -24,6 +24,7 @@ type Cluster struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
 	Nodes int    `json:"nodes"`
+	IPv6  bool   `json:"ipv6"` // beside IPv4; decided once, when the cluster is made
 }
 
 var nameForm = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$`)
@@ -116,8 +117,8 @@ func Names() ([]string, error) {
 }
 
 // LoadOrCreate returns the named cluster; a new one gets the lowest index that neither
-// another cluster of ours nor a foreign interface of the machine occupies.
-func LoadOrCreate(name string, nodes int) (*Cluster, error) {
+// another cluster of ours nor a foreign interface of the machine occupies, and IPv6 when asked.
+func LoadOrCreate(name string, nodes int, ipv6 bool) (*Cluster, error) {
 	unlock, err := Lock("index")
 	if err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func LoadOrCreate(name string, nodes int) (*Cluster, error) {
 		return nil, err
 	}
 	for index := range MaxClusters {
-		c := &Cluster{Name: name, Index: index, Nodes: nodes}
+		c := &Cluster{Name: name, Index: index, Nodes: nodes, IPv6: ipv6}
 		if taken[index] || interfaceExists(c.Bridge()) {
 			continue
 		}
@@ -218,21 +219,6 @@ func Lost(name string) *Cluster {
 // Bridge is the host's end of the cluster network.
 func (c *Cluster) Bridge() string { return fmt.Sprintf("sf%d", c.Index) }
 
-// HostIP is the host's address on the cluster network.
-func (c *Cluster) HostIP() string { return fmt.Sprintf("10.89.%d.1", c.Index) }
-
-// PodRange holds every node's pod subnet.
-func (c *Cluster) PodRange() string { return fmt.Sprintf("10.%d.0.0/16", 200+c.Index) }
-
-// ServiceRange holds the cluster IPs.
-func (c *Cluster) ServiceRange() string { return fmt.Sprintf("10.%d.0.0/16", 150+c.Index) }
-
-// APIServiceIP is the first service address, that of `kubernetes.default`.
-func (c *Cluster) APIServiceIP() string { return fmt.Sprintf("10.%d.0.1", 150+c.Index) }
-
-// DNSServiceIP is where CoreDNS answers.
-func (c *Cluster) DNSServiceIP() string { return fmt.Sprintf("10.%d.0.10", 150+c.Index) }
-
 // APIServer is the URL of the API server, from the host, the node and the pods alike.
 func (c *Cluster) APIServer() string { return "https://" + c.Node(1).IP() + ":6443" }
 
@@ -250,14 +236,6 @@ func (c *Cluster) Node(number int) Node { return Node{Cluster: c, Number: number
 
 // Name is the node's name in Kubernetes.
 func (n Node) Name() string { return fmt.Sprintf("node-%d", n.Number) }
-
-// IP is the node's address on the cluster network.
-func (n Node) IP() string { return fmt.Sprintf("10.89.%d.%d", n.Cluster.Index, 10+n.Number) }
-
-// PodSubnet is the part of the pod range that this node hands out.
-func (n Node) PodSubnet() string {
-	return fmt.Sprintf("10.%d.%d.0/24", 200+n.Cluster.Index, n.Number)
-}
 
 // Link is the host's end of the node's veth pair.
 func (n Node) Link() string { return fmt.Sprintf("%sn%d", n.Cluster.Bridge(), n.Number) }

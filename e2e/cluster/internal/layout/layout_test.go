@@ -3,6 +3,7 @@ package layout
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func home(t *testing.T) {
 func TestTwoClustersGetDifferentIndexesAndAFreedOneIsUsedAgain(t *testing.T) {
 	home(t)
 	create := func(name string) *Cluster {
-		c, err := LoadOrCreate(name, 1)
+		c, err := LoadOrCreate(name, 1, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,11 +38,30 @@ func TestTwoClustersGetDifferentIndexesAndAFreedOneIsUsedAgain(t *testing.T) {
 	}
 }
 
+func TestAClusterKeepsTheFamiliesThatItWasMadeWith(t *testing.T) {
+	home(t)
+	for name, ipv6 := range map[string]bool{"both": true, "one": false} {
+		for _, asked := range []bool{ipv6, !ipv6} {
+			c, err := LoadOrCreate(name, 1, asked)
+			if err != nil || c.IPv6 != ipv6 {
+				t.Fatalf("%s: %+v, %v", name, c, err)
+			}
+		}
+	}
+	old := &Cluster{Name: "old"}
+	if err := WriteFile(old.Path("cluster.json"), []byte(`{"name": "old", "index": 7, "nodes": 1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load("old"); err != nil || c.IPv6 || len(c.PodRanges()) != 1 {
+		t.Fatalf("a cluster of an older program: %+v, %v", c, err)
+	}
+}
+
 func TestRangesOfAllClustersAreDisjoint(t *testing.T) {
 	var ranges []netip.Prefix
 	for index := range MaxClusters {
-		c := &Cluster{Name: "x", Index: index}
-		for _, text := range []string{c.PodRange(), c.ServiceRange(), c.HostIP() + "/24"} {
+		c := &Cluster{Name: "x", Index: index, IPv6: true}
+		for _, text := range slices.Concat(c.PodRanges(), c.ServiceRanges(), c.HostIPs()) {
 			prefix, err := netip.ParsePrefix(text)
 			if err != nil {
 				t.Fatal(err)
@@ -55,6 +75,40 @@ func TestRangesOfAllClustersAreDisjoint(t *testing.T) {
 		}
 		if link := c.Node(99).Link(); len(link) > 15 {
 			t.Fatalf("%s is too long for an interface", link)
+		}
+	}
+}
+
+func TestAddressesLieInTheRangesOfTheirFamilyAndIPv4ComesFirst(t *testing.T) {
+	for _, index := range []int{0, 1, MaxClusters - 1} {
+		c := &Cluster{Name: "x", Index: index, IPv6: true}
+		first, second := c.Node(1), c.Node(99)
+		for family := range 2 {
+			network := netip.MustParsePrefix(c.HostIPs()[family]).Masked()
+			pods := netip.MustParsePrefix(c.PodRanges()[family])
+			services := netip.MustParsePrefix(c.ServiceRanges()[family])
+			if (family == 1) != services.Addr().Is6() {
+				t.Fatalf("family %d has services %s", family, services)
+			}
+			for _, n := range []Node{first, second} {
+				if address := netip.MustParseAddr(n.IPs()[family]); !network.Contains(address) || address.String() != n.IPs()[family] {
+					t.Errorf("node address %s, network %s", n.IPs()[family], network)
+				}
+				subnet := netip.MustParsePrefix(n.PodSubnets()[family])
+				if subnet != subnet.Masked() || !pods.Contains(subnet.Addr()) || pods.Bits() > subnet.Bits() {
+					t.Errorf("pod subnet %s, range %s", subnet, pods)
+				}
+			}
+			if netip.MustParsePrefix(first.PodSubnets()[family]).Overlaps(netip.MustParsePrefix(second.PodSubnets()[family])) {
+				t.Errorf("two nodes share %s", first.PodSubnets()[family])
+			}
+			if dns := netip.MustParseAddr(c.DNSServiceIPs()[family]); !services.Contains(dns) {
+				t.Errorf("DNS %s, services %s", dns, services)
+			}
+			// More than the API server hands out of one range.
+			if services.Addr().Is6() && services.Bits() < 108 {
+				t.Errorf("the API server refuses services %s", services)
+			}
 		}
 	}
 }
@@ -114,7 +168,7 @@ func TestMountPointsAreRemovedWithTheLastClusterAndOnlyIfMade(t *testing.T) {
 	if err := MakeMountPoints([]string{existing, made}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := LoadOrCreate("one", 1)
+	c, err := LoadOrCreate("one", 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package network
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -23,12 +24,23 @@ func Up(n layout.Node, initPID int) error {
 	}
 	// The routes come before anything dials: a packet to a pod or service for which there
 	// is no route would leave by the machine's default route and be lost far away.
-	for _, target := range []string{n.PodSubnet(), n.Cluster.ServiceRange()} {
-		if err := ip("route", "replace", target, "via", n.IP(), "dev", n.Cluster.Bridge()); err != nil {
+	for _, arguments := range routes(n) {
+		if err := ip(arguments...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// routes are the arguments of `ip` for the host's routes to the node's pods and the services.
+func routes(n layout.Node) [][]string {
+	var all [][]string
+	for family, via := range n.IPs() {
+		for _, target := range []string{n.PodSubnets()[family], n.Cluster.ServiceRanges()[family]} {
+			all = append(all, []string{"route", "replace", target, "via", via, "dev", n.Cluster.Bridge()})
+		}
+	}
+	return all
 }
 
 func bridge(c *layout.Cluster) error {
@@ -40,10 +52,22 @@ func bridge(c *layout.Cluster) error {
 	if err := ip("link", "set", "dev", c.Bridge(), "alias", c.Alias()); err != nil {
 		return err
 	}
-	if err := ip("addr", "replace", c.HostIP()+"/24", "dev", c.Bridge()); err != nil {
-		return err
+	for _, address := range c.HostIPs() {
+		if err := ip(ours(address, c.Bridge())...); err != nil {
+			return err
+		}
 	}
 	return ip("link", "set", c.Bridge(), "up")
+}
+
+// ours gives an interface an address. Nobody else is on the network, so none is looked for: an address
+// of IPv6 would not answer for the second or two that this takes.
+func ours(address, link string) []string {
+	arguments := []string{"addr", "replace", address, "dev", link}
+	if netip.MustParsePrefix(address).Addr().Is6() {
+		arguments = append(arguments, "nodad")
+	}
+	return arguments
 }
 
 func veth(n layout.Node, initPID int) error {
@@ -56,19 +80,29 @@ func veth(n layout.Node, initPID int) error {
 	if err := ip("link", "set", n.Link(), "master", n.Cluster.Bridge(), "up"); err != nil {
 		return err
 	}
-	for _, arguments := range [][]string{
-		{"link", "set", "lo", "up"},
-		{"addr", "replace", n.IP() + "/24", "dev", "eth0"},
-		{"link", "set", "eth0", "up"},
-		// What is neither a pod, a service nor the host is refused at once, so that a
-		// stray connection fails with a clear error instead of a timeout.
-		{"route", "replace", "unreachable", "default"},
-	} {
+	for _, arguments := range node(n) {
 		if err := inside(initPID, arguments...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// node are the arguments of `ip` for the node's own end.
+func node(n layout.Node) [][]string {
+	all := [][]string{{"link", "set", "lo", "up"}}
+	for family, address := range n.IPs() {
+		length := netip.MustParsePrefix(n.Cluster.HostIPs()[family]).Bits()
+		all = append(all, ours(fmt.Sprintf("%s/%d", address, length), "eth0"))
+	}
+	all = append(all, []string{"link", "set", "eth0", "up"})
+	// What is neither a pod, a service nor the host is refused at once, so that a
+	// stray connection fails with a clear error instead of a timeout.
+	all = append(all, []string{"route", "replace", "unreachable", "default"})
+	if n.Cluster.IPv6 {
+		all = append(all, []string{"-6", "route", "replace", "unreachable", "default"})
+	}
+	return all
 }
 
 // Forget removes the host's end of a node whose namespace is gone or going.
