@@ -41,7 +41,7 @@ impl Table {
         let mut compiler = Compiler {
             view: &view,
             policies,
-            endpoints: Endpoints::new(&objects.endpoint_slices),
+            endpoints: Endpoints::new(&objects.endpoint_slices, &objects.services),
             clusters: Clusters::default(),
             gateway,
         };

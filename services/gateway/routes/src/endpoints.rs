@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
 use crate::ObjectName;
@@ -15,7 +15,7 @@ pub(crate) struct Endpoints<'a> {
 }
 
 impl<'a> Endpoints<'a> {
-    pub fn new(slices: &'a [Arc<EndpointSlice>]) -> Self {
+    pub fn new(slices: &'a [Arc<EndpointSlice>], services: &[Arc<Service>]) -> Self {
         let mut index: HashMap<ObjectName, Vec<&EndpointSlice>> = HashMap::new();
         for slice in slices {
             let labels = slice.metadata.labels.as_ref();
@@ -28,6 +28,13 @@ impl<'a> Endpoints<'a> {
                 .entry(ObjectName::new(namespace, service.clone()))
                 .or_default()
                 .push(slice);
+        }
+        for service in services {
+            let namespace = service.metadata.namespace.clone().unwrap_or_default();
+            let name = service.metadata.name.clone().unwrap_or_default();
+            if let Some(slices) = index.get_mut(&ObjectName::new(namespace, name)) {
+                keep_first_family(slices, service);
+            }
         }
         Self { slices: index }
     }
@@ -73,6 +80,21 @@ impl<'a> Endpoints<'a> {
         found.sort_unstable();
         found.dedup();
         found.into()
+    }
+}
+
+/// Of a Service with two IP families, whose pods are listed once for each, only the slices of the first family stay:
+/// a pod under two addresses would count twice, and a request that failed would be tried again at the same pod.
+fn keep_first_family(slices: &mut Vec<&EndpointSlice>, service: &Service) {
+    let families = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.ip_families.as_ref());
+    let Some(first) = families.and_then(|families| families.first()) else {
+        return;
+    };
+    if slices.iter().any(|slice| slice.address_type == *first) {
+        slices.retain(|slice| slice.address_type == *first);
     }
 }
 
