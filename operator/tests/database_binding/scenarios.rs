@@ -391,6 +391,28 @@ async fn a_dead_server_delays_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_server_whose_name_is_not_resolved_is_not_said_to_be_silent() {
+    let world = World::new();
+    let (_listener, mut lost) = silent(&world);
+    "nowhere.invalid".clone_into(&mut lost.host);
+    world.put_secret("lost", &lost);
+    world.create(
+        "lost",
+        json!({ "serverRef": { "adminSecret": { "name": "lost" } } }),
+    );
+    let binding = world.binding("lost").expect("the binding");
+    let waited = world.reconcile(&binding).await;
+    waited.expect("waiting for a server is no failure");
+    assert_eq!(world.ready("lost").1, "ServerUnreachable");
+    let message = world.message("lost");
+    assert!(
+        message.contains("cannot be reached: the name nowhere.invalid is not resolved: "),
+        "{message}"
+    );
+    world.clean().await;
+}
+
+#[tokio::test]
 async fn a_wrong_administrators_password_is_told_without_it() {
     let mut world = World::new();
     let shop = database(&world);

@@ -59,10 +59,12 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
         shop: Arc::clone(&shop),
         metrics: Metrics::new(builder.registry())?,
     };
-    let smtp = SmtpSender::new(&builder.binding("smtp")?, &shop).context("invalid binding smtp")?;
+    let binding = builder.binding("smtp")?;
+    let smtp = SmtpSender::new(&binding, &shop).context("invalid binding smtp")?;
     let sender = Sender::new(app.clone(), smtp);
     let health = sender.health();
     Ok(builder
+        .host("mail", binding.get("host"))
         .dependency("mail", move || health.check())
         .consume(triggers::consume::subscriptions(app.clone()))
         .task("sender", |stop| sender.run(stop))

@@ -49,6 +49,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
         metrics,
     };
     Ok(builder
+        .host("cache", cache.get("host"))
         .asked_dependency(
             "cache",
             move || known.health(),

@@ -275,14 +275,20 @@ fn options(endpoint: &Endpoint, database: &str) -> PgConnectOptions {
 
 async fn connect(endpoint: &Endpoint, database: &str) -> Result<PgConnection, ServerError> {
     let options = options(endpoint, database);
-    match timeout(CONNECT, PgConnection::connect_with(&options)).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(source)) => Err(ServerError::from_connect(endpoint, database, &source)),
-        Err(_) => Err(ServerError::Unreachable {
+    let failed = match timeout(CONNECT, PgConnection::connect_with(&options)).await {
+        Ok(Ok(connection)) => return Ok(connection),
+        Ok(Err(source)) => ServerError::from_connect(endpoint, database, &source),
+        Err(_) => ServerError::Unreachable {
             server: endpoint.address(),
             why: format!("no answer within {} s", CONNECT.as_secs()),
-        }),
-    }
+        },
+    };
+    let ServerError::Unreachable { server, why } = failed else {
+        return Err(failed);
+    };
+    // Where DNS is away, the attempt ends at a time limit, as if the server did not answer.
+    let why = chassis::unresolved(&endpoint.host).await.unwrap_or(why);
+    Err(ServerError::Unreachable { server, why })
 }
 
 /// Closes a connection in good order, but does not wait long: the server notices a closed socket anyway.

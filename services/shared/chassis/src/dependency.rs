@@ -6,10 +6,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::names::unresolved;
 use crate::tasks::Tasks;
 
 /// A readiness check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Of a check that takes longer, it is asked meanwhile whether its server's name is resolved.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 /// For how long a server that answered well is not asked again.
 const GOOD_FOR: Duration = Duration::from_secs(30);
 /// How long a probe waits for an answer. The kubelet has little patience, and the process is ready without the
@@ -25,6 +28,24 @@ pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync
 pub(crate) async fn in_time(check: impl Future<Output = Answer>) -> Answer {
     let result = tokio::time::timeout(CHECK_TIMEOUT, check).await;
     result.unwrap_or_else(|_| Err("timed out".to_owned()))
+}
+
+/// The same of a check that needs the server `host`. Where its name is not resolved, that is told too: a check fails then as
+/// if the server were away.
+pub(crate) async fn in_time_of(check: impl Future<Output = Answer>, host: Option<&str>) -> Answer {
+    let Some(host) = host else {
+        return in_time(check).await;
+    };
+    let mut check = std::pin::pin!(in_time(check));
+    let (answer, name) = match tokio::time::timeout(SUSPICIOUS, &mut check).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(failed) => (failed, unresolved(host).await),
+        Err(_) => futures::join!(check, unresolved(host)),
+    };
+    match (answer, name) {
+        (Err(told), Some(name)) => Err(format!("{told}; {name}")),
+        (answer, _) => answer,
+    }
 }
 
 /// What is known at any time, without a question.
@@ -181,6 +202,27 @@ mod tests {
         assert_eq!(Arc::clone(&server).ask().await, Err("it failed".to_owned()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(Arc::clone(&server).ask().await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_check_that_fails_tells_whether_its_server_has_an_address() {
+        let refused = || std::future::ready(Err("refused".to_owned()));
+        let told = in_time_of(refused(), Some("nowhere.invalid")).await;
+        let told = told.unwrap_err();
+        assert!(
+            told.starts_with("refused; the name nowhere.invalid is not resolved: "),
+            "{told}"
+        );
+        for host in [None, Some("localhost")] {
+            assert_eq!(in_time_of(refused(), host).await, Err("refused".to_owned()));
+        }
+        let began = Instant::now();
+        let told = in_time_of(std::future::pending(), Some("nowhere.invalid")).await;
+        let told = told.unwrap_err();
+        assert!(told.starts_with("timed out; the name "), "{told}");
+        assert!(began.elapsed() < CHECK_TIMEOUT + PATIENCE);
+        let good = in_time_of(std::future::ready(Ok(())), Some("nowhere.invalid"));
+        assert_eq!(good.await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

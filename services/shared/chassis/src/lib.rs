@@ -6,6 +6,7 @@ mod config;
 mod dependency;
 mod http;
 pub mod listen;
+mod names;
 mod network;
 pub mod precondition;
 mod process;
@@ -22,6 +23,7 @@ pub use crate::http::{
     Call, Client, FieldError, HttpLimits, Json, Path, Problem, Query, ReadError, RequestId,
     http_client, layers, openapi_route,
 };
+pub use crate::names::unresolved;
 pub use crate::network::client_network;
 pub use crate::process::Process;
 pub use crate::registry::{HttpMetrics, Registry};

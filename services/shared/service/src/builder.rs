@@ -51,7 +51,11 @@ impl Builder {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         };
-        let bus = bus::connect(&binding(&binding_root, "bus")?, spec.name()).await?;
+        let queue = binding(&binding_root, "bus")?;
+        let bus = bus::connect(&queue, spec.name()).await?;
+        let process = process
+            .host("database", database.get("host"))
+            .host("bus", queue.get("host"));
         let outbox_metrics = outbox::Metrics::new(process.registry())?;
         let task_metrics = periodic::Metrics::new(process.registry())?;
         let process = process.readiness("database", move || {
@@ -198,6 +202,15 @@ impl Builder {
     {
         Self {
             process: self.process.asked_dependency(name, known, ask),
+            ..self
+        }
+    }
+
+    /// The host of the server behind a check or dependency: where that fails, it is told whether the name is resolved.
+    #[must_use]
+    pub fn host(self, check: &'static str, host: Option<&str>) -> Self {
+        Self {
+            process: self.process.host(check, host),
             ..self
         }
     }
