@@ -3,8 +3,8 @@
 //! Two releases may watch one namespace: one of the whole cluster, and one of some namespaces. Each would make
 //! the other's objects as it plans them, for ever. So an operator names itself in the status of each shop that it
 //! reconciles (the namespace of its Lease, which tells releases apart), and leaves alone every namespace with a
-//! shop of another one, for as long as that one holds its Lease. Whose claim was written last has it, so of two
-//! that begin at the same time one stays.
+//! shop of another one, for as long as that one holds its Lease and watches the namespace, which an annotation of
+//! the Lease says. Whose claim was written last has it, so of two that begin at the same time one stays.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,11 @@ use std::time::Duration;
 use crds::Storefront;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
+use kube_cache::Scope;
+use operator_plan::objects::MANAGER;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::caches::Caches;
@@ -25,13 +29,19 @@ const FRESH: Duration = Duration::from_secs(30);
 /// A Lease counts as held for this long after its end: clocks differ.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
+/// Annotation of a Lease: the namespaces that its holder watches, separated by commas; `*` means all of them.
+pub const WATCHES: &str = "storefront.dev/watches";
+const EVERYTHING: &str = "*";
+/// Time between two tries to write it.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// Claims of operators.
 pub struct Claims {
     client: Client,
     caches: Arc<Caches>,
     /// This operator.
     me: String,
-    known: Mutex<HashMap<String, (Instant, bool)>>,
+    known: Mutex<HashMap<String, (Instant, Watched)>>,
     told: Mutex<BTreeSet<String>>,
 }
 
@@ -70,7 +80,7 @@ impl Claims {
             let Some(by) = by.filter(|by| *by != self.me) else {
                 continue;
             };
-            if self.is_alive(&by).await {
+            if self.watched_by(&by).await.contains(namespace) {
                 let is_news = lock(&self.told).insert(format!("{namespace}/{by}"));
                 return Some(Claimed { shop, by, is_news });
             }
@@ -78,24 +88,85 @@ impl Claims {
         None
     }
 
-    /// Whether another operator holds its Lease. One whose Lease cannot be read counts as alive.
-    async fn is_alive(&self, other: &str) -> bool {
-        let known = lock(&self.known).get(other).copied();
-        if let Some((at, alive)) = known
+    /// What another operator watches: nothing, once it no longer holds its Lease. One whose Lease cannot be read
+    /// counts as alive.
+    async fn watched_by(&self, other: &str) -> Watched {
+        let known = lock(&self.known).get(other).cloned();
+        if let Some((at, watched)) = known
             && at.elapsed() < FRESH
         {
-            return alive;
+            return watched;
         }
         let api: Api<Lease> = Api::namespaced(self.client.clone(), other);
-        let alive = match optional(api.get(LEASE).await) {
-            Ok(lease) => is_held(lease.and_then(|lease| lease.spec), Timestamp::now()),
+        let watched = match optional(api.get(LEASE).await) {
+            Ok(lease) => Watched::by(lease, Timestamp::now()),
             Err(error) => {
                 tracing::debug!(%error, other, "failed to read the Lease of another operator");
-                true
+                Watched::All
             }
         };
-        lock(&self.known).insert(other.to_owned(), (Instant::now(), alive));
-        alive
+        lock(&self.known).insert(other.to_owned(), (Instant::now(), watched.clone()));
+        watched
+    }
+
+    /// Writes to this operator's own Lease what it watches, until that has succeeded; nothing where it stands there.
+    pub async fn announce(&self, scopes: &[Scope]) {
+        let wanted = listed(scopes);
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.me);
+        while let Err(error) = announced(&api, &wanted).await {
+            tracing::warn!(%error, "failed to write to the Lease which namespaces are watched; retrying");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+async fn announced(api: &Api<Lease>, wanted: &str) -> Result<(), kube::Error> {
+    let held = api.get(LEASE).await?.metadata.annotations;
+    if held.is_some_and(|held| held.get(WATCHES).is_some_and(|held| held == wanted)) {
+        return Ok(());
+    }
+    let patch = json!({ "metadata": { "annotations": { WATCHES: wanted } } });
+    let params = PatchParams::apply(MANAGER);
+    api.patch(LEASE, &params, &Patch::Merge(patch)).await?;
+    Ok(())
+}
+
+fn listed(scopes: &[Scope]) -> String {
+    let names = scopes.iter().map(|scope| match scope {
+        Scope::Namespace(name) => Some(name.as_str()),
+        Scope::All | Scope::Object(_) => None,
+    });
+    let names: Option<Vec<&str>> = names.collect();
+    names.map_or_else(|| EVERYTHING.to_owned(), |names| names.join(","))
+}
+
+/// Which namespaces an operator watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Watched {
+    /// All of them, or nobody knows which: an older operator does not say.
+    All,
+    /// These.
+    Only(BTreeSet<String>),
+}
+
+impl Watched {
+    fn by(lease: Option<Lease>, now: Timestamp) -> Self {
+        let lease = lease.unwrap_or_default();
+        if !is_held(lease.spec, now) {
+            return Self::Only(BTreeSet::new());
+        }
+        let told = lease.metadata.annotations.unwrap_or_default();
+        match told.get(WATCHES).map(String::as_str) {
+            None | Some(EVERYTHING) => Self::All,
+            Some(names) => Self::Only(names.split(',').map(str::to_owned).collect()),
+        }
+    }
+
+    fn contains(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(namespace),
+        }
     }
 }
 

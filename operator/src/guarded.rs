@@ -50,7 +50,7 @@ impl<R> Guarded<R> {
     async fn tell(&self, namespace: &str, claimed: &Claimed) {
         let (me, by) = (self.context.claims.me(), &claimed.by);
         let note = format!(
-            "two operators watch namespace {namespace}: that of namespace {by} has it, and that of namespace {me} leaves it alone; uninstall one of them, or exclude the namespace from its watchNamespaces"
+            "two operators watch namespace {namespace}: that of namespace {by} has it, and that of namespace {me} leaves it alone; uninstall one of them, or take the namespace out of the watchNamespaces of one of them"
         );
         tracing::warn!(namespace, by, "another operator has the namespace");
         let events = &self.context.events;

@@ -1,10 +1,12 @@
 //! The process from its first log line to its exit.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use chassis::listen::listen;
 use chassis::{ServeLimits, Tasks, serve};
+use futures::FutureExt as _;
 use kube::client::ClientBuilder;
 use kube::{Client, Config as KubeConfig};
 use kube_cache::{Activity, Scope};
@@ -81,8 +83,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     tracing::info!(version = config.image_tag, admin = %config.admin_listen, "starting");
     let ended = candidate
-        .lead(stop.clone(), |working| {
-            engine.work(&ControllerKind::ALL, queues, working)
+        .lead(stop.clone(), |working| async {
+            let announced = engine.context.claims.announce(&engine.scopes);
+            tokio::select! {
+                () = engine.work(&ControllerKind::ALL, queues, working) => {}
+                () = announced.then(|()| pending()) => {}
+            }
         })
         .await;
     stop_admin.cancel();
