@@ -18,10 +18,8 @@ use crate::shop::Shop;
 
 /// Timeout of one answer of the mail server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// Timeout of a whole delivery: with the time to record it, shorter than a claim.
+/// Timeout of a whole delivery, and of a look: with the time to record it, shorter than a claim. Some servers greet late.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Timeout of a whole look at the mail server.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections kept to the mail server.
 const CONNECTIONS: u32 = 4;
 
@@ -122,7 +120,7 @@ impl SmtpSender {
     }
 
     async fn connects(&self) -> Result<(), LookError> {
-        let connection = tokio::time::timeout(LOOK_TIMEOUT, self.transport.test_connection());
+        let connection = tokio::time::timeout(DELIVERY_TIMEOUT, self.transport.test_connection());
         if connection.await.map_err(|_| LookError::TimedOut)?? {
             Ok(())
         } else {
