@@ -55,7 +55,7 @@ pub struct StorefrontStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Blocker>,
     /// The operator that reconciles the shop, by the namespace of its Lease. Another operator leaves the namespace
-    /// of the shop alone while that one holds its Lease.
+    /// of the shop alone while that one holds its Lease and watches the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
 }
