@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client_stream::ClientStream;
 use super::head_timer::HeadTimer;
+use super::held_stream::HeldStream;
 use super::shared::{Phase, Shared};
 use super::stall::Unstalled;
 use crate::config::Limits;
@@ -171,25 +172,35 @@ impl Acceptor {
         let conversation = connection.conversation.clone();
         let request_ids = self.worker.request_ids.split();
         let stream = Unstalled::new(stream, idle);
-        let head = HeadTimer::new(head_timeout(self.worker.limits()));
-        let stream = ClientStream::new(stream, conversation, request_ids, head);
-        let stream = TokioIo::new(stream);
+        let timer = HeadTimer::new(head_timeout(self.worker.limits()));
+        let stream = ClientStream::new(stream, conversation, request_ids, timer);
+        let held = HeldStream::new(stream);
         let builder = builder(self.worker.limits());
         let connection = Rc::new(connection);
         let asked = connection.clone();
         let service = service_fn(move |request| handle(asked.clone(), request));
+        let stream = TokioIo::new(held.clone());
         let mut serving = pin!(builder.serve_connection_with_upgrades(stream, service));
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = serving => ended,
+                    _ = self.phase.wait_for(|phase| *phase == Phase::Cut) => return,
+                    () = tokio::time::sleep(self.drain) => return,
+                }
+            }
+        };
         // How a client ends its connection does not matter: its requests have been recorded, but for one that
         // was refused before it was one.
-        tokio::select! {
-            _ = serving.as_mut() => return record_refused(&connection),
-            () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        if ended.is_err() {
+            tokio::select! {
+                () = ClientStream::answer_late(&held) => {}
+                _ = self.phase.wait_for(|phase| *phase == Phase::Cut) => {}
+            }
         }
-        tokio::select! {
-            _ = serving => record_refused(&connection),
-            _ = self.phase.wait_for(|phase| *phase == Phase::Cut) => {}
-            () = tokio::time::sleep(self.drain) => {}
-        }
+        record_refused(&connection);
     }
 }
 

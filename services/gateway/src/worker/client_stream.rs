@@ -4,8 +4,9 @@
 //! without telling: such an answer is replaced. And it closes a connection as soon as the last response is
 //! written, although the client may still be sending: the kernel then resets the connection, and the client
 //! loses the response. So what the client still sends is read for a while. And it drops a connection whose head does
-//! not arrive in time: that is answered.
+//! not arrive in time: that is answered, as soon as hyper has told that it holds a part of a head.
 
+use std::future::poll_fn;
 use std::io::{Error, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::head_timer::{HeadTimer, Late};
+use super::head_timer::HeadTimer;
+use super::held_stream::HeldStream;
 use crate::clock::now;
 use crate::edge::{Conversation, RequestIds, head_too_late, parser_refusal};
 
@@ -80,16 +82,26 @@ impl<S> ClientStream<S> {
     }
 }
 
-impl<S> ClientStream<S> {
-    /// The client took too long. Only a part of a head is answered: a connection without one just ends, and so does
-    /// one whose client has not sent all of the body of a request that was answered.
-    fn give_up(&mut self, late: Late) {
-        self.is_late = true;
-        if late == Late::Head && !self.conversation.lingers() {
-            let (bytes, refused) = head_too_late(now(), self.request_ids.mint());
-            self.replacement = bytes;
-            self.conversation.refuse(refused);
+impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
+    /// Answers a client that took too long, once hyper has given the connection up because what it sent was not a
+    /// whole head. It says so of nothing else that ends there, so a connection without a request just ends. So does one
+    /// whose client has not sent all of the body of a request that was answered.
+    pub async fn answer_late(held: &HeldStream<Self>) {
+        if !held.stream().refuse_late() {
+            return;
         }
+        // The client may be gone.
+        let _ = poll_fn(|context| Pin::new(&mut *held.stream()).poll_shutdown(context)).await;
+    }
+
+    fn refuse_late(&mut self) -> bool {
+        if !self.is_late || self.conversation.lingers() {
+            return false;
+        }
+        let (bytes, refused) = head_too_late(now(), self.request_ids.mint());
+        self.replacement = bytes;
+        self.conversation.refuse(refused);
+        true
     }
 }
 
@@ -131,7 +143,7 @@ impl<S: AsyncRead + Unpin> ClientStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -145,14 +157,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ClientStream<S> {
                 this.head.received(bytes, &this.conversation);
                 return Poll::Ready(read);
             }
-            let late = ready!(this.head.poll_late(context, &this.conversation));
-            this.give_up(late);
+            ready!(this.head.poll_late(context, &this.conversation));
+            this.is_late = true;
         }
-        // To hyper it is the end of what the client sends. It drops the stream then where a part of a head was read,
-        // so everything else comes before.
-        if !this.replacement.is_empty() {
-            ready!(Pin::new(this).poll_shutdown(context))?;
-        }
+        // To hyper it is the end of what the client sends: an error where it holds a part of a head.
         Poll::Ready(Ok(()))
     }
 }

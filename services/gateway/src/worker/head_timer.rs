@@ -14,15 +14,6 @@ use crate::edge::Conversation;
 /// How HTTP/2 begins. Its connections are checked by pings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What took too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Late {
-    /// There is no request: the client only keeps the connection.
-    Nothing,
-    /// A part of a head arrived.
-    Head,
-}
-
 /// The clock of one connection.
 #[derive(Debug)]
 pub struct HeadTimer {
@@ -69,7 +60,7 @@ impl HeadTimer {
         &mut self,
         context: &mut Context<'_>,
         conversation: &Conversation,
-    ) -> Poll<Late> {
+    ) -> Poll<()> {
         self.follow(conversation);
         let is_http2 = self.preface == Some(PREFACE.len());
         if is_http2 || !conversation.is_quiet() {
@@ -86,12 +77,7 @@ impl HeadTimer {
                 return Poll::Pending;
             }
             if timer.deadline() >= until {
-                let late = if self.has_bytes {
-                    Late::Head
-                } else {
-                    Late::Nothing
-                };
-                return Poll::Ready(late);
+                return Poll::Ready(());
             }
             timer.as_mut().reset(until);
         }

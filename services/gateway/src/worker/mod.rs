@@ -4,6 +4,7 @@
 mod accept;
 mod client_stream;
 mod head_timer;
+mod held_stream;
 mod listeners;
 mod shared;
 mod stall;

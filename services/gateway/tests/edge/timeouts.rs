@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Backend, Rig, client, eventually, json as body};
+use crate::support::{Backend, Rig, client, eventually, json as body, statuses};
 
 #[tokio::test]
 async fn a_slow_backend_is_answered_for_in_time() {
@@ -137,6 +137,56 @@ async fn a_head_that_does_not_arrive_in_time_is_refused_with_a_line_and_a_count(
     stream.read_to_string(&mut rest).await.expect("the rest");
     assert!(rest.contains("HTTP/1.1 408 "), "{rest}");
     eventually("it is counted", || async { rig.metric(TIMED_OUT) == 5 }).await;
+}
+
+#[tokio::test]
+async fn a_part_of_a_head_behind_whole_requests_is_refused_like_one_that_came_alone() {
+    let (rig, backend) = Rig::simple(&["--head-timeout-secs", "1"]).await;
+    let get = "GET /first HTTP/1.1\r\nhost: shop.example\r\n\r\n";
+    let sized = "POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 5\r\n\r\nhello";
+    let chunked = "POST / HTTP/1.1\r\nhost: shop.example\r\ntransfer-encoding: chunked\r\n\r\n\
+                   5\r\nhello\r\n0\r\n\r\n";
+    let cases = [
+        (get.to_owned(), 1, "GET /second", false),
+        (
+            get.repeat(2),
+            2,
+            "GET / HTTP/1.1\r\nhost: shop.example\r\n",
+            false,
+        ),
+        (sized.to_owned(), 1, "G", false),
+        (
+            chunked.to_owned(),
+            1,
+            "GET /second HTTP/1.1\r\nx-slow: ",
+            true,
+        ),
+    ];
+    let (mut refused, mut whole) = (0, 0);
+    for (good, count, part, trickles) in cases {
+        let answer = stall(&rig, &format!("{good}{part}"), trickles).await;
+        let mut expected = vec![200; count];
+        expected.push(408);
+        assert_eq!(statuses(&answer), expected, "{part:?}: {answer}");
+        let (_, head) = answer.rsplit_once("HTTP/1.1 408 ").expect("a refusal");
+        let id = head
+            .lines()
+            .find_map(|line| line.strip_prefix("x-request-id: "));
+        let line = rig.line(id.expect("a request id")).await;
+        assert_eq!(line["status"], 408, "{part:?}");
+        refused += 1;
+        whole += count;
+        eventually("it is counted", || async {
+            rig.metric(TIMED_OUT) == refused
+        })
+        .await;
+    }
+    // Empty lines are no part of a head.
+    let answer = stall(&rig, &format!("{get}\r\n\r\n"), false).await;
+    assert_eq!(statuses(&answer), [200], "{answer}");
+    assert_eq!(rig.metric(TIMED_OUT), refused);
+    let asked = backend.requests.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(asked, whole + 1);
 }
 
 #[tokio::test]
