@@ -33,12 +33,12 @@ pub struct Cache<W, V: Cached> {
     /// What is known.
     pub store: Arc<Store<V>>,
     /// What is kept of an object.
-    pub decode: fn(W) -> Decoded<V>,
+    pub decode: fn(&W) -> Decoded<V>,
     on_change: OnceLock<OnChange<V>>,
 }
 
 impl<W, V: Cached> Cache<W, V> {
-    fn new<K: Resource<DynamicType = ()>>(decode: fn(W) -> Decoded<V>) -> Self {
+    fn new<K: Resource<DynamicType = ()>>(decode: fn(&W) -> Decoded<V>) -> Self {
         Self {
             resource: ApiResource::erase::<K>(&()),
             store: Arc::default(),

@@ -124,8 +124,7 @@ impl Slim {
     }
 
     /// Keeps the metadata of an object.
-    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
-    pub fn decode(object: PartialObjectMeta<DynamicObject>) -> Decoded<Self> {
+    pub fn decode(object: &PartialObjectMeta<DynamicObject>) -> Decoded<Self> {
         Ok(Self::of(&object.metadata))
     }
 }
@@ -167,8 +166,7 @@ impl<K: Trim> Trimmed<K> {
     }
 
     /// Trims an object that could be decoded.
-    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
-    pub fn decode(sent: Sent) -> Decoded<Self> {
+    pub fn decode(sent: &Sent) -> Decoded<Self> {
         sent.decode().map(Self::of)
     }
 }
@@ -344,8 +342,7 @@ impl SlimPod {
     }
 
     /// Keeps a pod that could be decoded.
-    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
-    pub fn decode(sent: Sent) -> Decoded<Self> {
+    pub fn decode(sent: &Sent) -> Decoded<Self> {
         sent.decode().map(Self::of)
     }
 

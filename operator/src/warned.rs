@@ -21,8 +21,7 @@ pub struct ProbeWarning {
 
 impl ProbeWarning {
     /// Keeps which pod an event is about.
-    #[expect(clippy::needless_pass_by_value, reason = "as every decoder of a cache")]
-    pub fn decode(sent: Sent) -> Decoded<Self> {
+    pub fn decode(sent: &Sent) -> Decoded<Self> {
         sent.decode().map(Self::of)
     }
 

@@ -24,7 +24,7 @@ pub struct NamedWatches<W, V: Cached> {
     kind: &'static str,
     api: ApiOf<W>,
     store: Arc<Store<V>>,
-    decode: fn(W) -> Decoded<V>,
+    decode: fn(&W) -> Decoded<V>,
     callbacks: Callbacks<V>,
     running: Mutex<Running>,
 }
@@ -44,7 +44,7 @@ where
     pub fn new(
         kind: &'static str,
         api: impl Fn(&str) -> Api<W> + Send + Sync + 'static,
-        decode: fn(W) -> Decoded<V>,
+        decode: fn(&W) -> Decoded<V>,
         callbacks: Callbacks<V>,
     ) -> Self {
         Self {

@@ -87,8 +87,7 @@ impl<K: Resource + Send + Sync + 'static> Cached for Full<K> {
 pub type Decoded<V> = Result<V, Arc<InvalidObject>>;
 
 /// Keeps all of an object that could be decoded.
-#[expect(clippy::needless_pass_by_value, reason = "as every decoder of a store")]
-pub fn decode_whole<K: Resource + DeserializeOwned>(sent: Sent) -> Decoded<Full<K>> {
+pub fn decode_whole<K: Resource + DeserializeOwned>(sent: &Sent) -> Decoded<Full<K>> {
     sent.decode().map(Full::new)
 }
 

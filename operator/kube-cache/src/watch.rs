@@ -76,7 +76,7 @@ pub struct Watch<W, V: Cached> {
     /// Where objects go.
     pub store: Arc<Store<V>>,
     /// What is kept of an object.
-    pub decode: fn(W) -> Decoded<V>,
+    pub decode: fn(&W) -> Decoded<V>,
     /// What is reported.
     pub callbacks: Callbacks<V>,
     /// Where the client's middleware notes what it receives, if it does.
@@ -164,10 +164,10 @@ where
 
     fn convert(&self, event: Event<W>) -> Event<Decoded<V>> {
         match event {
-            Event::Apply(object) => Event::Apply((self.decode)(object)),
-            Event::Delete(object) => Event::Delete((self.decode)(object)),
+            Event::Apply(object) => Event::Apply((self.decode)(&object)),
+            Event::Delete(object) => Event::Delete((self.decode)(&object)),
             Event::Init => Event::Init,
-            Event::InitApply(object) => Event::InitApply((self.decode)(object)),
+            Event::InitApply(object) => Event::InitApply((self.decode)(&object)),
             Event::InitDone => Event::InitDone,
         }
     }

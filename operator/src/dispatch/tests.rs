@@ -72,7 +72,7 @@ fn shop_server(ready: i32, version: &str) -> Arc<Trimmed<StatefulSet>> {
                 "kind": "Storefront", "name": "demo", "uid": "u", "controller": true }] },
         "status": { "replicas": 1, "readyReplicas": ready } });
     let set: Sent = serde_json::from_str(&set.to_string()).unwrap();
-    Arc::new(Trimmed::decode(set).ok().unwrap())
+    Arc::new(Trimmed::decode(&set).ok().unwrap())
 }
 
 #[test]

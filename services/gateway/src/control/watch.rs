@@ -181,8 +181,7 @@ fn is_status_only(old: &ObjectMeta, new: &ObjectMeta) -> bool {
 }
 
 /// A JWT policy that does not decode closes its targets instead of leaving them open.
-#[expect(clippy::needless_pass_by_value, reason = "as every decoder of a store")]
-fn closing(sent: Sent) -> Decoded<Full<JwtPolicy>> {
+fn closing(sent: &Sent) -> Decoded<Full<JwtPolicy>> {
     let invalid = match sent.decode::<JwtPolicy>() {
         Ok(policy) => return Ok(Full::new(policy)),
         Err(invalid) => invalid,
@@ -226,7 +225,7 @@ impl Context {
         &self,
         kind: &'static str,
         fields: Option<String>,
-        decode: fn(Sent) -> Decoded<Full<K>>,
+        decode: fn(&Sent) -> Decoded<Full<K>>,
     ) -> Objs<K>
     where
         K: Resource<DynamicType = ()> + Send + Sync + 'static,
