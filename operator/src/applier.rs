@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 
 use crate::caches::{Caches, Child};
 use crate::error::{Error, code, optional};
+use crate::patches::merge_params;
 use crate::reader::{Reader, dynamic, text, to_value};
 use crate::secrets::Secrets;
 use crate::slim::revision_of;
@@ -306,12 +307,11 @@ impl Applier {
         };
         let key = &planned.key;
         patch["metadata"] = json!({ "uid": live["metadata"]["uid"] });
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..Default::default()
-        };
         let api = dynamic(&self.client, &planned.resource, key);
-        match api.patch(&key.name, &params, &Patch::Merge(&patch)).await {
+        match api
+            .patch(&key.name, &merge_params(), &Patch::Merge(&patch))
+            .await
+        {
             Ok(answer) => Ok(Some(answer)),
             // What cannot be removed is reported by the apply, or replaced.
             Err(error) if code(&error) == Some(422) => Ok(None),
@@ -371,12 +371,10 @@ impl Applier {
         let patch = json!({ "metadata": {
             "uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "managedFields": managed,
         }});
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..Default::default()
-        };
         let api = dynamic(&self.client, &planned.resource, key);
-        let answer = api.patch(&key.name, &params, &Patch::Merge(&patch)).await;
+        let answer = api
+            .patch(&key.name, &merge_params(), &Patch::Merge(&patch))
+            .await;
         answer.map_err(|source| Error::api("patch", text(key), source))?;
         Ok(())
     }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use kube_cache::{Full, Key};
-use operator_plan::objects::MANAGER;
 use serde_json::json;
 
 use crate::caches::{CachedKind, Caches};
 use crate::error::{Error, code};
+use crate::patches::merge_params;
 
 /// Writes finalizers.
 pub struct Finalizers {
@@ -66,11 +66,9 @@ impl Finalizers {
             "uid": object.meta().uid,
         }});
         let api = Api::<K>::namespaced(self.client.clone(), &key.namespace);
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..Default::default()
-        };
-        let answer = api.patch(&key.name, &params, &Patch::Merge(&patch)).await;
+        let answer = api
+            .patch(&key.name, &merge_params(), &Patch::Merge(&patch))
+            .await;
         let answer = answer.map_err(|source| {
             Error::api(
                 "set the finalizers of",

@@ -22,6 +22,7 @@ pub mod leader;
 pub mod material;
 pub mod metrics;
 pub mod next;
+mod patches;
 mod podless;
 pub mod prober;
 pub mod process;

@@ -218,6 +218,7 @@ impl Queue {
             .set(ages.fold(0.0, f64::max));
     }
 
+    // The depths have a place for each priority.
     fn publish(&self, state: &State) {
         for priority in [Priority::Low, Priority::High] {
             let labels = [self.name, self.name, priority.label()];

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use crate::caches::{CachedKind, Caches};
 use crate::error::{Error, code, optional};
 use crate::events::Events;
+use crate::patches::merge_params;
 
 /// A status with conditions.
 pub trait Conditioned: Serialize + Send + Sync {
@@ -249,12 +250,8 @@ impl Statuses {
             "metadata": { "uid": live.metadata.uid },
             "status": { "conditions": new, "observedGeneration": live.metadata.generation },
         });
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..Default::default()
-        };
         let answer = api
-            .patch_status(&key.name, &params, &Patch::Merge(&patch))
+            .patch_status(&key.name, &merge_params(), &Patch::Merge(&patch))
             .await;
         optional(answer).map_err(|source| Error::api("patch the status of", text, source))?;
         let is_known = find(&previous, "Ready").is_some_and(|ready| ready.reason == "Undecodable");

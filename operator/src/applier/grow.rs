@@ -3,14 +3,14 @@
 //! The claim is its StatefulSet's and not ours, so nothing is applied to it: one field is changed, and only to more.
 //! Whether the volume can grow is decided by the API server, which knows its StorageClass.
 
-use kube::api::{Patch, PatchParams};
-use operator_plan::objects::MANAGER;
+use kube::api::Patch;
 use operator_plan::size::nano;
 use operator_plan::{Live, Planned};
 use serde_json::{Value, json};
 
 use super::Applier;
 use crate::error::{Error, optional};
+use crate::patches::merge_params;
 use crate::reader::{dynamic, text, to_value};
 
 /// Where a claim says how much it asks for.
@@ -32,12 +32,10 @@ impl Applier {
             "metadata": { "uid": live["metadata"]["uid"] },
             "spec": { "resources": { "requests": { "storage": size } } },
         });
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
         let api = dynamic(&self.client, &planned.resource, key);
-        let patched = api.patch(&key.name, &params, &Patch::Merge(&patch)).await;
+        let patched = api
+            .patch(&key.name, &merge_params(), &Patch::Merge(&patch))
+            .await;
         let patched = optional(patched).map_err(|source| Error::api("grow", text(key), source))?;
         if patched.is_some() {
             tracing::info!(object = %text(key), "asked for more storage");

@@ -5,16 +5,16 @@
 //! computed from: a write that lost a race fails and is computed again.
 
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch};
 use kube::core::object::HasStatus;
 use kube_cache::{Full, Key};
-use operator_plan::objects::MANAGER;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::caches::CachedKind;
 use crate::context::Context;
 use crate::error::{Error, code};
+use crate::patches::merge_params;
 
 /// Writes a status if it changed.
 pub async fn status<K>(
@@ -48,12 +48,8 @@ where
         "metadata": { "resourceVersion": object.resource_version(), "uid": object.uid() },
         "status": new,
     });
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..Default::default()
-    };
     match api
-        .patch_status(&object.name_any(), &params, &Patch::Merge(&patch))
+        .patch_status(&object.name_any(), &merge_params(), &Patch::Merge(&patch))
         .await
     {
         Ok(answer) => {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
 use kube_cache::{Key, Owner};
-use operator_plan::objects::{MANAGER, OWNER_UID_LABEL};
+use operator_plan::objects::OWNER_UID_LABEL;
 use operator_plan::storefront::{Live, for_deletion, held, status, teardown};
 use operator_plan::{Invalid, ObjectKey, Objects, Outcome};
 use serde::de::DeserializeOwned;
@@ -21,6 +21,7 @@ use crate::caches::CachedKind;
 use crate::context::Context;
 use crate::error::{Error, optional};
 use crate::next::Next;
+use crate::patches::merge_params;
 
 /// Set on a shop as soon as something was made for it: its parts must be deleted in the right order.
 pub const FINALIZER: &str = "storefront.dev/shop";
@@ -90,11 +91,9 @@ async fn give_up(ctx: &Context, planned: &PersistentVolumeClaim) -> Result<(), E
         "ownerReferences": owners, "uid": found.uid(), "resourceVersion": found.resource_version(),
     }});
     let api = Api::<PersistentVolumeClaim>::namespaced(ctx.client.clone(), &key.namespace);
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patched = api.patch(&key.name, &params, &Patch::Merge(&patch)).await;
+    let patched = api
+        .patch(&key.name, &merge_params(), &Patch::Merge(&patch))
+        .await;
     optional(patched).map_err(|source| Error::api("give an owner to", what(), source))?;
     Ok(())
 }
