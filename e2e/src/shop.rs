@@ -141,6 +141,13 @@ impl Shop {
         .expect(200)
     }
 
+    /// The id of a product that is for sale.
+    pub fn first_product(&self) -> anyhow::Result<String> {
+        let found = self.get("/v1/products?limit=1", None)?.expect(200)?;
+        let product = found["items"][0]["id"].as_str();
+        Ok(product.context("nothing is for sale")?.to_owned())
+    }
+
     /// One order attempt of one unit each of some products.
     pub fn order(&self, shopper: &Shopper, key: &str, items: &[&str]) -> anyhow::Result<Answer> {
         let items: Vec<Value> = items

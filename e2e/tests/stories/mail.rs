@@ -44,9 +44,8 @@ fn a_mail_server_that_is_not_there_is_a_condition_and_orders_go_on() -> anyhow::
         Ok(())
     })?;
     let shopper = shop.register("shopper")?;
-    let listed = shop.get("/v1/products?limit=1", None)?.expect(200)?;
-    let product = listed["items"][0]["id"].as_str().unwrap_or_default();
-    shop.order(&shopper, "one", &[product])?.expect(201)?;
+    let product = shop.first_product()?;
+    shop.order(&shopper, "one", &[&product])?.expect(201)?;
     send_through(&fixture, "mailpit.mail.svc.cluster.local")?;
     eventually("mails go out again", TOLD, || {
         let (status, message) = told(&fixture, "MailReady")?;

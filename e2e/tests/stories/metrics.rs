@@ -137,11 +137,7 @@ fn make_every_counter_count(fixture: &ShopFixture) -> anyhow::Result<()> {
     let shop = &fixture.shop;
     shop.import(&fixture.administrator()?, CATALOGUE)?;
     let ada = shop.register("ada")?;
-    let found = shop.get("/v1/products?limit=1", None)?.expect(200)?;
-    let product = found["items"][0]["id"]
-        .as_str()
-        .context("nothing for sale")?
-        .to_owned();
+    let product = shop.first_product()?;
     shop.get(&format!("/v1/products/{product}"), None)?
         .expect(200)?;
     shop.order(&ada, "one", &[&product])?.expect(201)?;

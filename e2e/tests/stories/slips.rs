@@ -25,9 +25,8 @@ fn place_an_order(fixture: &ShopFixture) -> anyhow::Result<()> {
     let key = format!("shopper-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let shop = &fixture.shop;
     let shopper = shop.register(&key)?;
-    let listed = shop.get("/v1/products?limit=1", None)?.expect(200)?;
-    let product = listed["items"][0]["id"].as_str().unwrap_or_default();
-    shop.order(&shopper, &key, &[product])?.expect(201)?;
+    let product = shop.first_product()?;
+    shop.order(&shopper, &key, &[&product])?.expect(201)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use e2e::database::Server;
 use e2e::shop::Shopper;
 use e2e::{Kubectl, Namespace, Shop, eventually};
@@ -71,9 +71,7 @@ fn product(kubectl: &Kubectl, namespace: &Namespace, shop: &Shop) -> anyhow::Res
     let csv = "sku,title,description,category,on_hand,price_EUR,price_USD\n\
                MANY,Many of these,A thing that does not run out,things,1000000,1000,1100\n";
     shop.import(&shop.administrator(kubectl, namespace.name(), "shop")?, csv)?;
-    let found = shop.get("/v1/products?limit=1", None)?.expect(200)?;
-    let product = found["items"][0]["id"].as_str();
-    Ok(product.context("the catalogue is empty")?.to_owned())
+    shop.first_product()
 }
 
 /// `CLIENTS` clients place `ORDERS` orders between them; returns how long each took.

@@ -29,14 +29,7 @@ fn nothing_is_lost_doubled_or_oversold_whatever_is_killed() -> anyhow::Result<()
          SCARCE,Scarce thing,There are not enough of these,things,{UNITS},1000,1100\n"
     );
     fixture.shop.import(&fixture.administrator()?, &csv)?;
-    let found = fixture
-        .shop
-        .get("/v1/products?limit=1", None)?
-        .expect(200)?;
-    let product = found["items"][0]["id"]
-        .as_str()
-        .context("nothing for sale")?
-        .to_owned();
+    let product = fixture.shop.first_product()?;
     let ada = fixture.shop.register("ada")?;
 
     let next = AtomicUsize::new(0);

@@ -103,18 +103,12 @@ fn buy(
     ada: &Shopper,
     over: &AtomicBool,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let found = fixture
-        .shop
-        .get("/v1/products?limit=1", None)?
-        .expect(200)?;
-    let product = found["items"][0]["id"]
-        .as_str()
-        .context("nothing for sale")?;
+    let product = fixture.shop.first_product()?;
     let mut placed = BTreeSet::new();
     while !over.load(Ordering::Relaxed) {
         let key = format!("order-{}", placed.len());
         let order = eventually(&key, PATIENCE, || {
-            fixture.shop.order(ada, &key, &[product])?.expect(201)
+            fixture.shop.order(ada, &key, &[&product])?.expect(201)
         })?;
         let id = order["id"].as_str().context("an order without id")?;
         ensure!(
