@@ -39,7 +39,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let metrics = Metrics::new(builder.registry())?;
     let app = AppState {
         core: builder.core(),
-        hasher: Hasher::new(std::thread::available_parallelism()?.get(), metrics.clone()),
+        hasher: Hasher::new(std::thread::available_parallelism()?.get(), metrics.clone())?,
         failed_logins: config.failed_logins(),
         registrations: config.registrations(),
         issuer: Arc::new(Issuer {

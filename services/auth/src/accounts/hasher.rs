@@ -34,6 +34,7 @@ pub struct Hasher {
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
     metrics: Metrics,
+    dummy: Arc<str>,
 }
 
 /// A slot: the right to compute one hash.
@@ -53,14 +54,19 @@ pub struct Compared {
 
 impl Hasher {
     /// One slot per core.
-    pub fn new(cores: usize, metrics: Metrics) -> Self {
-        // Computed now: at the first login with an unknown address it would delay that answer.
-        password::dummy();
-        Self {
+    pub fn new(cores: usize, metrics: Metrics) -> Result<Self, PasswordError> {
+        Ok(Self {
             waiting: Arc::new(Semaphore::new(cores * (QUEUE_PER_CORE + 1))),
             running: Arc::new(Semaphore::new(cores)),
             metrics,
-        }
+            // Computed now: at the first login with an unknown address it would delay that answer.
+            dummy: password::dummy()?.into(),
+        })
+    }
+
+    /// What a login with an unknown address is compared with, see [`password::dummy`].
+    pub fn dummy(&self) -> String {
+        String::from(&*self.dummy)
     }
 
     /// Waits for a slot, unless too many requests wait already.

@@ -140,6 +140,7 @@ impl Keyring {
 
 fn token_id() -> String {
     let mut bytes = [0; 16];
+    // With ids that repeat, one token could not be told from another: there is no safe way to continue.
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has randomness");
     URL_SAFE_NO_PAD.encode(bytes)
 }

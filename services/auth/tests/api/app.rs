@@ -78,7 +78,7 @@ pub async fn limited(registrations: Registrations) -> TestApp {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SeededEntropy::default()),
         },
-        hasher: Hasher::new(2, metrics.clone()),
+        hasher: Hasher::new(2, metrics.clone()).unwrap(),
         failed_logins: FailedLogins {
             per_account: within(20),
             per_client: within(30),

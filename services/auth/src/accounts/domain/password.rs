@@ -1,7 +1,5 @@
 //! Password hashing: Argon2id, as a PHC string that carries its parameters.
 
-use std::sync::LazyLock;
-
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 
@@ -11,6 +9,11 @@ use super::account::Password;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// Checked while compiling.
+const PARAMS: Params = match Params::new(MEMORY_KIB, PASSES, LANES, None) {
+    Ok(params) => params,
+    Err(_) => panic!("Argon2 takes other parameters"),
+};
 
 /// A password that could not be hashed or compared.
 #[derive(Debug, thiserror::Error)]
@@ -18,20 +21,26 @@ pub enum PasswordError {
     /// Hashing failed: no randomness, no memory.
     #[error("failed to hash the password: {0}")]
     Hash(argon2::password_hash::Error),
+    /// A random password could not be made.
+    #[error("the operating system gives no random bytes")]
+    Randomness,
     /// The stored hash is not a PHC string.
     #[error("malformed stored password hash")]
     Stored,
 }
 
 fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("constants in range");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS)
 }
 
 /// Hashes with a random salt. Costs 20 ms and 19 MiB: never on the event loop.
 pub fn hash(password: &Password) -> Result<String, PasswordError> {
+    hash_bytes(password.as_bytes())
+}
+
+fn hash_bytes(password: &[u8]) -> Result<String, PasswordError> {
     let phc: PasswordHash = argon2()
-        .hash_password(password.as_bytes())
+        .hash_password(password)
         .map_err(PasswordError::Hash)?;
     Ok(phc.to_string())
 }
@@ -55,16 +64,12 @@ pub fn is_outdated(phc: &str) -> bool {
     stored.algorithm != argon2::ARGON2ID_IDENT || !current
 }
 
-/// The hash that a login with an unknown address is compared with, so that it takes as long as one with a
-/// known address. Its password is random and not kept.
-pub fn dummy() -> &'static str {
-    static DUMMY: LazyLock<String> = LazyLock::new(|| {
-        let mut secret = [0; 32];
-        aws_lc_rs::rand::fill(&mut secret).expect("the operating system has randomness");
-        let phc: PasswordHash = argon2().hash_password(&secret).expect("constants in range");
-        phc.to_string()
-    });
-    &DUMMY
+/// A hash of a random password that is not kept, for logins with an unknown address to be compared with: they take as
+/// long as those with a known one then.
+pub fn dummy() -> Result<String, PasswordError> {
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| PasswordError::Randomness)?;
+    hash_bytes(&secret)
 }
 
 #[cfg(test)]
@@ -101,7 +106,8 @@ mod tests {
 
     #[test]
     fn nothing_matches_the_dummy() {
-        assert!(!verify(&Password::attempt(""), dummy()).unwrap());
-        assert!(!is_outdated(dummy()), "it must cost what a real one costs");
+        let dummy = dummy().unwrap();
+        assert!(!verify(&Password::attempt(""), &dummy).unwrap());
+        assert!(!is_outdated(&dummy), "it must cost what a real one costs");
     }
 }

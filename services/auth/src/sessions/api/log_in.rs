@@ -17,7 +17,6 @@ use vocabulary::{SessionId, UserId};
 
 use super::tokens::Tokens;
 use crate::accounts::domain::account::{Email, Password, Principal, email_key};
-use crate::accounts::domain::password;
 use crate::accounts::hasher::HashError;
 use crate::accounts::store::{self as accounts, Credentials};
 use crate::sessions::domain::refresh_token::{RefreshToken, expires_at};
@@ -149,7 +148,7 @@ async fn log_in(app: &AppState, client: String, body: &LogIn) -> Result<Tokens, 
     }
     let stored = match &known {
         Some(known) => known.password_hash.clone(),
-        None => password::dummy().to_owned(),
+        None => app.hasher.dummy(),
     };
     let compared = slot
         .compare(Password::attempt(&body.password), stored)
