@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::claim_headers::not_reserved;
 use crate::common::form;
 use crate::{Condition, duration_secs};
 
@@ -114,10 +115,12 @@ pub struct ClaimToHeader {
     /// Name of the claim.
     #[schemars(length(min = 1, max = 128))]
     pub claim: String,
-    /// Name of the header.
+    /// Name of the header: not one that the gateway or services trust or act on, such as `Host`, `Authorization`,
+    /// `Cookie`, `Idempotency-Key`, `X-Request-Id`, `X-Forwarded-*` or `X-Internal-*`.
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = form("^[A-Za-z0-9-]+$",
-        "claimToHeaders.header: the name of a header consists of letters, digits and '-', such as X-User-Id"))]
+        "claimToHeaders.header: the name of a header consists of letters, digits and '-', such as X-User-Id"),
+        validation = not_reserved())]
     pub header: String,
 }
 
@@ -223,7 +226,8 @@ pub struct PolicyAncestor {
     /// The controller that reports it.
     #[schemars(length(min = 1, max = 253))]
     pub controller_name: String,
-    /// `Accepted`, with the reason.
+    /// `Accepted`, with the reason; `KeysStale` only while it is true: the gateway cannot fetch the key set again, and
+    /// goes on with the keys that it has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

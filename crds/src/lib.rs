@@ -4,6 +4,7 @@
     reason = "two printer columns may well have the same type"
 )]
 
+mod claim_headers;
 pub mod common;
 pub mod condition;
 pub mod database_binding;
@@ -14,6 +15,7 @@ pub mod pods;
 pub mod service_deployment;
 pub mod storefront;
 
+pub use claim_headers::is_reserved_header;
 pub use common::{
     DatabaseGrant, DeletionPolicy, EnvVar, LocalRef, Replicas, ResourceList, Resources,
     SharedAccess, duration_secs,

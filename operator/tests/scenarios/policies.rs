@@ -162,6 +162,72 @@ async fn a_policy_whose_keys_the_data_plane_cannot_get_says_so_until_it_can() {
         .await;
 }
 
+/// Type, status, reason and message of each condition of a policy.
+fn conditions(fake: &Fake, policy: &Id) -> Vec<[String; 4]> {
+    let found = fake.with(|store| store.get(policy).cloned());
+    let list = found.unwrap_or_default()["status"]["ancestors"][0]["conditions"].clone();
+    let list = list.as_array().cloned().unwrap_or_default();
+    let fields = ["type", "status", "reason", "message"];
+    list.iter()
+        .map(|it| fields.map(|field| it[field].as_str().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_cannot_be_fetched_again_are_reported_while_they_serve_and_until_they_can() {
+    let world = World::start(cluster_with_shop("Delete"));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.answers.set(ADDRESS, 200, &[], &[]);
+    add_data_plane(&world.fake);
+    add_route(&world.fake, "blog", "/blog");
+    let policy = add_token_policy(&world.fake);
+    world
+        .until("it is accepted", |fake| {
+            conditions(fake, &policy).len() == 1 && conditions(fake, &policy)[0][1] == "True"
+        })
+        .await;
+    world.rest().await;
+
+    // The data plane finds out by itself, and its kubelet warns.
+    let why = "has failed since 2026-01-02T03:04:05Z: failed to get the key set: timed out";
+    let refresh = format!("refresh of {KEYS}");
+    world.answers.set(ADDRESS, 300, &[], &[(&refresh, why)]);
+    let event = json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {},
+        "reason": "ProbeWarning", "type": "Warning", "regarding": {
+            "kind": "Pod", "namespace": "shops", "name": "demo-gateway-5d9c-aaaaa" } });
+    let id = Id::new("events.k8s.io", "events", "shops", "demo-gateway.1");
+    let began = tokio::time::Instant::now();
+    world
+        .fake
+        .with(|store| store.create(&id, event))
+        .expect("recorded");
+    let is_stale = |fake: &Fake| conditions(fake, &policy).len() == 2;
+    world.until("it is told", is_stale).await;
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    let told = conditions(&world.fake, &policy);
+    assert_eq!(told[0][..2], ["Accepted", "True"]);
+    assert_eq!(told[1][..3], ["KeysStale", "True", "RefreshFailed"]);
+    let message = &told[1][3];
+    assert!(
+        message.contains(why) && message.contains("Gateway demo"),
+        "{message}"
+    );
+
+    world.answers.set(ADDRESS, 200, &[], &[]);
+    let began = tokio::time::Instant::now();
+    world
+        .until("it is fetched again", |fake| !is_stale(fake))
+        .await;
+    assert!(began.elapsed().as_secs() <= 15, "{:?}", began.elapsed());
+    world.rest().await;
+    let before = (world.fake.requests().len(), world.fake.listed().len());
+    tokio::time::sleep(std::time::Duration::from_secs(200)).await;
+    let after = (world.fake.requests().len(), world.fake.listed().len());
+    assert_eq!(after, before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shops_own_policies_cost_no_question_to_its_data_plane() {
     let fake = cluster_with_shop("Delete");

@@ -1,6 +1,6 @@
 //! What workers serve: one immutable value, replaced as a whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub struct Published {
     pub table: Table,
     /// By port, for the ports with TLS.
     pub tls: HashMap<u16, Arc<ServerConfig>>,
+    /// Why the certificates of a listener cannot be used, by listener.
+    pub certificate_problems: BTreeMap<String, String>,
 }
 
 /// A published value behind a counter of one thread: a request clones an `Rc` of this, so that workers do

@@ -61,7 +61,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let admin = serve_admin(
         socket,
-        control::admin_router(shared),
+        control::admin_router(shared, std::time::Instant::now()),
         limits,
         stop_admin.clone(),
     );

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gateway_routes::refresh_of;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -42,22 +43,51 @@ pub fn question(pods: &[Pod]) -> Option<Question> {
     })
 }
 
-/// Which of these key sets cannot be used, by what was answered, and why; `None` where nobody answered.
-pub fn unusable(said: &Said, wanted: &BTreeSet<String>) -> Option<BTreeMap<String, String>> {
+/// What is wrong with key sets at a data plane, by their URI, each with the reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Troubles {
+    /// Those of which it has no key.
+    pub unusable: BTreeMap<String, String>,
+    /// Those that it cannot fetch again. It has the keys of before.
+    pub stale: BTreeMap<String, String>,
+}
+
+impl Troubles {
+    fn is_empty(&self) -> bool {
+        self.unusable.is_empty() && self.stale.is_empty()
+    }
+
+    /// Forgets other key sets than these.
+    pub fn retain(&mut self, wanted: &BTreeSet<String>) {
+        self.unusable.retain(|uri, _| wanted.contains(uri));
+        self.stale.retain(|uri, _| wanted.contains(uri));
+    }
+}
+
+/// What is wrong with these key sets, by what was answered; `None` where nobody answered.
+pub fn troubles(said: &Said, wanted: &BTreeSet<String>) -> Option<Troubles> {
     let Said::Response { degraded, .. } = said else {
         return None;
     };
-    let named = degraded.iter().filter(|(uri, _)| wanted.contains(*uri));
-    let cut = |why: &String| why.chars().take(LONGEST).collect();
-    Some(named.map(|(uri, why)| (uri.clone(), cut(why))).collect())
+    let named = |name: &dyn Fn(&str) -> String| {
+        let found = wanted.iter().filter_map(|uri| {
+            let why = degraded.get(&name(uri))?;
+            Some((uri.clone(), why.chars().take(LONGEST).collect()))
+        });
+        found.collect()
+    };
+    Some(Troubles {
+        unusable: named(&str::to_owned),
+        stale: named(&refresh_of),
+    })
 }
 
-/// When to ask again; `None` once there is nothing more to learn before something changes: a data plane keeps the
-/// keys that it has.
-pub fn again(unusable: Option<&BTreeMap<String, String>>) -> Option<SignedDuration> {
-    match unusable {
+/// When to ask again; `None` once there is nothing more to learn before something changes, or the kubelet warns of
+/// the data plane.
+pub fn again(troubles: Option<&Troubles>) -> Option<SignedDuration> {
+    match troubles {
         None => Some(SILENT),
-        Some(unusable) => (!unusable.is_empty()).then_some(FAILING),
+        Some(troubles) => (!troubles.is_empty()).then_some(FAILING),
     }
 }
 
@@ -102,13 +132,18 @@ mod tests {
     #[test]
     fn only_key_sets_of_policies_count_and_nothing_is_asked_once_all_can_be_used() {
         let wanted = BTreeSet::from(["http://a/".to_owned()]);
-        let good = unusable(&said(&[("http://b/", "refused")]), &wanted);
-        assert_eq!(good, Some(BTreeMap::new()));
+        let good = troubles(&said(&[("http://b/", "refused")]), &wanted);
+        assert_eq!(good, Some(Troubles::default()));
         assert_eq!(again(good.as_ref()), None);
-        let bad = unusable(&said(&[("http://a/", "refused")]), &wanted);
-        assert_eq!(bad.as_ref().map(BTreeMap::len), Some(1));
-        assert_eq!(again(bad.as_ref()), Some(FAILING));
-        assert_eq!(unusable(&Said::Nothing, &wanted), None);
+        let named = BTreeMap::from([("http://a/".to_owned(), "refused".to_owned())]);
+        let bad = troubles(&said(&[("http://a/", "refused")]), &wanted).expect("an answer");
+        assert_eq!((&bad.unusable, bad.stale.len()), (&named, 0));
+        assert_eq!(again(Some(&bad)), Some(FAILING));
+        let old = troubles(&said(&[("refresh of http://a/", "refused")]), &wanted);
+        let old = old.expect("an answer");
+        assert_eq!((&old.stale, old.unusable.len()), (&named, 0));
+        assert_eq!(again(Some(&old)), Some(FAILING));
+        assert_eq!(troubles(&Said::Nothing, &wanted), None);
         assert_eq!(again(None), Some(SILENT));
     }
 }

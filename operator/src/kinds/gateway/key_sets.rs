@@ -1,9 +1,9 @@
 //! Which key sets of policies cannot be used: the data planes know, and are asked.
 //!
 //! A shop's own policies cost nothing here. For others a data plane is asked once after each change of policies or
-//! pods, and again only while something is wrong.
+//! pods, when the kubelet warns of one of its pods, and again only while something is wrong.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use gateway_routes::View;
 use gateway_routes::api::Gateway;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
-use kube_cache::Key;
-use operator_plan::gateway::{key_sets, resource_name};
+use kube_cache::{Cached, Key};
+use operator_plan::gateway::key_sets::{self, Troubles};
+use operator_plan::gateway::resource_name;
 use operator_plan::probe::Said;
 use tokio::time::Instant;
 
@@ -32,25 +33,27 @@ pub struct KeySets(Mutex<HashMap<Key, Known>>);
 struct Known {
     pods: BTreeSet<String>,
     uris: BTreeSet<String>,
+    /// Versions of the kubelet's warnings about these pods.
+    warnings: BTreeSet<String>,
     /// When it is asked next.
     due: Option<Instant>,
-    unusable: BTreeMap<String, String>,
+    troubles: Troubles,
 }
 
 impl KeySets {
-    /// The key sets without keys at the data planes of these Gateways, with the reasons, and when to look again.
+    /// What is wrong with key sets at the data planes of these Gateways, and when to look again.
     pub async fn observe(
         &self,
         ctx: &Context,
         namespace: &str,
         view: &View<'_>,
         gateways: &[std::sync::Arc<Gateway>],
-    ) -> (BTreeMap<String, String>, Next) {
+    ) -> (Troubles, Next) {
         let uris = view.foreign_key_sets();
         let keys: BTreeSet<Key> = gateways.iter().map(|it| Key::of(&**it)).collect();
         self.lock()
             .retain(|key, _| key.namespace != namespace || keys.contains(key));
-        let (mut unusable, mut next) = (BTreeMap::new(), Next::AwaitChange);
+        let (mut told, mut next) = (Troubles::default(), Next::AwaitChange);
         for key in keys {
             if key.namespace != namespace {
                 continue;
@@ -64,13 +67,18 @@ impl KeySets {
                 let left = due.saturating_duration_since(Instant::now());
                 next = next.sooner(Next::Requeue(left));
             }
-            for (uri, why) in &known.unusable {
-                let told = format!("the data plane of Gateway {} has no key: {why}", key.name);
-                unusable.entry(uri.clone()).or_insert(told);
+            let plane = format!("the data plane of Gateway {}", key.name);
+            for (uri, why) in &known.troubles.unusable {
+                let text = || format!("{plane} has no key: {why}");
+                told.unusable.entry(uri.clone()).or_insert_with(text);
+            }
+            for (uri, why) in &known.troubles.stale {
+                let text = || format!("fetching the keys again at {plane} {why}");
+                told.stale.entry(uri.clone()).or_insert_with(text);
             }
             self.lock().insert(key, known);
         }
-        (unusable, next)
+        (told, next)
     }
 
     /// A namespace without routes and policies.
@@ -84,18 +92,21 @@ impl KeySets {
         let id = workload_id(&gateway.namespace, "Deployment", &workload);
         let pods = ctx.caches.pods.store.owned_by(&id).into_iter();
         let pods: BTreeSet<String> = pods.map(|key| key.name).collect();
-        let known = self.lock().get(gateway).cloned().unwrap_or_default();
+        let warnings = warnings(ctx, &gateway.namespace, &pods);
+        let mut known = self.lock().get(gateway).cloned().unwrap_or_default();
         if known.pods != pods || known.uris != *uris {
-            let mut unusable = known.unusable;
-            unusable.retain(|uri, _| uris.contains(uri));
+            known.troubles.retain(uris);
             return Known {
                 due: after(key_sets::FIRST).filter(|_| !pods.is_empty()),
                 pods,
                 uris: uris.clone(),
-                unusable,
+                warnings,
+                troubles: known.troubles,
             };
         }
-        if known.due.is_none_or(|due| due > Instant::now()) {
+        let is_warned = !warnings.is_subset(&known.warnings);
+        known.warnings = warnings;
+        if !is_warned && known.due.is_none_or(|due| due > Instant::now()) {
             return known;
         }
         let Some(said) = ask(ctx, gateway).await else {
@@ -104,10 +115,10 @@ impl KeySets {
                 ..known
             };
         };
-        let heard = key_sets::unusable(&said, uris);
+        let heard = key_sets::troubles(&said, uris);
         Known {
             due: key_sets::again(heard.as_ref()).and_then(after),
-            unusable: heard.unwrap_or_else(|| known.unusable.clone()),
+            troubles: heard.unwrap_or_else(|| known.troubles.clone()),
             ..known
         }
     }
@@ -115,6 +126,16 @@ impl KeySets {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The versions of the warnings about these pods.
+fn warnings(ctx: &Context, namespace: &str, pods: &BTreeSet<String>) -> BTreeSet<String> {
+    let all = ctx.caches.probe_warnings.store.in_namespace(namespace);
+    let is_about = |pod: &Option<Key>| pod.as_ref().is_some_and(|pod| pods.contains(&pod.name));
+    all.iter()
+        .filter(|warning| is_about(&warning.pod))
+        .filter_map(|warning| warning.version().map(str::to_owned))
+        .collect()
 }
 
 fn after(time: jiff::SignedDuration) -> Option<Instant> {

@@ -69,10 +69,11 @@ impl Reconciler for Routes {
 async fn reconcile(ctx: &Context, key_sets: &KeySets, namespace: &str) -> Result<Next, Error> {
     let mut seen = observe(ctx, namespace).await?;
     let view = View::new(&seen);
-    let (unusable, next) = key_sets
+    let (troubles, next) = key_sets
         .observe(ctx, namespace, &view, &seen.gateways)
         .await;
-    seen.unusable_key_sets = unusable;
+    seen.unusable_key_sets = troubles.unusable;
+    seen.stale_key_sets = troubles.stale;
     let view = View::new(&seen);
     let now = ctx.now();
     for route in &seen.http_routes {

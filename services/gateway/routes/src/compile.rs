@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crds::RateLimitPolicy;
+
 use crate::ObjectName;
 use crate::api::{HTTPRoute, HTTPRouteRule};
 use crate::attach;
@@ -146,10 +148,22 @@ impl Compiler<'_, '_> {
             if gateway.own.check(route, &matches).is_err() {
                 continue;
             }
-            let mut rule = self.rule(route, &name, source, listener);
-            if is_own {
-                rule.guard = self.policies.own_guard(&name, &gateway.own);
-            }
+            let mut rule = self.rule(route, &name, source);
+            let place = Place {
+                gateway: self.gateway,
+                listener,
+                route: &name,
+                rule: source.name.as_deref(),
+            };
+            // Others' policies have no say over the routes of a shop.
+            (rule.guard, rule.limits) = if is_own {
+                let shops = |policy: &RateLimitPolicy| gateway.is_shops(policy);
+                let guard = self.policies.own_guard(&name, &gateway.own);
+                (guard, self.policies.limits(place, shops))
+            } else {
+                let limits = self.policies.limits(place, |_| true);
+                (self.policies.guard(place), limits)
+            };
             let rule = Arc::new(rule);
             for host in &hosts {
                 let index = paths.slot(host.clone(), PathIndex::default);
@@ -176,13 +190,8 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn rule(
-        &mut self,
-        route: &HTTPRoute,
-        name: &ObjectName,
-        source: &HTTPRouteRule,
-        listener: &str,
-    ) -> RouteRule {
+    /// A rule without its policies.
+    fn rule(&mut self, route: &HTTPRoute, name: &ObjectName, source: &HTTPRouteRule) -> RouteRule {
         let filters = Filters::read(source.filters.as_deref());
         let timeouts = timeouts(source.timeouts.as_ref());
         let choices: Vec<Choice> = source
@@ -193,12 +202,6 @@ impl Compiler<'_, '_> {
             .collect();
         let is_broken = check(source).is_err() || unsupported::of_route(route).is_err();
         let (request_timeout, backend_timeout) = timeouts.unwrap_or_default();
-        let place = Place {
-            gateway: self.gateway,
-            listener,
-            route: name,
-            rule: source.name.as_deref(),
-        };
         RouteRule {
             route: name.clone(),
             label: name.to_string().into(),
@@ -207,8 +210,8 @@ impl Compiler<'_, '_> {
             backends: Backends::new(choices),
             request_timeout,
             backend_timeout,
-            guard: self.policies.guard(place),
-            limits: self.policies.limits(place),
+            guard: None,
+            limits: Vec::new(),
         }
     }
 

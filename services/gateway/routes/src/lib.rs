@@ -26,12 +26,12 @@ mod view;
 mod weight;
 
 pub use certificate::{CertificateState, inspect_certificate};
-pub use listener::{ADMIN_PORT, certificate_names, container_port};
+pub use listener::{ADMIN_PORT, certificate_names, certificate_problems, container_port};
 pub use matcher::RequestHead;
 pub use names::ObjectName;
 pub use objects::{Objects, Scope};
 pub use own::OwnRoutes;
-pub use policy::{Guard, JwtSettings, Limit};
+pub use policy::{Guard, JwtSettings, Limit, refresh_of};
 pub use rule::{Backends, Choice, RouteRule, Target, Timeout};
 pub use settings::Settings;
 pub use status::{DataPlane, SUPPORTED_FEATURES, gateway_class_status};

@@ -1,5 +1,7 @@
 //! Which listeners of a gateway can be served, and why not.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::api::{GROUP, Gateway, Listener, RouteGroupKind, SecretObjectReference};
@@ -304,6 +306,31 @@ fn certificate_name(gateway: &Gateway, reference: &SecretObjectReference) -> Obj
         reference.namespace.clone().unwrap_or(home),
         reference.name.clone(),
     )
+}
+
+/// Why the certificates of listeners cannot be used at `now`, by listener: what a data plane tells of itself, in the
+/// words of the listener's condition.
+pub fn certificate_problems(
+    objects: &Objects,
+    gateway: &ObjectName,
+    now: Timestamp,
+) -> BTreeMap<String, String> {
+    let mut all = objects.gateways.iter();
+    let Some(gateway) = all.find(|it| ObjectName::of(&***it) == *gateway) else {
+        return BTreeMap::new();
+    };
+    let listeners = gateway.spec.listeners.iter();
+    let problem = |listener: &Listener| {
+        let kept = kept(gateway, listener, objects);
+        let look = Look {
+            objects,
+            kept,
+            now: Some(now),
+        };
+        let (_, verdict) = certificates(gateway, listener, look);
+        (!verdict.ok).then(|| (listener.name.clone(), verdict.message))
+    };
+    listeners.filter_map(problem).collect()
 }
 
 /// The Secrets that the listeners of a gateway name, whether or not they exist: those to be watched, and to be

@@ -43,6 +43,8 @@ pub struct Objects {
     pub backend_tls_policies: Vec<Arc<BackendTLSPolicy>>,
     /// Key sets that a data plane has no key of, with the reason; only conditions need them.
     pub unusable_key_sets: BTreeMap<String, String>,
+    /// Key sets that a data plane cannot fetch again, with the reason, and whose keys it still has.
+    pub stale_key_sets: BTreeMap<String, String>,
     /// Services that routes may name.
     pub services: Vec<Arc<Service>>,
     /// Endpoints of these Services; conditions do not need them.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crds::{JwtMode, JwtPolicy, PolicyTargetRef, RateLimitPolicy};
-use http::{HeaderName, Method, Uri, header};
+use crds::{JwtMode, JwtPolicy, PolicyTargetRef, RateLimitPolicy, is_reserved_header};
+use http::{HeaderName, Method, Uri};
 
 use crate::ObjectName;
 use crate::api::GROUP;
@@ -70,6 +70,11 @@ impl JwtSettings {
     }
 }
 
+/// As what a data plane reports that it cannot fetch a key set again whose keys it has.
+pub fn refresh_of(jwks_uri: &str) -> String {
+    format!("refresh of {jwks_uri}")
+}
+
 /// The Service of the policy's own namespace that its key set comes from, if it is one: `name.namespace.svc` with
 /// or without the domain of the cluster.
 pub(crate) fn key_service(settings: &JwtSettings) -> Option<ObjectName> {
@@ -80,20 +85,18 @@ pub(crate) fn key_service(settings: &JwtSettings) -> Option<ObjectName> {
     is_local.then(|| ObjectName::new(namespace, name))
 }
 
-/// Refuses headers that frame, route or authenticate a message.
+/// Refuses headers that a message is framed, routed, trusted or acted on by. The definition does so too, and objects
+/// may be older.
 fn identity_header(name: &str) -> Result<HeaderName, String> {
-    let reserved = [
-        header::AUTHORIZATION,
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::HOST,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    match name.parse::<HeaderName>() {
-        Ok(parsed) if !reserved.contains(&parsed) => Ok(parsed),
-        _ => Err(format!("header {name:?} cannot carry a claim")),
+    let field = format!("spec.claimToHeaders: header {name:?}");
+    if is_reserved_header(name) {
+        return Err(format!(
+            "{field} cannot carry a claim, because the gateway or services trust or act on it; choose a name of your \
+             own, such as X-User-Id"
+        ));
     }
+    name.parse::<HeaderName>()
+        .map_err(|_| format!("{field} is not the name of a header"))
 }
 
 /// One limit of a rate limit policy.
@@ -161,9 +164,11 @@ pub(crate) struct Place<'a> {
 /// Policies by target.
 pub(crate) struct Policies<'a> {
     jwt: HashMap<Target, Vec<(Age, &'a JwtPolicy, Guard)>>,
-    limits: HashMap<Target, Vec<Arc<Limit>>>,
+    limits: HashMap<Target, Vec<Limits<'a>>>,
 }
 
+/// A rate limit policy and its limits.
+type Limits<'a> = (&'a RateLimitPolicy, Vec<Arc<Limit>>);
 type Age = (i64, String);
 type Target = (bool, ObjectName, Option<String>);
 
@@ -193,10 +198,8 @@ impl<'a> Policies<'a> {
                 continue;
             };
             for target in targets(&name.namespace, &policy.spec.target_refs) {
-                all.limits
-                    .entry(target)
-                    .or_default()
-                    .extend(limits.iter().cloned());
+                let entry = (&**policy, limits.clone());
+                all.limits.entry(target).or_default().push(entry);
             }
         }
         all
@@ -223,13 +226,20 @@ impl<'a> Policies<'a> {
             .map(|(_, _, guard)| guard.clone())
     }
 
-    /// All limits of a place: they add up, because a narrow limit does not lift a wide one.
-    pub fn limits(&self, place: Place<'_>) -> Vec<Arc<Limit>> {
+    /// All limits of a place: they add up, because a narrow limit does not lift a wide one. Only policies that `counts`
+    /// holds for do.
+    pub fn limits(
+        &self,
+        place: Place<'_>,
+        counts: impl Fn(&RateLimitPolicy) -> bool,
+    ) -> Vec<Arc<Limit>> {
         let mut found: Vec<Arc<Limit>> = Vec::new();
         for limit in levels(place)
             .iter()
             .filter_map(|target| self.limits.get(target))
             .flatten()
+            .filter(|(policy, _)| counts(policy))
+            .flat_map(|(_, limits)| limits)
         {
             if found.iter().all(|known| known.id != limit.id) {
                 found.push(limit.clone());

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use crds::RateLimitPolicy;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::ObjectName;
 use crate::api::{BackendTLSPolicy, GROUP, Gateway, HTTPBackendRef, HTTPRoute};
@@ -28,6 +30,26 @@ pub(crate) struct GatewayView<'a> {
     pub listeners: Vec<ListenerView<'a>>,
     /// Which routes are those of the shop whose Gateway it is.
     pub own: OwnRoutes,
+}
+
+impl GatewayView<'_> {
+    /// Whether a policy for requests to the Gateway is that of the shop whose Gateway it is. It has the name and the owner of
+    /// the Gateway; one that only claims them is put right, or removed, by the operator.
+    pub fn is_shops(&self, policy: &RateLimitPolicy) -> bool {
+        let (own, its) = (&self.gateway.metadata, &policy.metadata);
+        let owner = shop_of(own);
+        own.namespace == its.namespace
+            && own.name == its.name
+            && owner.is_some()
+            && owner == shop_of(its)
+    }
+}
+
+/// Name and uid of the Storefront that owns an object.
+fn shop_of(meta: &ObjectMeta) -> Option<(&str, &str)> {
+    let mut owners = meta.owner_references.iter().flatten();
+    let owner = owners.find(|owner| owner.controller == Some(true))?;
+    (owner.kind == "Storefront").then_some((owner.name.as_str(), owner.uid.as_str()))
 }
 
 impl<'a> View<'a> {

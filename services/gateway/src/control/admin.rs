@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -9,14 +10,16 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chassis::readiness;
 
 use crate::worker::Shared;
 
-/// The admin routes.
-pub fn router(shared: Arc<Shared>) -> Router {
+/// The admin routes of a process that began at this time.
+pub fn router(shared: Arc<Shared>, began: Instant) -> Router {
+    let ready = move |State(shared): State<Arc<Shared>>| async move { readyz(&shared, began) };
     Router::new()
         .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(shared)
 }
@@ -30,17 +33,14 @@ async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// As of every process of ours. A key set that cannot be fetched makes no gateway unready: routes without its policy
-/// are served.
-async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let why = shared.not_ready();
-    let status = match why {
-        None => StatusCode::OK,
-        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
+/// As of every process of ours. A key set that cannot be fetched or a certificate that cannot be used makes no gateway
+/// unready: routes without its policy, and other listeners, are served.
+fn readyz(shared: &Shared, began: Instant) -> Response {
+    let (why, degraded) = (shared.not_ready(), shared.degraded());
+    let status = readiness(why.is_none(), !degraded.is_empty(), began.elapsed());
     let failing: BTreeMap<&str, &str> = why.into_iter().map(|why| ("gateway", why)).collect();
     let answer = serde_json::json!({
-        "ready": why.is_none(), "failing": failing, "degraded": shared.unusable_key_sets(),
+        "ready": why.is_none(), "failing": failing, "degraded": degraded,
     });
     (status, axum::Json(answer)).into_response()
 }

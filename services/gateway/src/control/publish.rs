@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_routes::{Guard, ObjectName, Objects, Table};
+use gateway_routes::{Guard, ObjectName, Objects, Table, certificate_problems};
 use k8s_openapi::api::core::v1::Secret;
 use tokio::sync::watch;
 
@@ -62,7 +62,8 @@ impl Publisher {
         objects.certificates = seen.certificates;
         objects.kept_certificates = seen.kept;
         let table = Table::compile(&objects, &self.gateway);
-        let tls = self.certificates.configs(&table, now())?;
+        let now = now();
+        let tls = self.certificates.configs(&table, now)?;
         self.generation += 1;
         let uris: BTreeSet<&str> = table
             .rules()
@@ -82,6 +83,7 @@ impl Publisher {
             generation,
             table,
             tls,
+            certificate_problems: certificate_problems(&objects, &self.gateway, now),
         }));
         Ok(generation)
     }

@@ -198,7 +198,7 @@ impl<'a> Forward<'a> {
         let asked = self.head.path.as_str();
         let changed = new
             .and_then(|rewrite| rewrite.path.as_ref())
-            .map(|change| change.apply(asked, &asked[..self.route.prefix_len]));
+            .map(|change| change.apply(asked, self.route.prefix(asked)));
         if let Some(changed) = &changed {
             // A rewrite leads to what no route may expose as little as a request.
             let plain = path::normalise(changed)

@@ -206,7 +206,7 @@ fn redirect_to(
         port,
         path: &head.path,
         query,
-        prefix: &head.path[..route.prefix_len],
+        prefix: route.prefix(&head.path),
     });
     let location = HeaderValue::try_from(location)
         .map_err(|_| broken_route("The redirect of the route is not a valid header"))?;

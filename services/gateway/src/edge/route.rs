@@ -14,7 +14,14 @@ use super::refusal::{broken_route, no_route};
 pub struct Route {
     pub rule: Arc<RouteRule>,
     /// Length of the path prefix that the rule matched.
-    pub prefix_len: usize,
+    prefix_len: usize,
+}
+
+impl Route {
+    /// The part of the request's path that the rule matched.
+    pub fn prefix<'a>(&self, path: &'a str) -> &'a str {
+        path.get(..self.prefix_len).unwrap_or(path)
+    }
 }
 
 /// The listener of the request's host. On a TLS connection it has to be the one whose certificate the

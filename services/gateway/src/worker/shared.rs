@@ -128,9 +128,17 @@ impl Shared {
             .then_some("workers are starting")
     }
 
-    /// The key sets of policies that have no key, each with the reason.
-    pub fn unusable_key_sets(&self) -> BTreeMap<String, String> {
-        self.resources.issuers.unusable()
+    /// What the gateway serves without for now, each with the reason: key sets of policies, certificates of listeners.
+    pub fn degraded(&self) -> BTreeMap<String, String> {
+        let mut all = self.resources.issuers.troubles();
+        let published = self.published.borrow();
+        let certificates = published.certificate_problems.iter();
+        all.extend(
+            certificates.map(|(listener, why)| {
+                (format!("certificate of listener {listener}"), why.clone())
+            }),
+        );
+        all
     }
 
     /// Whether every worker serves at least this generation.

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::key_sets::{admin, told};
 use crate::support::{Backend, NAMESPACE, Rig, client, eventually, free_port};
 
 pub struct Issued {
@@ -196,6 +197,38 @@ async fn a_new_certificate_is_served_without_a_restart_and_what_cannot_be_served
         rig.metric("gateway_connections_total{outcome=\"tls_failed\"}") >= 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_is_told_and_the_gateway_stays_ready() {
+    let (mut rig, _backend, _port, old, _b) = rig().await;
+    let readyz = admin(&rig).await;
+    assert_eq!(told(&readyz).await.0, 200);
+    let expired = issue_until("a.example", 2021);
+    let cases = [
+        (None, "Secret shop/a does not exist"),
+        (Some(Arc::default()), "holds no certificate"),
+        (Some(expired.secret), "the certificate expired at 2021"),
+    ];
+    for (secret, why) in cases {
+        rig.secrets.remove(&secret_name("a"));
+        rig.secrets
+            .extend(secret.map(|secret| (secret_name("a"), secret)));
+        rig.publish().await;
+        let (status, told) = told(&readyz).await;
+        assert_eq!((status, &told["ready"]), (300, &json!(true)));
+        let degraded = told["degraded"].as_object().expect("an object");
+        let text = degraded["certificate of listener a"].as_str();
+        let text = text.unwrap_or_default();
+        assert!(
+            text.contains(why) && text.contains("the last good certificate"),
+            "{text}"
+        );
+        assert_eq!(degraded.len(), 1, "{degraded:?}");
+    }
+    rig.secrets.insert(secret_name("a"), old.secret.clone());
+    rig.publish().await;
+    assert_eq!(told(&readyz).await.0, 200);
 }
 
 #[tokio::test]

@@ -21,14 +21,14 @@ use crate::support::{Backend, Rig, client, json as body, policy};
 const ISSUER: &str = "https://shop.example";
 const AUDIENCE: &str = "demo";
 
-struct Key {
+pub struct Key {
     kid: &'static str,
     algorithm: Algorithm,
     pair: KeyPair,
 }
 
 impl Key {
-    fn new(kid: &'static str, algorithm: Algorithm) -> Self {
+    pub fn new(kid: &'static str, algorithm: Algorithm) -> Self {
         let family = match algorithm {
             Algorithm::ES256 => &PKCS_ECDSA_P256_SHA256,
             _ => &PKCS_ED25519,
@@ -69,7 +69,7 @@ impl Key {
         header
     }
 
-    fn token(&self, claims: &Value) -> String {
+    pub fn token(&self, claims: &Value) -> String {
         self.sign(&self.header(), claims)
     }
 }
@@ -81,7 +81,7 @@ fn now() -> u64 {
         .as_secs()
 }
 
-fn claims() -> Value {
+pub fn claims() -> Value {
     json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "0198-user", "exp": now() + 3600, "iat": now(),
         "nbf": now(), "jti": "1", "roles": ["customer"]})
 }
@@ -99,14 +99,14 @@ fn without(key: &str) -> Value {
 }
 
 /// Publishes keys, and can stop doing so.
-struct KeyServer {
-    url: String,
+pub struct KeyServer {
+    pub url: String,
     document: Arc<Mutex<Option<Value>>>,
-    fetches: Arc<AtomicUsize>,
+    pub fetches: Arc<AtomicUsize>,
 }
 
 impl KeyServer {
-    async fn start(keys: &[&Key]) -> Self {
+    pub async fn start(keys: &[&Key]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!(
             "http://{}/jwks.json",
@@ -140,12 +140,12 @@ impl KeyServer {
         server
     }
 
-    fn show(&self, document: Option<Value>) {
+    pub fn show(&self, document: Option<Value>) {
         *self.document.lock().expect("keys") = document;
     }
 }
 
-fn document(keys: &[&Key]) -> Value {
+pub fn document(keys: &[&Key]) -> Value {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
 }
 

@@ -25,7 +25,7 @@ pub use crate::http::{
 };
 pub use crate::names::unresolved;
 pub use crate::network::client_network;
-pub use crate::process::Process;
+pub use crate::process::{Process, readiness};
 pub use crate::registry::{HttpMetrics, Registry};
 pub use crate::serve::{ServeLimits, serve};
 pub use crate::spans::Spans;

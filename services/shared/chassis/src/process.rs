@@ -316,7 +316,7 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
 /// The answer to a readiness probe of a process of this age. To the kubelet every status from 200 to 399 is a success,
 /// and of one from 300 on it records an event with the answer (`ProbeWarning`). So a pod that lacks a server stays
 /// ready, and whoever watches events learns of it.
-fn readiness(is_ready: bool, lacks: bool, age: Duration) -> StatusCode {
+pub fn readiness(is_ready: bool, lacks: bool, age: Duration) -> StatusCode {
     match (is_ready, lacks && age >= STARTING) {
         (false, _) => StatusCode::SERVICE_UNAVAILABLE,
         (true, false) => StatusCode::OK,

@@ -149,6 +149,12 @@ impl KeyCache {
         state.keys.is_empty().then(|| none.to_owned())
     }
 
+    /// Why the newest fetch failed, if it did. Keys that were fetched before stay in use.
+    pub fn failure(&self) -> Option<String> {
+        let state = self.shared.state.borrow();
+        state.error.as_deref().map(str::to_owned)
+    }
+
     /// Searches for a key, waiting up to 2 s where a fetch may bring it.
     pub async fn find(&self, kid: &str) -> Lookup {
         let mut states = self.shared.state.subscribe();

@@ -14,6 +14,10 @@ use crate::policy::{JwtSettings, Limit, Policies, key_service};
 use crate::verdict::Verdict;
 use crate::view::{GatewayView, View};
 
+const ACCEPTED: &str = "Accepted";
+/// Only there while it is true.
+const KEYS_STALE: &str = "KeysStale";
+
 impl View<'_> {
     /// The status of a JWT policy: one entry for each target.
     pub fn jwt_policy_status(&self, policy: &JwtPolicy, now: Timestamp) -> PolicyStatus {
@@ -43,15 +47,24 @@ impl View<'_> {
                     format!("the older JwtPolicy {rival} already governs this target"),
                 ),
                 (Ok(_), None) => match &keyless {
-                    None => self.applied(policy, target),
+                    None => {
+                        applied(self.gateway_of(&policy.namespace().unwrap_or_default(), target))
+                    }
                     Some(why) => keys_unavailable(why),
                 },
             }
         };
+        let stale = checked.as_ref().ok().and_then(|it| self.stale(it));
+        let verdicts = |target: &PolicyTargetRef| -> Vec<(&'static str, Verdict)> {
+            let accepted = judge(target);
+            let stale = stale.clone().filter(|_| accepted.ok);
+            let stale = stale.map(|stale| (KEYS_STALE, stale));
+            [(ACCEPTED, accepted)].into_iter().chain(stale).collect()
+        };
         settle_ancestors(
             policy.status.as_ref(),
             &policy.spec.target_refs,
-            judge,
+            verdicts,
             stamp,
         )
     }
@@ -71,15 +84,23 @@ impl View<'_> {
             if let Some(verdict) = self.target_problem(&ObjectName::of(policy), target) {
                 return verdict;
             }
+            let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+            if !self.shops_of(namespace, target).is_empty() {
+                return limits_of_shop(target);
+            }
+            let gateway = self.gateway_of(namespace, target);
             match &checked {
                 Err(why) => Verdict::no("Invalid", why.clone()),
-                Ok(_) => Verdict::yes("Accepted", "The policy is applied"),
+                Ok(_) if gateway.is_some_and(|it| it.is_shops(policy)) => {
+                    Verdict::yes("Accepted", "The policy is applied")
+                }
+                Ok(_) => applied(gateway),
             }
         };
         settle_ancestors(
             policy.status.as_ref(),
             &policy.spec.target_refs,
-            judge,
+            |target| vec![(ACCEPTED, judge(target))],
             stamp,
         )
     }
@@ -107,36 +128,50 @@ impl View<'_> {
             .cloned()
     }
 
+    /// That the keys of a policy may be old, if that is so: they could not be fetched again.
+    fn stale(&self, settings: &JwtSettings) -> Option<Verdict> {
+        let why = self.objects.stale_key_sets.get(&settings.jwks_uri)?;
+        let what = format!(
+            "spec.jwksUri: {why}; the keys that were fetched before stay in use, and tokens that are signed with newer \
+             ones are refused"
+        );
+        Some(Verdict::yes("RefreshFailed", what))
+    }
+
     /// Whether a policy governs a target of a shop: a route of the shop obeys the shop's own policy alone. `None` of
     /// other targets.
     fn governs_shop(&self, policy: &JwtPolicy, target: &PolicyTargetRef) -> Option<bool> {
-        let name = ObjectName::new(policy.namespace().unwrap_or_default(), target.name.clone());
-        let route = self
-            .routes
-            .get(&name)
-            .filter(|_| target.kind == "HTTPRoute");
-        let route = *route?;
-        let parents = route.spec.parent_refs.iter().flatten();
-        let gateways = parents
-            .filter_map(|parent| self.gateways.get(&attach::parent_name(route, parent)?))
-            .filter(|gateway| gateway.own.has(route));
-        let has_its_name = policy.metadata.name == route.metadata.name;
+        let gateways = self.shops_of(&policy.namespace().unwrap_or_default(), target);
+        let has_its_name = policy.metadata.name.as_ref() == Some(&target.name);
         let governs = |gateway: &GatewayView<'_>| {
             has_its_name && target.section_name.is_none() && gateway.own.has(policy)
         };
-        gateways.map(governs).reduce(|one, other| one && other)
+        gateways
+            .into_iter()
+            .map(governs)
+            .reduce(|one, other| one && other)
     }
 
-    /// What is said of a policy that nothing prevents.
-    fn applied(&self, policy: &JwtPolicy, target: &PolicyTargetRef) -> Verdict {
-        let name = ObjectName::new(policy.namespace().unwrap_or_default(), target.name.clone());
-        let gateway = self.gateways.get(&name);
-        let gateway = gateway.filter(|_| target.kind == "Gateway");
-        if gateway.is_some_and(|gateway| !gateway.own.is_empty()) {
-            let what = "The policy is applied to the routes that are not the shop's own";
-            return Verdict::yes("Accepted", what);
-        }
-        Verdict::yes("Accepted", "The policy is applied")
+    /// The Gateways of shops that the target is a route of.
+    fn shops_of(&self, namespace: &str, target: &PolicyTargetRef) -> Vec<&GatewayView<'_>> {
+        let name = ObjectName::new(namespace, target.name.clone());
+        let route = self.routes.get(&name);
+        let Some(route) = route.filter(|_| target.kind == "HTTPRoute") else {
+            return Vec::new();
+        };
+        let parents = route.spec.parent_refs.iter().flatten();
+        parents
+            .filter_map(|parent| self.gateways.get(&attach::parent_name(route, parent)?))
+            .filter(|gateway| gateway.own.has(*route))
+            .collect()
+    }
+
+    /// The Gateway that is the target, if it is one.
+    fn gateway_of(&self, namespace: &str, target: &PolicyTargetRef) -> Option<&GatewayView<'_>> {
+        let name = ObjectName::new(namespace, target.name.clone());
+        self.gateways
+            .get(&name)
+            .filter(|_| target.kind == "Gateway")
     }
 
     /// The reason why a target is not one of ours, if it is not.
@@ -187,6 +222,15 @@ impl View<'_> {
     }
 }
 
+/// What is said of a policy that nothing prevents, and whose target is this Gateway, or a route.
+fn applied(gateway: Option<&GatewayView<'_>>) -> Verdict {
+    if gateway.is_some_and(|gateway| !gateway.own.is_empty()) {
+        let what = "The policy is applied to the routes that are not the shop's own";
+        return Verdict::yes("Accepted", what);
+    }
+    Verdict::yes("Accepted", "The policy is applied")
+}
+
 fn keys_unavailable(why: &str) -> Verdict {
     Verdict::no(
         "KeysUnavailable",
@@ -207,10 +251,22 @@ fn of_shop(target: &PolicyTargetRef) -> Verdict {
     )
 }
 
+/// Of a rate limit policy that targets a route of a shop.
+fn limits_of_shop(target: &PolicyTargetRef) -> Verdict {
+    Verdict::no(
+        "Conflicted",
+        format!(
+            "HTTPRoute {} belongs to a shop, which alone limits the requests to its own routes; add the limit to \
+             spec.gateway.rateLimits of the Storefront, or target another route",
+            target.name
+        ),
+    )
+}
+
 fn settle_ancestors(
     previous: Option<&PolicyStatus>,
     targets: &[PolicyTargetRef],
-    judge: impl Fn(&PolicyTargetRef) -> Verdict,
+    judge: impl Fn(&PolicyTargetRef) -> Vec<(&'static str, Verdict)>,
     stamp: Stamp,
 ) -> PolicyStatus {
     let previous = previous
@@ -224,7 +280,7 @@ fn settle_ancestors(
         .cloned()
         .collect();
     for (target, ancestor_ref) in targets.iter().zip(wanted) {
-        let verdicts = [("Accepted", judge(target))];
+        let verdicts = judge(target);
         let index = ancestors
             .iter()
             .position(|entry| is_ours(entry) && entry.ancestor_ref == ancestor_ref)
@@ -239,7 +295,7 @@ fn settle_ancestors(
             });
         if let Some(entry) = ancestors.get_mut(index) {
             let old: Vec<Condition> = entry.conditions.iter().cloned().map(widen).collect();
-            let new = settle(&old, &["Accepted"], &verdicts, stamp);
+            let new = settle(&old, &[ACCEPTED, KEYS_STALE], &verdicts, stamp);
             entry.conditions = new.into_iter().map(narrow).collect();
         }
     }

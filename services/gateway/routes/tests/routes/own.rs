@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crds::JwtPolicy;
+use crds::{JwtPolicy, RateLimitPolicy};
 use gateway_routes::api::{Gateway, HTTPRoute};
 use gateway_routes::{Guard, Objects, OwnRoutes, RequestHead, Table, View, settings};
 use http::{HeaderMap, Method};
@@ -263,6 +263,112 @@ fn a_token_policy_of_somebody_else_governs_no_route_of_the_shop() {
     let (reason, message) = said(&whole);
     assert_eq!(reason, "Accepted");
     assert!(message.contains("not the shop's own"), "{message}");
+}
+
+/// A rate limit policy with this controller, `kind/name/uid`, or nobody's.
+fn limit(name: &str, owner: &str, target: &str) -> Arc<RateLimitPolicy> {
+    let parts: Vec<&str> = owner.split('/').collect();
+    let owners = match parts[..] {
+        [kind, name, uid] => format!(
+            "[{{apiVersion: storefront.dev/v1alpha1, kind: {kind}, name: {name}, uid: {uid}, controller: true}}]"
+        ),
+        _ => "[]".to_owned(),
+    };
+    yaml(&format!(
+        "apiVersion: storefront.dev/v1alpha1\nkind: RateLimitPolicy\n\
+         metadata: {{name: {name}, namespace: shop, ownerReferences: {owners}}}\n\
+         spec: {{targetRefs: [{{{target}}}], limits: [{{requests: 1, window: 60s}}]}}"
+    ))
+}
+
+/// The Gateway with the Storefront as its owner.
+fn owned(gateway: &Gateway) -> Arc<Gateway> {
+    let owner = serde_json::json!([{ "apiVersion": "storefront.dev/v1alpha1", "kind": "Storefront",
+        "name": "demo", "uid": "s", "controller": true }]);
+    let mut gateway = gateway.clone();
+    gateway.metadata.owner_references = serde_json::from_value(owner).expect("an owner");
+    Arc::new(gateway)
+}
+
+/// Names of the limits of requests for a path.
+fn limits(table: &Table, path: &str) -> Vec<String> {
+    let headers = HeaderMap::new();
+    let head = RequestHead {
+        host: "demo.localhost",
+        path,
+        query: None,
+        method: &Method::GET,
+        headers: &headers,
+    };
+    let listener = table.port(80).and_then(|port| port.listener(head.host));
+    let found = listener.and_then(|listener| listener.find(&head));
+    let limits = &found.expect("a rule").rule.limits;
+    limits.iter().map(|it| it.name.to_string()).collect()
+}
+
+#[test]
+fn a_rate_limit_of_somebody_else_limits_no_route_of_the_shop() {
+    let blog = foreign("[demo.localhost]", "[{path: {value: /blog}}]");
+    let mut all = shop("[demo.localhost]", vec![blog]);
+    all.gateways = vec![owned(&all.gateways[0])];
+    let (whole, orders) = (
+        "kind: Gateway, name: demo",
+        "kind: HTTPRoute, name: demo-order-required",
+    );
+    let own = limit("demo", "Storefront/demo/s", whole);
+    let others = [
+        limit("lock", "", whole),
+        limit("lock-orders", "", orders),
+        // Whoever may create a policy may write any owner.
+        limit("forged", "Storefront/demo/s", whole),
+        limit("forged-orders", "ServiceDeployment/demo-order/u", orders),
+        limit(
+            "listener",
+            "",
+            "kind: Gateway, name: demo, sectionName: http",
+        ),
+    ];
+    all.rate_limit_policies = vec![own.clone()];
+    all.rate_limit_policies.extend(others.iter().cloned());
+    let table = Table::compile(&all, &gateway_name());
+    let of = |path: &str| limits(&table, path);
+    assert_eq!(of(ORDERS), ["demo-0"]);
+    assert_eq!(of("/"), ["demo-0"]);
+    assert_eq!(of("/blog"), ["listener-0", "demo-0", "lock-0", "forged-0"]);
+
+    // One that took the name before, or that names another object as the owner, is not the shop's either.
+    for owner in ["", "Storefront/demo/other", "Storefront/other/s"] {
+        let mut all = all.clone();
+        all.rate_limit_policies = vec![limit("demo", owner, whole)];
+        let table = Table::compile(&all, &gateway_name());
+        let own = table.rules().filter(|rule| rule.route.name != "thief");
+        assert!(
+            own.into_iter().all(|rule| rule.limits.is_empty()),
+            "{owner}"
+        );
+    }
+
+    let view = View::new(&all);
+    let said = |policy: &RateLimitPolicy| {
+        let status = view.rate_limit_policy_status(policy, at(0));
+        let condition = status.ancestors[0].conditions[0].clone();
+        (condition.status, condition.reason, condition.message)
+    };
+    let (status, _, message) = said(&own);
+    assert_eq!(
+        (status.as_str(), message.as_str()),
+        ("True", "The policy is applied")
+    );
+    for refused in [&others[1], &others[3]] {
+        let (status, reason, message) = said(refused);
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "Conflicted"));
+        assert!(message.contains("spec.gateway.rateLimits"), "{message}");
+    }
+    for partly in [&others[0], &others[2], &others[4]] {
+        let (status, _, message) = said(partly);
+        assert_eq!(status, "True");
+        assert!(message.contains("not the shop's own"), "{message}");
+    }
 }
 
 #[test]

@@ -87,13 +87,62 @@ fn the_most_specific_policy_wins_then_the_oldest() {
 
 #[test]
 fn a_policy_that_cannot_be_honoured_refuses_instead_of_opening() {
-    let odd = jwt(
-        "odd",
-        1,
-        ROUTE,
-        ", claimToHeaders: [{claim: sub, header: Authorization}]",
-    );
-    assert_eq!(guards(&with(vec![odd])), ["refuse odd", "refuse odd"]);
+    let names = [
+        "Authorization",
+        "host",
+        "Idempotency-Key",
+        "X-Request-ID",
+        "x-internal-token",
+        "Forwarded",
+        "X-Forwarded-Proto",
+        "Cookie",
+        "Content-Type",
+        "If-Match",
+        "TE",
+        "Proxy-Connection",
+        "traceparent",
+    ];
+    for name in names {
+        let more = format!(", claimToHeaders: [{{claim: sub, header: {name}}}]");
+        let odd = jwt("odd", 1, ROUTE, &more);
+        let all = with(vec![odd.clone()]);
+        assert_eq!(guards(&all), ["refuse odd", "refuse odd"], "{name}");
+        // Nothing is taken from what clients send, on this route or any other.
+        let table = Table::compile(&all, &crate::support::gateway_name());
+        assert!(table.identity_headers().is_empty(), "{name}");
+        let told = View::new(&all).jwt_policy_status(&odd, at(0));
+        let message = &told.ancestors[0].conditions[0].message;
+        assert!(
+            message.contains(name) && message.contains("choose a name of your own"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn keys_that_could_not_be_fetched_again_are_told_and_the_policy_stays_in_force() {
+    let policy = jwt("p", 1, ROUTE, "");
+    let mut all = with(vec![policy.clone()]);
+    let why = "fetching it again has failed since 2026-01-02T03:04:05Z: timed out";
+    let uri = policy.spec.jwks_uri.clone();
+    all.stale_key_sets = [(uri.clone(), why.to_owned())].into();
+    let status = View::new(&all).jwt_policy_status(&policy, at(0));
+    let wanted = ["Accepted=True/Accepted", "KeysStale=True/RefreshFailed"];
+    assert_eq!(brief(&status), wanted);
+    let message = &status.ancestors[0].conditions[1].message;
+    assert!(message.contains(why), "{message}");
+
+    let mut told = JwtPolicy::clone(&policy);
+    told.status = Some(status.clone());
+    assert_eq!(View::new(&all).jwt_policy_status(&told, at(60)), status);
+    all.stale_key_sets.clear();
+    let well = View::new(&all).jwt_policy_status(&told, at(60));
+    assert_eq!(brief(&well), wanted[..1]);
+    // Without any key there is nothing that could be old.
+    all.stale_key_sets = [(uri.clone(), why.to_owned())].into();
+    all.unusable_key_sets = [(uri, "refused".to_owned())].into();
+    let none = View::new(&all).jwt_policy_status(&told, at(60));
+    assert_eq!(brief(&none), ["Accepted=False/KeysUnavailable"]);
 }
 
 fn brief(status: &PolicyStatus) -> Vec<String> {
