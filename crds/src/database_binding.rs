@@ -78,7 +78,8 @@ pub struct DatabaseBindingSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extensions: Vec<Extension>,
     /// When the credentials are rotated automatically. Absent: never. Any new value of the
-    /// annotation `storefront.dev/rotate` rotates them too, with or without this.
+    /// annotation `storefront.dev/rotate` rotates them too, with or without this. In a shop's own bindings it is that of
+    /// the Storefront (`spec.database.rotation`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
     /// What happens to the database when this object is deleted. A Storefront's own bindings have `Retain`, until
@@ -152,27 +153,27 @@ pub enum Access {
 /// How often the credentials are replaced, and how long the old ones still work after that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!self.every.matches('^[1-9][0-9]{0,4}[smh]$') || !self.overlap.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self.overlap) < duration(self.every)")
-    .message("spec.rotation.overlap must be shorter than spec.rotation.every: there are two login roles, and each has to be out of use before it is used again"))]
+#[x_kube(validation = Rule::new("!self.every.matches('^[1-9][0-9]{0,4}[smh]$') || !self.overlap.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self.overlap) + duration(self.overlap) <= duration(self.every)")
+    .message("rotation.overlap must be at most half of rotation.every: there are two login roles, and each has to be out of use before it is used again"))]
 pub struct Rotation {
-    /// Time between two replacements in seconds (`600s`), minutes (`90m`) or hours (`720h`); at
-    /// least one minute.
+    /// Time between two replacements in seconds (`3600s`), minutes (`90m`) or hours (`720h`); at
+    /// least ten minutes, for each replacement ends sessions.
     #[schemars(length(max = 6))]
     #[x_kube(
-        validation = is_duration("spec.rotation.every"),
-        validation = Rule::new("!self.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self) >= duration('1m')")
-            .message("spec.rotation.every must be one minute or longer")
+        validation = is_duration("rotation.every"),
+        validation = Rule::new("!self.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self) >= duration('10m')")
+            .message("rotation.every must be ten minutes or longer: each replacement ends sessions")
     )]
     pub every: String,
-    /// How long the replaced credentials still work, in the same format; at least ten seconds. It must be
-    /// long enough for every client to change over: for a ServiceDeployment its migration Job and its
+    /// How long the replaced credentials still work, in the same format; at least ten seconds, and at most half of
+    /// `every`. It must be long enough for every client to change over: for a ServiceDeployment its migration Job and its
     /// whole rollout.
     #[serde(default = "Rotation::default_overlap")]
     #[schemars(length(max = 6))]
     #[x_kube(
-        validation = is_duration("spec.rotation.overlap"),
+        validation = is_duration("rotation.overlap"),
         validation = Rule::new("!self.matches('^[1-9][0-9]{0,4}[smh]$') || duration(self) >= duration('10s')")
-            .message("spec.rotation.overlap must be ten seconds or longer")
+            .message("rotation.overlap must be ten seconds or longer")
     )]
     pub overlap: String,
 }

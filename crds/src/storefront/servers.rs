@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BackupVolume, LocalRef, PodSettings, Resources, common::size_of_volume};
+use crate::{BackupVolume, LocalRef, PodSettings, Resources, Rotation, common::size_of_volume};
 
 /// The database server: exactly one of `embedded` and `external`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -21,6 +21,10 @@ pub struct Database {
     /// of the cluster's default StorageClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupVolume>,
+    /// When the credentials of the shop's own databases are rotated automatically. Absent: never. Any new value of the
+    /// annotation `storefront.dev/rotate` of a DatabaseBinding rotates its own too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 impl Default for Database {
@@ -29,6 +33,7 @@ impl Default for Database {
             embedded: Some(EmbeddedPostgres::default()),
             external: None,
             backup: None,
+            rotation: None,
         }
     }
 }

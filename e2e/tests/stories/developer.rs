@@ -151,7 +151,10 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
             "database": format!("{}_shop_auth", namespace.replace('-', "_")) } });
     developer.create(&reader)?;
     developer.is_refused("databasebinding/reader", "NotGranted")?;
-    let grants = r#"{"spec":{"grants":[{"binding":"reader","access":"ReadWrite"}]}}"#;
+    let grants = r#"{"spec":{"grants":[{"binding":"reader","access":"ReadWrite"}],
+        "rotation":{"every":"10m","overlap":"10s"}}}"#;
+    let own = ["-n", namespace, "databasebinding", "shop-auth"];
+    let login = fixture.kubectl.get(&own)?["status"]["binding"]["name"].clone();
     let edit = [
         "patch",
         "databasebinding/shop-auth",
@@ -161,6 +164,16 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     ];
     developer.run(&edit)?;
     developer.is_refused("databasebinding/reader", "NotGranted")?;
+    eventually("the binding is put back", SOON, || {
+        let seen = fixture.kubectl.get(&own)?;
+        let spec = &seen["spec"];
+        ensure!(
+            spec["grants"].is_null() && spec["rotation"].is_null(),
+            "{spec}"
+        );
+        ensure!(seen["status"]["binding"]["name"] == login, "it was rotated");
+        Ok(())
+    })?;
 
     // What is written into a service of the shop does not run.
     let before = template(&fixture)?;
@@ -186,6 +199,14 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     };
     eventually("the edit is looked at", SOON, || generation().map(drop))?;
     ensure!(template(&fixture)? == before, "the edit reached the pods");
+    eventually("the service is put back", SOON, || {
+        let spec = &generation()?["spec"];
+        ensure!(
+            spec["command"].is_null() && spec["egressPorts"].is_null(),
+            "{spec}"
+        );
+        Ok(())
+    })?;
     drop_a_database(&fixture, &developer)
 }
 

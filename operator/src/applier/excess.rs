@@ -8,9 +8,8 @@
 //! both, become the planned one.
 //!
 //! ## What does not count
-//! Labels and annotations are everybody's. What the API server fills in is no excess ([`is_filled_in`]). Of custom
-//! resources the optional fields are the user's to set (`spec.rotation` of a shop's binding), so only
-//! lists are compared whole there.
+//! Labels and annotations are everybody's. What the API server fills in is no excess ([`is_filled_in`]). Of other APIs'
+//! custom resources (Gateway, HTTPRoute) the defaults are not known here, so only lists are compared whole there.
 
 use serde_json::{Map, Value, json};
 
@@ -26,6 +25,8 @@ const BUILT_IN: &[&str] = &[
     "networking.k8s.io/v1",
     "rbac.authorization.k8s.io/v1",
 ];
+/// Our own kinds: what their definitions fill in is planned, for it is written where the default is known.
+const OURS: &str = "storefront.dev/v1alpha1";
 /// Fields below which nothing is compared: metadata of templates is everybody's, and the claims of a
 /// StatefulSet cannot be changed.
 const LEFT_ALONE: &[&str] = &["metadata", "volumeClaimTemplates", "ownerReferences"];
@@ -33,8 +34,10 @@ const LEFT_ALONE: &[&str] = &["metadata", "volumeClaimTemplates", "ownerReferenc
 /// The merge patch that removes what was not planned; `None` when there is nothing to remove.
 pub fn excess(live: &Value, planned: &Value) -> Option<Value> {
     let version = planned["apiVersion"].as_str().unwrap_or_default();
-    let scope = Scope {
-        is_built_in: BUILT_IN.contains(&version),
+    let scope = match version {
+        OURS => Scope::Ours,
+        version if BUILT_IN.contains(&version) => Scope::BuiltIn,
+        _ => Scope::Others,
     };
     let mut patch = Map::new();
     for part in PARTS {
@@ -48,12 +51,24 @@ pub fn excess(live: &Value, planned: &Value) -> Option<Value> {
 }
 
 /// How an object is compared.
-#[derive(Clone, Copy)]
-struct Scope {
-    is_built_in: bool,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    BuiltIn,
+    Ours,
+    Others,
 }
 
 impl Scope {
+    /// Whether a field that nobody planned may be the API server's, or somebody else's.
+    fn fills_in(self, name: &str, found: &Value) -> bool {
+        match self {
+            Self::BuiltIn => is_filled_in(name, found),
+            // The number of pods is not planned where an autoscaler writes it.
+            Self::Ours => is_nothing(found) || name == "replicas",
+            Self::Others => true,
+        }
+    }
+
     /// The patch of one place.
     fn beyond(self, live: &Value, planned: &Value, field: &str) -> Option<Value> {
         match (live, planned) {
@@ -74,8 +89,7 @@ impl Scope {
             }
             let change = match planned.get(name) {
                 Some(wanted) if !wanted.is_null() => self.beyond(found, wanted, name),
-                _ if self.is_built_in && !is_filled_in(name, found) => Some(Value::Null),
-                _ => None,
+                _ => (!self.fills_in(name, found)).then_some(Value::Null),
             };
             if let Some(change) = change {
                 patch.insert(name.clone(), change);
@@ -154,13 +168,21 @@ const FILLED_IN: &[&str] = &[
 /// this (another release) is removed once, set again, and then known as the answer to that write.
 fn is_filled_in(name: &str, found: &Value) -> bool {
     let is_nothing = match found {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.iter().all(|(name, inner)| is_filled_in(name, inner)),
-        Value::String(text) => text.is_empty(),
-        _ => false,
+        found => is_nothing(found),
     };
     is_nothing || FILLED_IN.contains(&name) || default_of(name).contains(found)
+}
+
+/// Whether a value says no more than if it were left out.
+fn is_nothing(found: &Value) -> bool {
+    match found {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
 }
 
 fn default_of(name: &str) -> Vec<Value> {

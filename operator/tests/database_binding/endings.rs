@@ -243,3 +243,60 @@ async fn a_successor_sweeps_up_behind_an_object_that_was_torn_away() {
     assert!(!roles.contains(&old), "{roles:?}");
     world.clean().await;
 }
+
+#[tokio::test]
+async fn a_shops_own_binding_is_given_up_by_an_annotation_of_the_storefront_alone() {
+    let mut world = World::new();
+    world.put_storefront("demo", "BackupThenDelete");
+    let server = json!({ "storefront": "demo" });
+    let spec = json!({ "serverRef": server, "reclaimPolicy": "BackupThenDelete" });
+    made(&mut world, "demo-order", spec).await;
+    assert_eq!(world.ready("demo-order").0, "True");
+    let (_listener, silent) = silent(&world);
+    world.put_secret("demo-postgres-admin", &silent);
+    world.api.delete(&world.storefront_path("demo"));
+    world.api.delete(&world.binding_path("demo-order"));
+    let yes = json!({ "storefront.dev/abandon": "true" });
+    world
+        .api
+        .edit(&world.binding_path("demo-order"), |binding| {
+            binding["metadata"]["annotations"] = yes.clone();
+        });
+    drop(world.once("demo-order").await);
+    assert_eq!(world.ready("demo-order").1, "ServerSilent");
+    let message = world.message("demo-order");
+    let how = "annotate Storefront demo with storefront.dev/abandon=true";
+    assert!(message.contains(how), "{message}");
+    world.api.edit(&world.storefront_path("demo"), |shop| {
+        shop["metadata"]["annotations"] = yes.clone();
+    });
+    drop(world.once("demo-order").await);
+    assert!(world.binding("demo-order").is_none());
+    world.clean().await;
+}
+
+#[tokio::test]
+async fn a_rotation_that_somebody_writes_into_a_shops_own_binding_ends_no_session() {
+    let mut world = World::new();
+    world.put_storefront("demo", "Retain");
+    let spec = json!({ "serverRef": { "storefront": "demo" } });
+    made(&mut world, "demo-order", spec).await;
+    let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    world
+        .api
+        .edit(&world.binding_path("demo-order"), |binding| {
+            binding["metadata"]["creationTimestamp"] = instant(past).into();
+            binding["spec"]["rotation"] = json!({ "every": "10m", "overlap": "10s" });
+        });
+    let secret = world.secret_of("demo-order");
+    world.settle("demo-order").await;
+    assert_eq!(world.secret_of("demo-order"), secret);
+    // The Storefront may ask for it.
+    world.api.edit(&world.storefront_path("demo"), |shop| {
+        let rotation = json!({ "every": "10m", "overlap": "10s" });
+        shop["spec"]["database"] = json!({ "embedded": {}, "rotation": rotation });
+    });
+    world.settle("demo-order").await;
+    assert_ne!(world.secret_of("demo-order"), secret);
+    world.clean().await;
+}

@@ -20,13 +20,21 @@ fn spec(fake: &Fake, id: &Id) -> Value {
 /// Changes the spec of an object as somebody else would, and waits until it is as it was: within two
 /// seconds, with one write.
 async fn put_right(world: &World, id: &Id, change: fn(&mut Value)) {
-    let right = spec(&world.fake, id);
     let writes = |fake: &Fake| {
         let all = fake.requests().into_iter();
         all.filter(|request| request.is_write() && request.id == *id)
             .count()
     };
     let before = writes(&world.fake);
+    put_right_soon(world, id, change).await;
+    world.rest().await;
+    let more = writes(&world.fake) - before;
+    assert!(more <= 1, "{more} writes for {id:?}");
+}
+
+/// The same of an object whose status is written too.
+async fn put_right_soon(world: &World, id: &Id, change: fn(&mut Value)) {
+    let right = spec(&world.fake, id);
     world
         .fake
         .with(|store| store.update(id, false, |object| change(&mut object["spec"])))
@@ -37,9 +45,6 @@ async fn put_right(world: &World, id: &Id, change: fn(&mut Value)) {
         .until("it is put right", |fake| spec(fake, id) == right)
         .await;
     assert!(began.elapsed().as_secs() < 2, "{:?}", began.elapsed());
-    world.rest().await;
-    let more = writes(&world.fake) - before;
-    assert!(more <= 1, "{more} writes for {id:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,4 +183,61 @@ async fn an_object_that_is_refused_stops_no_other_and_stalls_its_owner() {
         })
         .await;
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_into_the_shops_own_services_and_bindings_is_taken_away() {
+    let world = ready_shop("Delete").await;
+    put_right(&world, &ours("databasebindings", ORDER), |spec| {
+        spec["rotation"] = json!({ "every": "10m", "overlap": "10s" });
+        spec["extensions"] = json!(["citext"]);
+        spec["backup"] = json!({ "storage": "1Ti" });
+        spec["grants"] = json!([{ "binding": "mine", "access": "ReadWrite" }]);
+    })
+    .await;
+    let service = ours("servicedeployments", ORDER);
+    put_right_soon(&world, &service, |spec| {
+        spec["image"] = "evil:1".into();
+        spec["paused"] = true.into();
+        spec["routes"][0]["auth"] = "Public".into();
+    })
+    .await;
+    put_right_soon(&world, &service, |spec| {
+        spec["probes"] = json!({ "readinessPath": "/no" });
+        spec["imagePullPolicy"] = "Never".into();
+        spec["pods"] = json!({ "priorityClassName": "mine" });
+        spec["migrate"]["deadline"] = "1m".into();
+        spec["egressPorts"] = json!([25]);
+    })
+    .await;
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    let before = world.fake.writes();
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_the_shops_databases_is_the_storefronts_to_ask_for() {
+    let world = ready_shop("Delete").await;
+    let rotation = json!({ "every": "720h", "overlap": "2h" });
+    let shop = ours("storefronts", "demo");
+    let ask = |rotation: &Value| {
+        let change = |shop: &mut Value| {
+            shop["spec"]["database"] = json!({ "embedded": {}, "rotation": rotation });
+        };
+        let changed = world.fake.with(|store| store.update(&shop, false, change));
+        changed.expect("changed");
+    };
+    let of = |fake: &Fake| spec(fake, &ours("databasebindings", ORDER))["rotation"].clone();
+    ask(&rotation);
+    world
+        .until("it is passed on", |fake| of(fake) == rotation)
+        .await;
+    ask(&Value::Null);
+    world
+        .until("it is taken back", |fake| of(fake).is_null())
+        .await;
 }

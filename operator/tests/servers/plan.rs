@@ -115,12 +115,12 @@ impl Plan {
         let workload = self.workload(name);
         let bindings = service::bindings_of(&workload).into_iter();
         let bindings: BTreeMap<_, _> = bindings
-            .map(|name| (name.clone(), self.ready(&name)))
+            .map(|name| (name.clone(), Arc::new(self.ready(&name))))
             .collect();
         let secrets = service::secrets_of(&workload, &bindings).into_iter();
         let logins = service::login_secrets(&workload, &self.shop).into_iter();
         let seen = service::Observed {
-            storefront: Some(self.shop.clone()),
+            storefront: Some(Arc::new(self.shop.clone())),
             shops: vec![Arc::new(self.shop.clone())],
             secrets: secrets.map(|name| (name, "hash".to_owned())).collect(),
             logins: logins

@@ -210,7 +210,9 @@ pub(crate) fn binding(
     })
 }
 
-/// Whether the servers can be made as the spec says.
+/// Whether the servers can be made as the spec says. That exactly one is given of each is a rule of the definition too. An
+/// object may be older than the rule, and an API server may still have the definition of another release: then neither
+/// server may be taken for the one that is meant.
 pub(crate) fn check(spec: &StorefrontSpec) -> Result<(), Invalid> {
     if spec.cache.redis.is_some() == spec.cache.external.is_some() {
         return Err(Invalid::new(

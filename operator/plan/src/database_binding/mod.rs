@@ -19,6 +19,7 @@ mod rotation;
 mod secret;
 mod statement;
 mod status;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod unusable;
@@ -41,6 +42,7 @@ pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_ove
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
 pub use status::{Progress, intent, renewed, status};
+pub use terms::{effective, how_to_abandon, is_abandoned};
 pub(crate) use unusable::unusable;
 pub use validate::{
     Data, Observed, Server, ServerState, Valid, admin_secret, awaits_server, embedded_server,
@@ -49,5 +51,6 @@ pub use validate::{
 
 /// Held by a binding as soon as something of it may exist on a server.
 pub const FINALIZER: &str = "storefront.dev/database";
-/// Annotation on a binding that is being deleted: give up what cannot be reached and let it go.
+/// Annotation on a binding that is being deleted, of a shop's own on the Storefront: give up what cannot be reached and
+/// let it go.
 pub const ABANDON: &str = "storefront.dev/abandon";

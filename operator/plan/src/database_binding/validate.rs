@@ -17,9 +17,9 @@ pub type Data = BTreeMap<String, Vec<u8>>;
 #[derive(Clone, Default)]
 pub struct Observed {
     /// The shop that the binding names, if it names one and it exists.
-    pub storefront: Option<Storefront>,
+    pub storefront: Option<Arc<Storefront>>,
     /// The shop whose child the binding is, see [`owner`].
-    pub owner: Option<Storefront>,
+    pub owner: Option<Arc<Storefront>>,
     /// Every shop of the namespace.
     pub shops: Vec<Arc<Storefront>>,
     /// Content of the server's Secret, see [`admin_secret`].
@@ -97,7 +97,7 @@ pub fn end_policy(binding: &DatabaseBinding, seen: &Observed) -> DeletionPolicy 
     let mut shops = seen.shops.iter().map(|shop| &**shop);
     let own = shops.find(|shop| own::has_binding(shop, name));
     let is_leaving = |shop: &&Storefront| shop.metadata.deletion_timestamp.is_some();
-    match (own.or(seen.owner.as_ref()).filter(is_leaving), own) {
+    match (own.or(seen.owner.as_deref()).filter(is_leaving), own) {
         (Some(leaving), _) => leaving.spec.deletion_policy,
         (None, Some(_)) => DeletionPolicy::Retain,
         (None, None) => binding.spec.reclaim_policy,
@@ -154,7 +154,7 @@ pub fn awaits_server(binding: &DatabaseBinding, seen: &Observed) -> Option<Waiti
     if conditions::is_ready(known, binding.metadata.generation) {
         return None;
     }
-    let name = embedded_server(binding, seen.storefront.as_ref())?;
+    let name = embedded_server(binding, seen.storefront.as_deref())?;
     let message = match &seen.server {
         ServerState::Unknown => return None,
         ServerState::Absent => format!("StatefulSet {name} does not exist yet"),
@@ -182,7 +182,7 @@ pub fn validate(binding: &DatabaseBinding, seen: &Observed) -> Verdict<Valid> {
     if let Err(why) = check_secret(binding, seen) {
         return Verdict::Invalid(why);
     }
-    let secret = admin_secret(binding, seen.storefront.as_ref()).unwrap_or_default();
+    let secret = admin_secret(binding, seen.storefront.as_deref()).unwrap_or_default();
     let Some(admin) = &seen.admin else {
         return Verdict::Waiting(Waiting::new(
             "ServerSecretNotFound",
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_binding_that_was_never_ready_waits_for_a_pod_of_the_shops_own_server() {
-        let shop = shop();
+        let shop = Arc::new(shop());
         let of_demo = serde_json::json!({ "serverRef": { "storefront": "demo" } });
         let mut binding = binding("demo-auth", &of_demo);
         let set = |ready: i32| {

@@ -6,6 +6,7 @@ mod kept;
 pub mod key_sets;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crds::{GatewayService, Replicas, Storefront};
 use gateway_routes::{api::Gateway, certificate::kept_secret};
@@ -50,7 +51,7 @@ pub struct Valid {
 pub struct Observed {
     /// The shop whose child the Gateway is: its spec says how the data plane runs. One of nobody's has one pod and
     /// the platform's defaults.
-    pub storefront: Option<Storefront>,
+    pub storefront: Option<Arc<Storefront>>,
     /// Whether an autoscaler that was not made for the Gateway scales its data plane.
     pub is_scaled: bool,
 }

@@ -36,9 +36,9 @@ pub use validate::{effective, validate};
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The shop of `spec.storefrontRef`.
-    pub storefront: Option<Storefront>,
+    pub storefront: Option<Arc<Storefront>>,
     /// The DatabaseBindings of `spec.bindings` that exist, by name.
-    pub bindings: BTreeMap<String, DatabaseBinding>,
+    pub bindings: BTreeMap<String, Arc<DatabaseBinding>>,
     /// [`crate::hash::of_secret`] of each Secret of [`secrets_of`] that exists, by name.
     pub secrets: BTreeMap<String, String>,
     /// Those of [`secrets_of`] whose owner lets services of teams mount them, see [`MOUNTABLE`].
@@ -48,7 +48,7 @@ pub struct Observed {
     /// This object's Jobs (label `storefront.dev/owner-uid`), by name.
     pub jobs: BTreeMap<String, Job>,
     /// The workloads that are [`are_rivals`] of this one.
-    pub rivals: Vec<ServiceDeployment>,
+    pub rivals: Vec<Arc<ServiceDeployment>>,
     /// Every shop of the namespace: a workload may have nothing that belongs to one.
     pub shops: Vec<Arc<Storefront>>,
     /// Those of [`secrets_of`] that the operator has made.
@@ -74,7 +74,7 @@ pub fn bindings_of(service: &ServiceDeployment) -> Vec<String> {
 /// Names of the Secrets that the spec binds; that of a DatabaseBinding is known once it has one.
 pub fn secrets_of(
     service: &ServiceDeployment,
-    bindings: &BTreeMap<String, DatabaseBinding>,
+    bindings: &BTreeMap<String, Arc<DatabaseBinding>>,
 ) -> Vec<String> {
     let databases = service.spec.bindings.iter().filter_map(|b| {
         let binding = bindings.get(b.database_binding.as_ref()?)?;

@@ -15,7 +15,7 @@ pub(super) fn mounts(
     let mut mounts = BTreeMap::new();
     for binding in &service.spec.bindings {
         let secret = match (&binding.database_binding, &binding.secret_ref) {
-            (Some(name), _) => database_secret(name, seen.bindings.get(name))?,
+            (Some(name), _) => database_secret(name, seen.bindings.get(name).map(|it| &**it))?,
             (None, Some(secret)) => secret.name.clone(),
             (None, None) => continue,
         };

@@ -3,6 +3,7 @@
 //! path conflicts: of two nested ones the longer one takes precedence.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crds::ServiceDeployment;
 
@@ -24,9 +25,10 @@ pub fn are_rivals(one: &ServiceDeployment, other: &ServiceDeployment) -> bool {
 }
 
 /// The paths of a workload that an older one serves.
-pub(super) fn taken(service: &ServiceDeployment, rivals: &[ServiceDeployment]) -> Taken {
+pub(super) fn taken(service: &ServiceDeployment, rivals: &[Arc<ServiceDeployment>]) -> Taken {
     let mut older: Vec<&ServiceDeployment> = rivals
         .iter()
+        .map(|rival| &**rival)
         .filter(|rival| are_rivals(service, rival) && age(rival) < age(service))
         // One that is being deleted, or that has no routes because it is invalid, serves no path.
         .filter(|rival| rival.metadata.deletion_timestamp.is_none())

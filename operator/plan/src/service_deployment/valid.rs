@@ -1,6 +1,6 @@
 //! A ServiceDeployment that can be acted on, with what was found about it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crds::{ServiceDeployment, Storefront};
 
@@ -13,7 +13,7 @@ pub(super) type Taken = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 pub struct Valid {
     pub(super) service: ServiceDeployment,
-    pub(super) storefront: Storefront,
+    pub(super) storefront: Arc<Storefront>,
     pub(super) scope: Scope,
     pub(super) platform: Platform,
     /// The release of its shop.

@@ -3,7 +3,7 @@
 use crds::{
     Access, Accounts, AuthMode, DatabaseBinding, DatabaseBindingSpec, DeletionPolicy, EnvVar,
     LocalRef, Migrate, OtherHosts, PodSettings, Route, ServiceBinding, ServiceDeployment,
-    ServiceDeploymentSpec, duration_secs,
+    ServiceDeploymentSpec, StorefrontSpec, duration_secs,
 };
 use gateway_routes::{OwnRoutes, path::takes};
 use service_catalogue::Service;
@@ -150,24 +150,30 @@ pub(super) fn database_binding(
     reclaim_policy: DeletionPolicy,
 ) -> DatabaseBinding {
     let name = valid.child(service.name());
-    let wanted = valid.storefront.spec.overrides(service);
-    let spec = DatabaseBindingSpec {
-        server_ref: Database::of(&valid.storefront.spec).server_ref(valid),
+    let shop = &valid.storefront.spec;
+    let mut spec = DatabaseBindingSpec {
+        server_ref: Database::of(shop).server_ref(valid),
         database: None,
         access: Access::Owner,
-        grants: wanted
-            .map(|wanted| wanted.grants.clone())
-            .unwrap_or_default(),
+        grants: Vec::new(),
         extensions: Vec::new(),
-        // The user may set a rotation on the binding itself: a field that is not planned is not
-        // reset.
         rotation: None,
         reclaim_policy,
-        backup: valid.storefront.spec.database.backup.clone(),
+        backup: None,
     };
+    set_terms(shop, service, &mut spec);
     let mut binding = DatabaseBinding::new(&name, spec);
     binding.metadata = valid.scope.meta(&name, service.name(), &name);
     binding
+}
+
+/// Sets what a shop decides of the binding of a service, besides its server and its end.
+pub(crate) fn set_terms(shop: &StorefrontSpec, service: Service, spec: &mut DatabaseBindingSpec) {
+    let wanted = shop.overrides(service);
+    spec.grants = wanted.map_or_else(Vec::new, |wanted| wanted.grants.clone());
+    spec.extensions = Vec::new();
+    spec.rotation.clone_from(&shop.database.rotation);
+    spec.backup.clone_from(&shop.database.backup);
 }
 
 fn service_deployment(valid: &Valid, service: Service) -> ServiceDeployment {

@@ -29,6 +29,7 @@ use service_catalogue::Service;
 pub use crate::clients::{Client, team_clients};
 pub use crate::names::{service_called, shop_of_binding};
 pub use catalogue::platform_path;
+pub(crate) use catalogue::set_terms;
 pub use certificate::Certificate;
 pub use desired::desired;
 pub(crate) use edge::VERSION_ANNOTATION;

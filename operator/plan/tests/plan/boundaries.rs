@@ -203,7 +203,7 @@ fn a_database_that_somebody_made_under_the_shops_name_is_not_used() {
     ] {
         let mut seen = migrated(&auth, &shop);
         let found = seen.bindings.get_mut("demo-auth").expect("observed");
-        found.spec = serde_json::from_value(theirs).expect("a spec");
+        Arc::make_mut(found).spec = serde_json::from_value(theirs).expect("a spec");
         match service_deployment::validate(&auth, &seen, &platform()) {
             Verdict::Waiting(on) => assert_eq!(on.reason, "BindingNotTheShops"),
             other => panic!("not waited for: {other:?}"),

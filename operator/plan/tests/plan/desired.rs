@@ -185,7 +185,8 @@ fn rotated_credentials_are_tried_by_the_migration_before_the_pods_roll_over_to_t
     let shop = shop("storefront.yaml");
     let mut seen = migrated(&service, &shop);
     for binding in seen.bindings.values_mut() {
-        let status = binding.status.as_mut().expect("a status");
+        let status = std::sync::Arc::make_mut(binding).status.as_mut();
+        let status = status.expect("a status");
         status.binding.as_mut().expect("a Secret").name = "rotated".into();
     }
     seen.secrets.insert("rotated".into(), "other".into());

@@ -183,7 +183,7 @@ pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deploym
             if let Some(planned) = own.iter().find(|own| own.name_any() == name) {
                 binding.spec = planned.spec.clone();
             }
-            (name, binding)
+            (name, Arc::new(binding))
         })
         .collect();
     let secrets = service_deployment::secrets_of(service, &bindings)
@@ -191,7 +191,7 @@ pub fn around(service: &ServiceDeployment, shop: &Storefront) -> service_deploym
         .map(|name| (name.clone(), format!("hash-of-{name}")))
         .collect();
     service_deployment::Observed {
-        storefront: Some(shop.clone()),
+        storefront: Some(Arc::new(shop.clone())),
         bindings,
         secrets,
         logins: logins(service, shop),
@@ -273,7 +273,7 @@ pub fn gateway_of(planned: &Objects<Planned>) -> Gateway {
 /// The data plane of a Gateway of a shop.
 pub fn data_plane(gateway: &Gateway, shop: &Storefront) -> Objects<Planned> {
     let seen = gateway::Observed {
-        storefront: Some(shop.clone()),
+        storefront: Some(Arc::new(shop.clone())),
         is_scaled: false,
     };
     let valid = gateway::validate(gateway, &seen, &platform()).ready();

@@ -18,7 +18,8 @@ fn an_empty_database_in_the_place_of_a_lost_one_is_migrated_and_its_pods_restart
     };
     assert!(valid(&seen).migration().is_past());
     let binding = seen.bindings.get_mut("demo-order").expect("its database");
-    let status = binding.status.as_mut().expect("a status");
+    let status = std::sync::Arc::make_mut(binding).status.as_mut();
+    let status = status.expect("a status");
     status.recreation = Some(crds::Recreation {
         number: 1,
         ..crds::Recreation::default()

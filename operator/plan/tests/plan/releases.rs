@@ -58,7 +58,7 @@ pub fn plan(shop: &Storefront, platform: &Platform) -> Vec<Planned> {
         all.extend(service_deployment::desired(&valid.expect("valid")).items);
     }
     let around = gateway::Observed {
-        storefront: Some(shop.clone()),
+        storefront: Some(std::sync::Arc::new(shop.clone())),
         is_scaled: false,
     };
     let plane = gateway::validate(&gateway, &around, platform).ready();

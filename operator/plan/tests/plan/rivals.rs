@@ -26,7 +26,10 @@ fn route(path: &str) -> Route {
 /// The paths that are planned, and status, reason and message of RoutesAccepted.
 fn look(service: &ServiceDeployment, others: &[&ServiceDeployment]) -> (Vec<String>, [String; 3]) {
     let mut seen = migrated(service, &shop("storefront.yaml"));
-    seen.rivals = others.iter().map(|other| (*other).clone()).collect();
+    seen.rivals = others
+        .iter()
+        .map(|other| std::sync::Arc::new((*other).clone()))
+        .collect();
     let valid = service_deployment::validate(service, &seen, &platform());
     let valid = valid.ready().expect("valid");
     let plan = service_deployment::desired(&valid);

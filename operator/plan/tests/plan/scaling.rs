@@ -108,7 +108,7 @@ fn an_autoscaler_of_somebody_else_decides_how_many_pods_the_gateway_has() {
     });
     let gateway = gateway_of(&storefront::desired(&valid_shop(&shop)));
     let seen = gateway::Observed {
-        storefront: Some(shop),
+        storefront: Some(std::sync::Arc::new(shop)),
         is_scaled: true,
     };
     let valid = gateway::validate(&gateway, &seen, &platform()).ready();

@@ -24,6 +24,7 @@ fn database() -> impl Strategy<Value = Database> {
         }),
         external: None,
         backup: None,
+        rotation: None,
     };
     select(vec![
         embedded(None),
@@ -32,6 +33,7 @@ fn database() -> impl Strategy<Value = Database> {
             embedded: None,
             external: Some(external),
             backup: None,
+            rotation: None,
         },
     ])
 }

@@ -117,6 +117,7 @@ fn a_binding_that_is_not_ready_does_not_say_that_all_is_well() {
     let told = |change: fn(&mut DatabaseBinding)| {
         let mut world = around(&service, &shop);
         let binding = world.bindings.get_mut("demo-order").expect("it is bound");
+        let binding = std::sync::Arc::make_mut(binding);
         let mut ready = condition("Ready", "True", 1);
         ready.message = "everything is in place".into();
         binding.status.as_mut().expect("a status").conditions = vec![ready];

@@ -97,11 +97,24 @@ fn labels_annotations_and_a_restart_are_everybodys() {
 }
 
 #[test]
-fn a_custom_resource_keeps_optional_fields_and_loses_entries() {
+fn a_resource_of_ours_loses_what_nobody_planned_and_another_apis_keeps_optional_fields() {
     let binding = |spec: Value| json!({ "apiVersion": "storefront.dev/v1alpha1", "spec": spec });
     let planned = binding(json!({ "grants": ["a"] }));
     let rotated = binding(json!({ "grants": ["a"], "rotation": { "every": "720h" } }));
-    assert_eq!(excess(&rotated, &planned), None);
+    assert_eq!(
+        excess(&rotated, &planned),
+        Some(json!({ "spec": { "rotation": null } }))
+    );
+    // The number of pods is not planned where an autoscaler writes it.
+    let scaled = binding(json!({ "grants": ["a"], "replicas": { "min": 3 } }));
+    assert_eq!(excess(&scaled, &planned), None);
+    let gateway =
+        |spec: Value| json!({ "apiVersion": "gateway.networking.k8s.io/v1", "spec": spec });
+    let defaulted = gateway(json!({ "gatewayClassName": "x", "allowedListeners": { "a": "b" } }));
+    assert_eq!(
+        excess(&defaulted, &gateway(json!({ "gatewayClassName": "x" }))),
+        None
+    );
     let more = binding(json!({ "grants": ["a", "b"] }));
     assert_eq!(
         excess(&more, &planned),

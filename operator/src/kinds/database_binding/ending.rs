@@ -8,7 +8,7 @@ use kube::api::{Api, PostParams};
 use kube_cache::Key;
 use operator_plan::database_binding::{
     ABANDON, BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_state, end_policy,
-    owns_database, renewed, rotation, status,
+    is_abandoned, owns_database, renewed, rotation, status,
 };
 use operator_plan::{Invalid, Verdict, Waiting};
 
@@ -60,7 +60,7 @@ pub(super) async fn end(
             }
         },
     };
-    match given_up(ctx, binding, end).await? {
+    match given_up(ctx, binding, seen, end).await? {
         End::Held { reason, message }
         | End::Silent {
             reason, message, ..
@@ -92,14 +92,18 @@ pub(super) async fn end(
 
 /// What cannot be ended as its policy says is let go where somebody asks for that. Nobody can mend anything in a
 /// namespace that is being deleted, and it waits for this object.
-async fn given_up(ctx: &Context, binding: &DatabaseBinding, end: End) -> Result<End, Error> {
+async fn given_up(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    end: End,
+) -> Result<End, Error> {
     let what_stops = match &end {
         End::Silent { why, .. } => Some(why),
         End::Held { reason, message } if *reason != BACKING_UP => Some(message),
         End::Held { .. } | End::Again | End::Reclaimed(_) | End::Abandoned(_) => None,
     };
-    let asks = binding.annotations().get(ABANDON);
-    if let Some(why) = what_stops.filter(|_| asks.is_some_and(|asks| asks == "true")) {
+    if let Some(why) = what_stops.filter(|_| is_abandoned(binding, seen)) {
         return Ok(End::Abandoned(format!(
             "{why}; the annotation {ABANDON} lets it go"
         )));
@@ -201,7 +205,7 @@ impl Ending<'_> {
             ..
         } = *self;
         let wanted = &valid.wanted;
-        let shop = seen.storefront.as_ref().or(seen.owner.as_ref());
+        let shop = seen.storefront.as_deref().or(seen.owner.as_deref());
         let plan = backup(binding, wanted, &ctx.platform, shop);
         let name = &plan.job;
         let key = Key::new(wanted.mark.namespace.clone(), name.clone());

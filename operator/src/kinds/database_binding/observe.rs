@@ -33,7 +33,6 @@ pub async fn observe(ctx: &Context, binding: &DatabaseBinding) -> Result<Observe
         None => None,
         Some(name) => ctx.reader.get::<crds::Storefront>(&here(name)).await?,
     };
-    let storefront = storefront.map(|shop| crds::Storefront::clone(&shop));
     let parent = match owner(binding) {
         None => None,
         Some((name, uid)) => {
@@ -41,18 +40,18 @@ pub async fn observe(ctx: &Context, binding: &DatabaseBinding) -> Result<Observe
             shop.filter(|shop| shop.uid().as_deref() == Some(uid))
         }
     };
-    let secret = admin_secret(binding, storefront.as_ref()).map(|name| here(&name));
+    let secret = admin_secret(binding, storefront.as_deref()).map(|name| here(&name));
     ctx.secrets
         .subscribe(&subscriber(binding), &[], secret.as_slice());
     let admin = match &secret {
         None => None,
         Some(key) => ctx.secrets.named(key).await?,
     };
-    let server = embedded_server(binding, storefront.as_ref());
+    let server = embedded_server(binding, storefront.as_deref());
     Ok(Observed {
         storefront,
         shops: ctx.caches.storefronts.store.objects_in(&namespace),
-        owner: parent.map(|shop| crds::Storefront::clone(&shop)),
+        owner: parent,
         admin: admin.map(|data| (*data).clone()),
         server: server.map_or(ServerState::Unknown, |name| state(ctx, &here(&name))),
     })

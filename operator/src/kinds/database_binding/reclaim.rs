@@ -8,7 +8,7 @@
 //! | silent, refuses the administrator, or its Secret is gone | released after [`PATIENCE`]: no data was to go anyway | held, and the status says why |
 //!
 //! A binding that cannot be ended as its policy says (its server is silent, its dump failed) is let go by the annotation
-//! `storefront.dev/abandon: "true"`. Where nothing stops its end the annotation changes nothing. One with a silent server
+//! `storefront.dev/abandon: "true"`, which for a shop's own binding has to be on the Storefront. Where nothing stops its end the annotation changes nothing. One with a silent server
 //! is let go by the end of its namespace too, which leaves nobody to mend anything.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crds::{DatabaseBinding, DeletionPolicy};
 use jiff::Timestamp;
 use operator_plan::Verdict;
 use operator_plan::database_binding::{
-    ABANDON, Observed, Valid, Wanted, end_policy, owns_database, retire, validate,
+    Observed, Valid, Wanted, end_policy, how_to_abandon, owns_database, retire, validate,
 };
 
 use super::admin_session::AdminSession;
@@ -64,6 +64,7 @@ struct Rule {
     shop_is_leaving: bool,
     policy: DeletionPolicy,
     waited: Duration,
+    how_to_abandon: String,
 }
 
 impl Rule {
@@ -77,6 +78,7 @@ impl Rule {
             shop_is_leaving: shop_is_leaving(seen),
             policy: end_policy(binding, seen),
             waited: Duration::try_from(now.duration_since(since)).unwrap_or_default(),
+            how_to_abandon: how_to_abandon(binding, seen),
         }
     }
 
@@ -108,7 +110,8 @@ impl Rule {
                     DeletionPolicy::Delete | DeletionPolicy::Retain => "the data was to be deleted",
                 };
                 held(format!(
-                    "{why}; {lost}, so this object waits: repair that, or annotate the object with {ABANDON}=true to leave everything behind"
+                    "{why}; {lost}, so this object waits: repair that, or {} to leave everything behind",
+                    self.how_to_abandon
                 ))
             }
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crds::{Condition, DatabaseBinding};
 use kube::ResourceExt;
 use operator_plan::database_binding::{
-    FINALIZER, Progress, Valid, Wanted, awaits_server, emptied, intent, may_create, next_step,
-    remedy, revoke, status, validate,
+    FINALIZER, Progress, Valid, Wanted, awaits_server, effective, emptied, intent, may_create,
+    next_step, remedy, revoke, status, validate,
 };
 use operator_plan::service_deployment::bindings_of;
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
@@ -49,6 +49,7 @@ pub async fn reconcile(
         return Ok(Next::AwaitChange);
     }
     let observed = observe::observe(ctx, &binding).await?;
+    let binding = effective(binding, &observed);
     if is_deleted {
         return end(ctx, servers, &binding, &observed).await;
     }
@@ -83,7 +84,7 @@ pub async fn reconcile(
         Err(Stop::Server(failure)) => {
             let message = failure.to_string();
             let told = (failure.reason(), message.as_str());
-            let message = remedy(&binding, observed.storefront.as_ref(), told);
+            let message = remedy(&binding, observed.storefront.as_deref(), told);
             fail(ctx, &binding, (wanted, &message), failure).await
         }
     }

@@ -62,7 +62,7 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     let shop = shop_of(ctx, gateway);
     let is_paused = shop.as_ref().is_some_and(|shop| shop.spec.paused);
     let around = Observed {
-        storefront: shop.map(|shop| Storefront::clone(&shop)),
+        storefront: shop,
         is_scaled: ctx.caches.is_scaled(
             &namespace,
             Target::Deployment(&resource_name(&name)),

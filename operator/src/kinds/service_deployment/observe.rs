@@ -31,7 +31,7 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
     let mut bindings = BTreeMap::new();
     for name in bindings_of(service) {
         if let Some(binding) = ctx.caches.database_bindings.store.object(&here(&name)) {
-            bindings.insert(name, (*binding).clone());
+            bindings.insert(name, binding);
         }
     }
     let named: Vec<Key> = secrets_of(service, &bindings)
@@ -60,13 +60,13 @@ pub async fn observe(ctx: &Context, service: &ServiceDeployment) -> Result<Obser
     let rivals = neighbours
         .iter()
         .filter(|other| are_rivals(service, other))
-        .map(|other| (**other).clone())
+        .cloned()
         .collect();
     check_current(ctx, service)?;
     let (name, uid) = (service.name_any(), service.uid().unwrap_or_default());
     let is_scaled = |target| ctx.caches.is_scaled(&namespace, target, &uid);
     Ok(Observed {
-        storefront: shop.map(|shop| (*shop).clone()),
+        storefront: shop.clone(),
         bindings,
         secrets,
         mountable,
