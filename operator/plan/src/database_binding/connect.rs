@@ -8,13 +8,18 @@ use super::validate::{admin_secret, embedded_server, owner};
 const DENIED: &str = "ServerDenied";
 /// How a failed look-up begins on every platform.
 const LOOKUP: &str = "failed to lookup address information: ";
-/// What is said in its place.
-const UNRESOLVED: &str = "does not resolve";
+/// What is said in its place, also where only a question for the name tells it.
+const UNRESOLVED: &str = "is not resolved: ";
+/// What is said where DNS gives no answer, which tells nothing of the name.
+const UNANSWERED: [&str; 2] = [
+    "DNS does not answer",
+    "Temporary failure in name resolution",
+];
 
 /// Why there is no connection, where `error` is what the system says of it.
 pub fn unreachable(host: &str, error: &str) -> String {
     match error.split_once(LOOKUP) {
-        Some((_, why)) => format!("the name {host} {UNRESOLVED} ({why})"),
+        Some((_, why)) => format!("the name {host} {UNRESOLVED}{why}"),
         None => error.to_owned(),
     }
 }
@@ -43,7 +48,7 @@ pub fn remedy(
         format!(
             "{message}; correct username and password in {secret}, or have the server accept them"
         )
-    } else if message.contains(UNRESOLVED) {
+    } else if message.contains(UNRESOLVED) && !UNANSWERED.iter().any(|it| message.contains(it)) {
         format!("{message}; correct host in {secret}")
     } else {
         message.to_owned()

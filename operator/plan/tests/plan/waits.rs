@@ -163,12 +163,15 @@ fn a_server_that_refuses_the_login_or_has_no_name_is_told_with_the_secret_that_s
     let why = database_binding::unreachable("db.example", why);
     assert_eq!(
         why,
-        "the name db.example does not resolve (Name or service not known)"
+        "the name db.example is not resolved: Name or service not known"
     );
     assert_eq!(
         told(&own, &external, "ServerUnreachable", &why),
         format!("{why}; correct host in the Secret {field}")
     );
+    // Where DNS is away nothing is known of the name.
+    let silent = "the name db.example is not resolved: DNS does not answer within 900 ms";
+    assert_eq!(told(&own, &external, "ServerUnreachable", silent), silent);
     assert_eq!(
         database_binding::unreachable("db", "Connection refused"),
         "Connection refused"
