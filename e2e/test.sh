@@ -34,16 +34,13 @@ build() { step "packages and toolchains" "$HINT" ./e2e/packages.sh --tests && si
 tools() { step "tools" "$HINT" ./e2e/build-tools.sh; }
 programs() { step "programs and tests" "$HINT" cargo test "${EVERYTHING[@]}" --no-run; }
 go_tests() { cd e2e/cluster && go test -trimpath -v ./internal/... ./cmd/cluster; }
-rust_tests() {
-  STOREFRONT_NATS_SERVER=$BIN/nats-server cargo test "${EVERYTHING[@]}" --no-fail-fast
-}
 
 BEGAN=$EPOCHREALTIME
 claim_target
 stage "build" build
 stage "check" e2e/check.sh
 stage "cluster program" go_tests
-stage "unit, property, store, scenarios" rust_tests
+stage "unit, property, store, scenarios" e2e/rust-tests.sh
 stage "stories on the embedded cluster" e2e/stories.sh
 
 printf '\n== summary (%s)\n%s\n%d passed, %d failed\n' "$(duration "$(since "$BEGAN")")" "$SUMMARY" "$PASSED" "$FAILED"

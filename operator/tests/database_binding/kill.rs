@@ -52,7 +52,7 @@ fn moments(at: usize, call: &str) -> &'static [Moment] {
 async fn kill_everywhere(life: &Life) {
     let start = Instant::now();
     // Of its own, so that these tests do not wait for each other's turn on one server.
-    let server = Postgres::start();
+    let server = Postgres::start_for_many_logins();
     let (world, calls) = live(&server, life, Plan::Peace).await;
     world.clean().await;
     assert!(
@@ -119,7 +119,7 @@ async fn faulty_lives_end_like_the_clean_one() {
     let lives = asked
         .and_then(|text| text.parse().ok())
         .unwrap_or(FAULTY_LIVES);
-    let server = Postgres::start();
+    let server = Postgres::start_for_many_logins();
     for seed in 0..lives {
         let lives = [&OWNER, &KEEPER, &SHARER, &ROTATOR, &READER];
         let life = lives[usize::try_from(seed % 5).expect("small")];
