@@ -32,7 +32,8 @@ if (($#)); then
 else
   # A story waits, so two share the cores; a node of two has room for four shops. What waits most, the contract, runs beside them.
   status=0 log=$(log_of contract)
-  contract > "$log" 2>&1 & contract=$!
+  # A pipe, since a file that is opened anew as /dev/stderr would be emptied.
+  { contract 2>&1 | cat > "$log"; } & contract=$!
   stories --test-threads=2 --skip alone:: || status=1
   wait "$contract" || status=1
   cat "$log"
