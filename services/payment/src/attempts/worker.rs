@@ -1,5 +1,6 @@
 //! Executes operations that are due: those of consumers, and those that a kill or an unreachable provider left over.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -70,8 +71,15 @@ impl Worker {
     async fn work(&self, committed: &Wakeup, shutdown: &CancellationToken) {
         let mut running = FuturesUnordered::new();
         while !shutdown.is_cancelled() {
-            let free = CONCURRENCY - running.len();
-            let pause = match self.claim(free).await {
+            let mut claim = pin!(self.claim(CONCURRENCY - running.len()));
+            let claimed = loop {
+                tokio::select! {
+                    claimed = &mut claim => break claimed,
+                    // The calls go on meanwhile: the claim may wait for a connection that one of them holds.
+                    Some(()) = running.next() => {}
+                }
+            };
+            let pause = match claimed {
                 Ok((intents, pause)) => {
                     running.extend(intents.into_iter().map(|intent| self.execute(intent)));
                     pause

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
 use testkit::provider::Behaviour;
 
 use super::double::METHOD;
@@ -171,6 +172,23 @@ async fn a_payment_that_nobody_decides_expires_and_is_voided() {
     assert_eq!(shop.published().await, ["payment.failed.v1"]);
     let late = shop.authorise(id, 500, METHOD).await.expect(StatusCode::OK);
     assert_eq!(late.json::<Value>()["status"], "voided");
+}
+
+/// Each call needs a connection for its answer, and so does the search for what else is due.
+#[tokio::test]
+async fn a_worker_with_one_connection_executes_many_operations() {
+    let mut shop = shop().await;
+    let ids: Vec<_> = std::iter::repeat_with(new_id).take(12).collect();
+    for &id in &ids {
+        shop.provider.script("authorise", [Behaviour::Fails]);
+        shop.authorise(id, 500, METHOD).await;
+    }
+    let options = PgPoolOptions::new().max_connections(1);
+    shop.app.core.pool = options.connect(&shop.db.url).await.unwrap();
+    let _worker = shop.worker();
+    for &id in &ids {
+        shop.reaches(id, "authorised").await;
+    }
 }
 
 #[tokio::test]
