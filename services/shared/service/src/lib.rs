@@ -12,6 +12,7 @@ mod caller;
 mod core;
 mod error;
 mod fields;
+mod gather;
 mod periodic;
 mod subscriptions;
 mod wakeup;
@@ -25,6 +26,7 @@ pub use crate::caller::{
 pub use crate::core::Core;
 pub use crate::error::{StoreError, failed};
 pub use crate::fields::invalid;
+pub use crate::gather::Gather;
 pub use crate::periodic::{PeriodicTask, Progress};
 pub use crate::run::run;
 pub use crate::spec::Spec;
