@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(missing_docs, reason = "no other crate uses these items as an API")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,11 +10,12 @@ use service::Builder;
 
 mod spec;
 
-// Reading order: decisions, storage, cache, API, events, periodic tasks.
+// Reading order: decisions, storage, cache, batches, API, events, periodic tasks.
 pub mod domain;
 pub mod store;
 
 mod cards;
+mod together;
 
 mod api;
 pub mod consume;
@@ -29,6 +31,7 @@ pub use config::Config;
 pub use metrics::Metrics;
 pub use spec::{MIGRATOR, SCHEMA, SPEC};
 pub use state::AppState;
+pub use together::Together;
 
 /// The key set of the issuer must be answered within this time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,6 +46,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let (known, asked) = (cards.clone(), cards.clone());
     let app = AppState {
         core: builder.core(),
+        together: Arc::default(),
         cards,
         verifier: verifier(&tokens, http_client(CALL_TIMEOUT)?),
         internal: builder.internal_token()?,

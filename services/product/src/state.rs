@@ -8,6 +8,7 @@ use service::Core;
 
 use crate::cards::Cards;
 use crate::metrics::Metrics;
+use crate::together::Together;
 
 /// What handlers, consumers and tasks use. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct AppState {
     pub verifier: Arc<Verifier>,
     /// Authenticates other services.
     pub internal: InternalToken,
+    /// Requests that are stored together.
+    pub together: Arc<Together>,
     /// Cached product cards.
     pub cards: Cards,
     /// Metrics.

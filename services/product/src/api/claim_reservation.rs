@@ -17,8 +17,13 @@ pub(super) async fn handler(
     Path(id): Path<ReservationId>,
     Json(body): Json<Claim>,
 ) -> Result<StatusCode, Problem> {
-    let mut conn = app.core.acquire().await?;
-    let command = Command::Claim(body.order_id);
+    let (core, order) = (&app.core, body.order_id);
+    if app.together.claim(core, id, order).await {
+        app.metrics.reservation("claimed");
+        return Ok(StatusCode::OK);
+    }
+    let mut conn = core.acquire().await?;
+    let command = Command::Claim(order);
     match reservations::execute(&mut conn, id, command, app.core.now()).await? {
         Outcome::Moved(_) => {
             app.metrics.reservation("claimed");

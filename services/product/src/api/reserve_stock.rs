@@ -2,33 +2,22 @@
 
 use axum::extract::State;
 use chassis::{InternalCaller, Json, Path, Problem};
-use chrono::{DateTime, Utc};
 use contracts::FieldProblem;
 use contracts::reservations::{
     Item, Line as LineView, Reservation as ReservationView, ReservationStatus, Reserve,
     ReserveProblem, Shortage as ShortageView,
 };
-use events::StockLow;
-use outbox::Row;
-use vocabulary::{Currency, MoneyError, ProductId, ReservationId};
+use vocabulary::{MoneyError, ProductId, ReservationId};
 
 use super::problems::problem;
 use crate::domain::reservation::{NotSold, Record, Refusal, Reservation, State as Stage, expiry};
 use crate::domain::stock::Wanted;
 use crate::state::AppState;
 use crate::store::reservations::{self, Held};
+use crate::together::{self, Terms};
 
 /// Attempts to hold stock that others reserve between the read and the write.
 const ATTEMPTS: u32 = 5;
-
-/// A hold that is asked for.
-struct Terms {
-    id: ReservationId,
-    wanted: Wanted,
-    currency: Currency,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-}
 
 pub(super) async fn handler(
     State(app): State<AppState>,
@@ -39,25 +28,29 @@ pub(super) async fn handler(
     let items = body.items.iter();
     let items: Vec<_> = items.map(|item| (item.product_id, item.quantity)).collect();
     let wanted = Wanted::sum(&items).map_err(|error| invalid(error.to_string()))?;
-    let now = app.core.now();
     let terms = Terms {
         id,
         wanted,
         currency: body.currency,
-        now,
-        expires_at: expiry(now, body.ttl_secs),
+        expires_at: expiry(app.core.now(), body.ttl_secs),
     };
-    let reservation = hold(&app, &terms, &body.items).await?;
-    view(&reservation)
+    let held = app.together.hold(&app.core, &app.metrics, &terms).await;
+    let held = match held {
+        Some(held) => held,
+        None => hold(&app, &terms, &body.items).await?,
+    };
+    view(&held)
 }
 
-/// Reads without a lock, decides, and writes what was decided in one statement, which refuses if others have reserved the
-/// stock since.
+/// Holds alone: reads without a lock, decides, and writes what was decided in one statement, which refuses if others have reserved
+/// the stock since.
 async fn hold(app: &AppState, terms: &Terms, items: &[Item]) -> Result<Reservation, Problem> {
     let mut conn = app.core.acquire().await?;
     let (id, wanted, currency) = (terms.id, &terms.wanted, terms.currency);
+    let products = wanted.iter().map(|(product, _)| product).collect();
     for _ in 0..ATTEMPTS {
-        let offers = reservations::offers(&mut conn, wanted, currency).await?;
+        let offers = reservations::offers(&mut conn, &products).await?;
+        let offers = offers.of(wanted, currency)?;
         let held = match Reservation::hold(id, wanted, &offers, currency, terms.expires_at) {
             Ok(held) => held,
             Err(refusal) => {
@@ -68,14 +61,10 @@ async fn hold(app: &AppState, terms: &Terms, items: &[Item]) -> Result<Reservati
                 };
             }
         };
-        let events = low_stock_events(app, &held, terms.now)?;
-        match reservations::insert_held(&mut conn, &held, &events, terms.now).await? {
-            Held::Stored { low } => {
-                app.metrics.reservation("held");
-                app.metrics.low_stock(low.unsigned_abs());
-                return Ok(held);
-            }
-            Held::Taken => {
+        let holds = std::slice::from_ref(&held);
+        match together::store(&app.core, &app.metrics, &mut conn, holds).await? {
+            Held::Stored { ids, .. } if ids.contains(&id) => return Ok(held),
+            Held::Stored { .. } => {
                 let record = reservations::find(&mut conn, id).await?;
                 return replay(app, record.unwrap_or(Record::Tombstone), terms);
             }
@@ -83,24 +72,6 @@ async fn hold(app: &AppState, terms: &Terms, items: &[Item]) -> Result<Reservati
         }
     }
     Err(Problem::unavailable(1))
-}
-
-/// One event for each line, used where the line makes its product low on stock. The statement sets the quantity.
-fn low_stock_events(
-    app: &AppState,
-    held: &Reservation,
-    now: DateTime<Utc>,
-) -> Result<Vec<Row>, Problem> {
-    let rows = held.lines.iter().map(|line| {
-        let low = StockLow {
-            product_id: line.product_id,
-            sku: line.sku.clone(),
-            available: 0,
-        };
-        Row::of(app.core.event_meta(now), &low)
-    });
-    let rows = rows.collect::<Result<_, _>>();
-    rows.map_err(|error| Problem::internal(&error))
 }
 
 /// The same id again: the same response, if it is for the same items and still stands.

@@ -8,3 +8,4 @@ mod low_stock;
 mod model;
 mod reservations;
 mod support;
+mod together;

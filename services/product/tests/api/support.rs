@@ -36,6 +36,7 @@ pub async fn start() -> TestApp {
         },
         verifier: tokens.verifier(),
         internal: InternalToken::new(INTERNAL),
+        together: Arc::default(),
         cards: Cards::connect(&redis.url(), None, metrics.clone()).unwrap(),
         metrics,
     };
