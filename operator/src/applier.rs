@@ -37,6 +37,7 @@ use crate::slim::revision_of;
 mod compare;
 mod excess;
 mod grow;
+mod in_use;
 mod memory;
 mod owner;
 mod ownership;
@@ -145,7 +146,8 @@ impl Applier {
     }
 
     /// Deletes the children of `owner_uid` that are not in the plan. Only what names the owner as its
-    /// controller is touched, only in the version that was seen, and only what `may_be_pruned` says.
+    /// controller is touched, only in the version that was seen, and only what `may_be_pruned` says. A Secret waits
+    /// until no pod can need it, see [`in_use`].
     pub async fn prune(
         &self,
         owner_uid: &str,
@@ -153,7 +155,10 @@ impl Applier {
         may_be_pruned: impl Fn(&ObjectKey) -> bool,
     ) -> Result<(), Error> {
         for child in self.caches.children_of(owner_uid) {
-            if plan.contains(&child.key) || !may_be_pruned(&child.key) {
+            if plan.contains(&child.key)
+                || !may_be_pruned(&child.key)
+                || in_use::is_needed(&self.caches, &child.key)
+            {
                 continue;
             }
             self.memory.forget(&child.key);

@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource;
 use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube_cache::{Cached, Decoded, Full, Key, Owner, Sent};
+use operator_plan::in_use::{MakesPods, secrets};
 use operator_plan::probe::running_since;
 use operator_plan::trouble::{Trouble, why, workload};
 use serde::de::DeserializeOwned;
@@ -150,6 +151,8 @@ pub struct Trimmed<K> {
     pub object: Arc<K>,
     /// See [`revision_of`]; of the object before it was trimmed.
     pub revision: u64,
+    /// Secrets without which its pods do not start.
+    pub secrets: Box<[String]>,
     owner: Option<Owner>,
 }
 
@@ -157,10 +160,12 @@ impl<K: Trim> Trimmed<K> {
     /// Trims an object.
     pub fn of(mut object: K) -> Self {
         let (revision, owner) = (revision_of(object.meta()), Owner::of(&object));
+        let secrets = object.secrets();
         object.trim();
         Self {
             object: Arc::new(object),
             revision,
+            secrets,
             owner,
         }
     }
@@ -189,6 +194,9 @@ impl<K: Trim> Cached for Trimmed<K> {
 pub trait Trim: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static {
     /// Removes what nobody reads.
     fn trim(&mut self);
+
+    /// Secrets without which the pods that it makes do not start.
+    fn secrets(&self) -> Box<[String]>;
 
     /// Whether its status is the same as another's.
     fn has_status_of(&self, other: &Self) -> bool;
@@ -250,6 +258,10 @@ fn trim_template(template: &mut PodTemplateSpec) {
     }
 }
 
+fn secrets_of(workload: &impl MakesPods) -> Box<[String]> {
+    secrets(workload).into_iter().collect()
+}
+
 impl Trim for Deployment {
     fn trim(&mut self) {
         trim_meta(&mut self.metadata);
@@ -257,6 +269,10 @@ impl Trim for Deployment {
             spec.selector = LabelSelector::default();
             trim_template(&mut spec.template);
         }
+    }
+
+    fn secrets(&self) -> Box<[String]> {
+        secrets_of(self)
     }
 
     fn has_status_of(&self, other: &Self) -> bool {
@@ -274,6 +290,10 @@ impl Trim for StatefulSet {
         }
     }
 
+    fn secrets(&self) -> Box<[String]> {
+        secrets_of(self)
+    }
+
     fn has_status_of(&self, other: &Self) -> bool {
         self.status == other.status
     }
@@ -283,6 +303,10 @@ impl Trim for Job {
     fn trim(&mut self) {
         trim_meta(&mut self.metadata);
         self.spec = None;
+    }
+
+    fn secrets(&self) -> Box<[String]> {
+        secrets_of(self)
     }
 
     fn has_status_of(&self, other: &Self) -> bool {
@@ -301,6 +325,10 @@ impl Trim for Service {
         if let Some(spec) = self.spec.as_mut() {
             spec.selector = None;
         }
+    }
+
+    fn secrets(&self) -> Box<[String]> {
+        Box::default()
     }
 
     fn has_status_of(&self, other: &Self) -> bool {

@@ -8,6 +8,7 @@ pub mod database_binding;
 mod derive;
 pub mod gateway;
 pub mod hash;
+pub mod in_use;
 mod job;
 pub mod key;
 mod live;

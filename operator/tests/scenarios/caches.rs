@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::fake::{Fake, Id};
+use crate::life::ready_shop;
 use crate::world::{World, cluster_with_shop, is_ready, ours};
 
 #[tokio::test(start_paused = true)]
@@ -117,4 +118,37 @@ async fn a_shop_keeps_its_own_cache_until_the_secret_of_the_other_one_is_there()
     world
         .until("the shop is ready", |fake| is_ready(fake, "demo"))
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_no_longer_used_stays_until_the_pods_that_use_it_are_replaced() {
+    let world = ready_shop("Delete").await;
+    let login = Id::new("", "secrets", "shops", "demo-product-cache");
+    let product = Id::new("apps", "deployments", "shops", "demo-product");
+    let theirs = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
+        "data": { "uri": "cmVkaXM6Ly86c2VjcmV0QGNhY2hlLmV4YW1wbGU=" } });
+    let external = json!({ "external": { "secretRef": { "name": "cache" } } });
+    world.fake.with(|store| {
+        store.set_sick(&product, true);
+        let cache = Id::new("", "secrets", "shops", "cache");
+        store.create(&cache, theirs).expect("made");
+        let change = |shop: &mut serde_json::Value| shop["spec"]["cache"] = external;
+        let shop = ours("storefronts", "demo");
+        store.update(&shop, false, change).expect("changed");
+    });
+    let is_left = |fake: &Fake| fake.with(|store| store.get(&login).is_some());
+    let is_rolling = |fake: &Fake| {
+        let found = fake.with(|store| store.get(&product).cloned());
+        found.is_some_and(|it| {
+            it["spec"]["template"]
+                .to_string()
+                .contains("demo-redis-auth")
+        })
+    };
+    world.until("product rolls out", is_rolling).await;
+    world.rest().await;
+    assert!(is_left(&world.fake));
+
+    world.fake.with(|store| store.set_sick(&product, false));
+    world.until("it is gone", |fake| !is_left(fake)).await;
 }

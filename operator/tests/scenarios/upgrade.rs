@@ -130,3 +130,30 @@ async fn a_shop_whose_workloads_shared_a_login_comes_through_and_gives_each_its_
         assert_eq!(copies["data"][copy], found.expect("made")["data"]["key"]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_logins_of_before_stay_while_a_pod_of_before_may_have_to_start_again() {
+    let fake = ready_shop("Delete").await.kill().await;
+    as_before(&fake);
+    let order = deployment("demo-order");
+    fake.with(|store| store.set_sick(&order, true));
+    let world = World::start(fake);
+    let is_rolling =
+        |fake: &Fake| bound(fake, "demo-order", "bus").as_deref() == Some("demo-order-bus");
+    world.until("order rolls out", is_rolling).await;
+    world.rest().await;
+    world.look_again().await;
+    let left = |fake: &Fake| {
+        let olds = LOGINS.iter().map(|(old, _, _)| *old);
+        olds.filter(|old| fake.with(|store| store.get(&secret(old)).is_some()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(left(&world.fake), ["demo-nats-auth", "demo-redis-auth"]);
+
+    world.fake.with(|store| store.set_sick(&order, false));
+    world
+        .until("the shop is ready", |fake| is_ready(fake, "demo"))
+        .await;
+    world.rest().await;
+    assert_eq!(left(&world.fake), [""; 0], "nobody can need them any more");
+}

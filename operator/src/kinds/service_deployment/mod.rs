@@ -50,7 +50,7 @@ impl Kind for ServiceDeployments {
         plan::desired(valid)
     }
 
-    /// It makes no Secret.
+    /// Its Secrets are its logins, which follow from a Secret of the shop.
     fn may_be_pruned(_service: &ServiceDeployment, _child: &ObjectKey) -> bool {
         true
     }
