@@ -3,16 +3,11 @@
 use serde_json::json;
 
 use crate::fake::{Fake, Id};
-use crate::life::ready_shop;
-use crate::world::{World, cluster_with_shop, is_ready, ours};
+use crate::world::{is_ready, ours, ready_shop};
 
 #[tokio::test(start_paused = true)]
 async fn a_shop_goes_over_to_its_owners_cache_and_back() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     let theirs = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {},
         "data": { "uri": "cmVkaXM6Ly86c2VjcmV0QGNhY2hlLmV4YW1wbGU=" } });
     // Each workload has a login of its own at the shop's server; that of the owner has one login.
@@ -65,11 +60,7 @@ async fn a_shop_goes_over_to_its_owners_cache_and_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shop_keeps_its_own_cache_until_the_secret_of_the_other_one_is_there() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     let own = [
         Id::new("apps", "deployments", "shops", "demo-redis"),
         Id::new("", "services", "shops", "demo-redis"),

@@ -47,12 +47,7 @@ fn hostnames(fake: &Fake) -> Vec<String> {
 }
 
 async fn ready_shop() -> World {
-    let world = World::start(cluster());
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
-    world
+    World::ready(cluster()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,11 +273,7 @@ async fn a_certificate_that_cannot_be_served_is_said_and_the_last_good_one_is_ke
     let (first, other, second) = (new_pair(), new_pair(), new_pair());
     fake.with(|store| store.create(&id, given(&first, &first.key)))
         .expect("given");
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = World::ready(fake).await;
     let kept = |fake: &Fake| {
         let id = Id::new("", "secrets", "shops", "demo-kept-certificates");
         fake.with(|store| {

@@ -9,8 +9,7 @@ use operator::leader::LEASE;
 use serde_json::json;
 
 use crate::fake::{Fake, Id};
-use crate::life::ready_shop;
-use crate::world::{World, ours};
+use crate::world::{World, ours, ready_shop};
 
 /// The Lease of an operator, as it looks while it is held by one that watches everything.
 fn hold_lease(fake: &Fake, namespace: &str) {

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Fault, Id};
-use crate::life::ready_shop;
-use crate::world::{World, condition, is_ready, ours};
+use crate::world::{World, condition, is_ready, ours, ready_shop};
 
 const ORDER: &str = "demo-order";
 

@@ -1,8 +1,7 @@
 //! What is told by events: turns of readiness, each once.
 
 use crate::fake::Id;
-use crate::life::ready_shop;
-use crate::world::{World, is_ready, ours};
+use crate::world::{World, is_ready, ours, ready_shop};
 
 #[tokio::test(start_paused = true)]
 async fn readiness_is_told_once() {

@@ -39,11 +39,7 @@ async fn run(dealt: Option<(u64, Fault)>) -> (Vec<String>, usize) {
         counter.fetch_add(usize::from(is_dealt), std::sync::atomic::Ordering::Relaxed);
         is_dealt.then_some(fault)
     });
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = World::ready(fake).await;
     world.look_again().await;
     let before = world.fake.writes();
     world.look_again().await;
@@ -118,11 +114,7 @@ async fn a_coming_up_that_is_killed_again_and_again_ends_in_the_same_place() {
     for requests in DEATHS {
         fake = killed_at(fake, requests, World::start).await;
     }
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = World::ready(fake).await;
     world.look_again().await;
     let end = picture(&world.fake);
     let differs: Vec<_> = end.iter().filter(|line| !clean.contains(line)).collect();

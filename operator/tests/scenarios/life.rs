@@ -3,20 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::world::{World, add_shop, cluster_with_shop, condition, is_ready, ours};
+use crate::world::{World, add_shop, cluster_with_shop, condition, is_ready, ours, ready_shop};
 
 fn names(fake: &Fake, group: &str, resource: &str) -> Vec<String> {
     let found = fake.with(|store| store.list(group, resource, "shops"));
     found.into_iter().map(|(id, _)| id.name).collect()
-}
-
-pub async fn ready_shop(policy: &str) -> World {
-    let world = World::start(cluster_with_shop(policy));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
-    world
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,10 +169,7 @@ async fn a_new_workload_begins_with_the_fewest_pods_that_it_may_have() {
     };
     fake.with(|store| store.update(&ours("storefronts", "demo"), false, wish))
         .expect("changed");
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = World::ready(fake).await;
     let deployment = Id::new("apps", "deployments", "shops", "demo-order");
     let found = world.fake.with(|store| store.get(&deployment).cloned());
     assert_eq!(found.expect("a deployment")["spec"]["replicas"], 2);

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::life::ready_shop;
-use crate::world::{World, cluster_with_shop, condition, is_ready, ours};
+use crate::world::{World, cluster_with_shop, condition, is_ready, ours, ready_shop};
 
 fn message(fake: &Fake, id: &Id, wanted: &str) -> String {
     let object = fake
@@ -92,12 +91,7 @@ async fn shop_with_external_database() -> World {
         .expect("made");
     fake.with(|store| store.update(&ours("storefronts", "demo"), false, choose))
         .expect("changed");
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
-    world
+    World::ready(fake).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::world::{World, cluster_with_shop, is_ready, ours};
+use crate::world::{World, cluster_with_shop, is_ready, ours, ready_shop};
 
 fn policy() -> Id {
     Id::new(
@@ -50,10 +50,7 @@ fn add_route(fake: &Fake, name: &str, path: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_route_of_somebody_else_is_told_that_a_path_belongs_to_the_shop() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     add_route(&world.fake, "thief", "/v1/orders");
     add_route(&world.fake, "blog", "/blog");
     let accepted = |fake: &Fake, name: &str| condition(fake, name, "Accepted");
@@ -106,10 +103,7 @@ fn add_token_policy(fake: &Fake) -> Id {
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_whose_keys_the_data_plane_cannot_get_says_so_until_it_can() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     let why = "failed to get the key set: connection refused";
     world.answers.set(ADDRESS, 200, &[], &[(KEYS, why)]);
     add_data_plane(&world.fake);
@@ -175,10 +169,7 @@ fn conditions(fake: &Fake, policy: &Id) -> Vec<[String; 4]> {
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_cannot_be_fetched_again_are_reported_while_they_serve_and_until_they_can() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     world.answers.set(ADDRESS, 200, &[], &[]);
     add_data_plane(&world.fake);
     add_route(&world.fake, "blog", "/blog");
@@ -232,11 +223,7 @@ async fn keys_that_cannot_be_fetched_again_are_reported_while_they_serve_and_unt
 async fn a_shops_own_policies_cost_no_question_to_its_data_plane() {
     let fake = cluster_with_shop("Delete");
     add_data_plane(&fake);
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = World::ready(fake).await;
     let listed = world.fake.listed();
     let by_gateway = |labels: &String| labels.contains("gateway-name");
     assert!(
@@ -247,10 +234,7 @@ async fn a_shops_own_policies_cost_no_question_to_its_data_plane() {
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_for_tls_towards_a_service_of_the_shop_is_told_that_it_is_not_honoured() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     let made = json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy", "metadata": {},
         "spec": { "targetRefs": [{ "group": "", "kind": "Service", "name": "demo-order" }],
             "validation": { "hostname": "order", "wellKnownCACertificates": "System" } } });
@@ -278,9 +262,6 @@ async fn a_policy_for_tls_towards_a_service_of_the_shop_is_told_that_it_is_not_h
 async fn a_cluster_that_does_not_know_the_policy_is_served_all_the_same() {
     let fake = cluster_with_shop("Delete");
     fake.not_serving(&["backendtlspolicies"]);
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = World::ready(fake).await;
     assert!(world.health.waiting_for().is_empty());
 }

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::Id;
-use crate::life::ready_shop;
-use crate::world::{World, condition, is_ready, ours};
+use crate::world::{World, condition, is_ready, ours, ready_shop};
 
 const GENERATED: [&str; 6] = [
     "demo-internal",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::world::{World, cluster_with_shop, condition, is_ready, ours};
+use crate::world::{World, cluster_with_shop, condition, is_ready, ours, ready_shop};
 
 /// The message of a condition.
 fn message(fake: &Fake, id: &Id, wanted: &str) -> String {
@@ -133,11 +133,7 @@ async fn a_shop_that_stays_in_trouble_asks_nothing_and_writes_only_news() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_asks_the_pods_of_a_shop_that_is_well() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     let lists = |fake: &Fake| {
         let listed = fake.listed();
         listed.iter().filter(|(kind, _)| kind == "pods").count()
@@ -209,11 +205,7 @@ async fn a_secret_that_vanished_stops_neither_the_looking_nor_the_rest() {
     let fake = cluster_with_shop("Delete");
     ask_for_login(&fake);
     add_login(&fake);
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = World::ready(fake).await;
     let made = Id::new("", "secrets", "shops", "demo-smtp");
     let before = world.fake.with(|store| store.get(&made).cloned());
     let sick = Id::new("apps", "statefulsets", "shops", "demo-nats");
@@ -244,10 +236,7 @@ async fn a_secret_that_vanished_stops_neither_the_looking_nor_the_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_shop_says_how_it_is_and_is_not_touched() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     let pause = |shop: &mut Value| shop["spec"]["paused"] = true.into();
     world
         .fake
@@ -387,11 +376,7 @@ fn tries(fake: &Fake) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_to_images_that_are_not_there_leaves_the_servers_alone() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     set_version(&world.fake, "missing");
     let shop = ours("storefronts", "demo");
     world
@@ -429,11 +414,7 @@ async fn an_upgrade_to_images_that_are_not_there_leaves_the_servers_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_moves_each_server_once_after_its_image_was_seen_to_start() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     set_version(&world.fake, "2.0.0");
     let servers = |fake: &Fake| images(fake, "statefulsets", "demo-postgres");
     world

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id, Request};
 use crate::faults::{DEATHS, killed_at};
-use crate::life::ready_shop;
-use crate::world::{World, condition, is_ready, ours, picture};
+use crate::world::{World, condition, is_ready, ours, picture, ready_shop};
 
 /// What the templates of the newer operator have more.
 const MARK: &str = "storefront.dev/rehearsal";

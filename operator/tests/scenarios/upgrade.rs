@@ -4,8 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::life::ready_shop;
-use crate::world::{World, is_ready};
+use crate::world::{World, is_ready, ready_shop};
 
 /// The Secrets that workloads were bound to, those from which logins follow now, and their servers.
 const LOGINS: [(&str, &str, &str); 2] = [

@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use crate::fake::Id;
-use crate::life::ready_shop;
-use crate::world::{World, ours};
+use crate::world::{World, ours, ready_shop};
 
 const CLAIMS: [&str; 2] = ["data-demo-postgres-0", "data-demo-nats-0"];
 

@@ -3,15 +3,11 @@
 use serde_json::json;
 
 use crate::fake::Id;
-use crate::world::{World, cluster_with_shop, is_ready, ours};
+use crate::world::{World, cluster_with_shop, is_ready, ours, ready_shop};
 
 #[tokio::test(start_paused = true)]
 async fn what_vanished_while_the_watches_were_down_returns() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     let service = Id::new("", "services", "shops", "demo-auth");
     let account = Id::new("", "serviceaccounts", "shops", "demo-order");
     world.fake.cut_watches();
@@ -61,20 +57,13 @@ async fn one_kind_that_is_not_served_holds_up_nothing_that_can_do_without() {
     let fake = cluster_with_shop("Delete");
     // No autoscaler in the plan of this shop, so nothing needs the kind.
     fake.not_serving(&["horizontalpodautoscalers"]);
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = World::ready(fake).await;
     assert_eq!(world.health.waiting_for().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn writes_are_counted_by_verb_and_resource() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = ready_shop("Delete").await;
     let counted: u64 = ["create", "patch"]
         .iter()
         .map(|verb| {
@@ -95,10 +84,7 @@ async fn writes_are_counted_by_verb_and_resource() {
 
 #[tokio::test(start_paused = true)]
 async fn liveness_sees_a_watch_that_nothing_is_heard_of() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     assert_eq!(world.health.live(), Ok(()));
     world.fake.silence(&["httproutes"]);
     let began = tokio::time::Instant::now();
@@ -117,10 +103,7 @@ async fn liveness_sees_a_watch_that_nothing_is_heard_of() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quiet_cluster_is_no_dead_cluster() {
-    let world = World::start(cluster_with_shop("Delete"));
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
+    let world = ready_shop("Delete").await;
     let began = tokio::time::Instant::now();
     world
         .until("a good while went by", |_| {
@@ -135,11 +118,7 @@ async fn watches_that_are_refused_at_first_hold_up_nothing_for_long() {
     let fake = cluster_with_shop("Delete");
     // Each of the watches of a start, and a few of the second round: lists succeed all the while.
     fake.refuse_watches(25);
-    let world = World::start(fake);
-    world
-        .until("the shop is ready", |fake| is_ready(fake, "demo"))
-        .await;
-    world.rest().await;
+    let world = World::ready(fake).await;
     assert!(
         world.health.waiting_for().is_empty(),
         "{:?}",

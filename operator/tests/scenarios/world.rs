@@ -44,6 +44,16 @@ impl World {
         Self::start_with(fake, "1.0.0", &[])
     }
 
+    /// The same, once the shop in it is ready and nobody has anything to do.
+    pub async fn ready(fake: Fake) -> Self {
+        let world = Self::start(fake);
+        world
+            .until("the shop is ready", |fake| is_ready(fake, "demo"))
+            .await;
+        world.rest().await;
+        world
+    }
+
     /// The same, that may only look at these namespaces.
     pub fn start_in(fake: Fake, namespaces: &[&str]) -> Self {
         Self::start_with(fake, "1.0.0", namespaces)
@@ -264,6 +274,11 @@ pub fn cluster_with_shop(policy: &str) -> Fake {
     let fake = cluster_with_class();
     add_shop(&fake, "demo", policy);
     fake
+}
+
+/// A shop that is ready, in a cluster with the built-in class.
+pub async fn ready_shop(policy: &str) -> World {
+    World::ready(cluster_with_shop(policy)).await
 }
 
 /// A cluster with the built-in class.
