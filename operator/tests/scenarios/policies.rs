@@ -233,7 +233,7 @@ async fn a_shops_own_policies_cost_no_question_to_its_data_plane() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_for_tls_towards_a_service_of_the_shop_is_told_that_it_is_not_honoured() {
+async fn a_policy_for_tls_towards_a_service_of_the_shop_is_refused_and_takes_no_route_away() {
     let world = ready_shop("Delete").await;
     let made = json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy", "metadata": {},
         "spec": { "targetRefs": [{ "group": "", "kind": "Service", "name": "demo-order" }],
@@ -243,16 +243,13 @@ async fn a_policy_for_tls_towards_a_service_of_the_shop_is_told_that_it_is_not_h
         .with(|store| store.create(&policy(), made))
         .expect("made");
     world
-        .until("it is told", |fake| said(fake)["reason"] == "Invalid")
+        .until("it is told", |fake| said(fake)["reason"] == "Conflicted")
         .await;
     assert_eq!(said(&world.fake)["status"], "False");
-    // And each route to the Service.
-    world
-        .until("the route is told", |fake| {
-            resolved(fake, "demo-order-required") == ("False".into(), "UnsupportedProtocol".into())
-        })
-        .await;
     world.rest().await;
+    let order = resolved(&world.fake, "demo-order-required");
+    assert_eq!(order, ("True".into(), "ResolvedRefs".into()));
+    assert!(is_ready(&world.fake, "demo"));
     let before = world.fake.writes();
     world.look_again().await;
     assert_eq!(world.fake.writes(), before);

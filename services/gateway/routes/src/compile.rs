@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crds::RateLimitPolicy;
 
 use crate::ObjectName;
-use crate::api::{HTTPRoute, HTTPRouteRule};
+use crate::api::{HTTPBackendRef, HTTPRoute, HTTPRouteRule};
 use crate::attach;
 use crate::endpoints::Endpoints;
 use crate::filter::Filters;
@@ -148,7 +148,7 @@ impl Compiler<'_, '_> {
             if gateway.own.check(route, &matches).is_err() {
                 continue;
             }
-            let mut rule = self.rule(route, &name, source);
+            let mut rule = self.rule(route, gateway, source);
             let place = Place {
                 gateway: self.gateway,
                 listener,
@@ -191,20 +191,26 @@ impl Compiler<'_, '_> {
     }
 
     /// A rule without its policies.
-    fn rule(&mut self, route: &HTTPRoute, name: &ObjectName, source: &HTTPRouteRule) -> RouteRule {
+    fn rule(
+        &mut self,
+        route: &HTTPRoute,
+        gateway: &GatewayView<'_>,
+        source: &HTTPRouteRule,
+    ) -> RouteRule {
+        let name = ObjectName::of(route);
         let filters = Filters::read(source.filters.as_deref());
         let timeouts = timeouts(source.timeouts.as_ref());
         let choices: Vec<Choice> = source
             .backend_refs
             .iter()
             .flatten()
-            .filter_map(|backend| self.choice(route, backend))
+            .filter_map(|backend| self.choice(route, gateway, backend))
             .collect();
         let is_broken = check(source).is_err() || unsupported::of_route(route).is_err();
         let (request_timeout, backend_timeout) = timeouts.unwrap_or_default();
         RouteRule {
-            route: name.clone(),
             label: name.to_string().into(),
+            route: name,
             is_broken,
             filters: filters.unwrap_or_default(),
             backends: Backends::new(choices),
@@ -215,11 +221,16 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn choice(&mut self, route: &HTTPRoute, source: &crate::api::HTTPBackendRef) -> Option<Choice> {
+    fn choice(
+        &mut self,
+        route: &HTTPRoute,
+        gateway: &GatewayView<'_>,
+        source: &HTTPBackendRef,
+    ) -> Option<Choice> {
         let weight = u32::try_from(source.weight.unwrap_or(1)).ok()?;
         let target = match self.view.backend(route, source) {
             Err(_) => Target::Invalid,
-            Ok((service, port)) if self.view.asks_for_tls(&service, port).is_some() => {
+            Ok((service, port)) if self.view.asks_for_tls(gateway, &service, port).is_some() => {
                 Target::NeedsTls
             }
             Ok((service, port)) => {

@@ -48,6 +48,11 @@ impl OwnRoutes {
         self.workloads.is_empty()
     }
 
+    /// Whether the shop has a workload of this name with routes of its own.
+    pub(crate) fn has_workload(&self, name: &str) -> bool {
+        self.workloads.contains_key(name)
+    }
+
     /// Whether an object is a route of the shop, or the policy of one, which has its name. An object of nobody, or
     /// of somebody else, that took the name before is not; one that claims the right owner is put right by the
     /// operator.

@@ -43,6 +43,13 @@ impl GatewayView<'_> {
             && owner.is_some()
             && owner == shop_of(its)
     }
+
+    /// Whether a Service is one of the shop whose Gateway it is, which alone decides how it is reached from there. It has the
+    /// name of the workload; another object of this name stops that one.
+    pub fn has_service(&self, service: &ObjectName) -> bool {
+        self.gateway.metadata.namespace.as_ref() == Some(&service.namespace)
+            && self.own.has_workload(&service.name)
+    }
 }
 
 /// Name and uid of the Storefront that owns an object.
@@ -84,10 +91,16 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The reason why nothing may be sent to a port of a Service, if a policy asks for TLS towards it: that is not
-    /// supported, and plain HTTP is what the policy forbids.
-    pub(crate) fn asks_for_tls(&self, service: &ObjectName, port: &ServicePort) -> Option<Verdict> {
+    /// The reason why nothing may be sent from a Gateway to a port of a Service, if a policy asks for TLS towards it: that is
+    /// not supported, and plain HTTP is what the policy forbids. Others' policies have no say over the services of a shop.
+    pub(crate) fn asks_for_tls(
+        &self,
+        gateway: &GatewayView<'_>,
+        service: &ObjectName,
+        port: &ServicePort,
+    ) -> Option<Verdict> {
         let policies = self.tls_policies.get(service)?.iter();
+        let policies = policies.filter(|_| !gateway.has_service(service));
         let policy = policies
             .filter(|(section, _)| section.is_none_or(|name| port.name.as_deref() == Some(name)))
             .map(|(_, policy)| ObjectName::of(*policy))

@@ -78,7 +78,7 @@ impl View<'_> {
                 Some((reason, format!("rules[{index}]: {why}")))
             })
             .collect();
-        let resolved = ("ResolvedRefs", self.references(route));
+        let resolved = ("ResolvedRefs", self.references(route, gateway));
         if !attached.ok {
             return vec![("Accepted", attached), resolved];
         }
@@ -101,7 +101,7 @@ impl View<'_> {
         ]
     }
 
-    fn references(&self, route: &HTTPRoute) -> Verdict {
+    fn references(&self, route: &HTTPRoute, gateway: &GatewayView<'_>) -> Verdict {
         route
             .spec
             .rules
@@ -109,7 +109,7 @@ impl View<'_> {
             .flatten()
             .flat_map(|rule| rule.backend_refs.iter().flatten())
             .find_map(|backend| match self.backend(route, backend) {
-                Ok((service, port)) => self.asks_for_tls(&service, port),
+                Ok((service, port)) => self.asks_for_tls(gateway, &service, port),
                 Err(why) => Some(why),
             })
             .unwrap_or_else(|| Verdict::yes("ResolvedRefs", "All references are resolved"))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crds::{JwtPolicy, RateLimitPolicy};
-use gateway_routes::api::{Gateway, HTTPRoute};
-use gateway_routes::{Guard, Objects, OwnRoutes, RequestHead, Table, View, settings};
+use gateway_routes::api::{BackendTLSPolicy, Gateway, HTTPRoute};
+use gateway_routes::{Guard, Objects, OwnRoutes, RequestHead, Table, Target, View, settings};
 use http::{HeaderMap, Method};
 
 use crate::support::{at, brief, gateway, gateway_name, goes_to, objects, route, yaml};
@@ -387,4 +387,76 @@ fn own_routes_that_cannot_be_read_are_reported_on_the_gateway() {
         "{}",
         accepted.message
     );
+}
+
+#[test]
+fn a_policy_of_somebody_else_that_asks_for_tls_takes_no_service_of_the_shop_away() {
+    let backends = |route: &Arc<HTTPRoute>, service: &str| {
+        let mut route = HTTPRoute::clone(route);
+        let rules = route.spec.rules.as_mut().expect("rules");
+        let refs = serde_json::json!([{ "name": service, "port": 80 }]);
+        rules[0].backend_refs = serde_json::from_value(refs).expect("backends");
+        Arc::new(route)
+    };
+    let mut all = shop(
+        "[demo.localhost]",
+        vec![backends(
+            &foreign("[demo.localhost]", "[{path: {value: /blog}}]"),
+            "web",
+        )],
+    );
+    let own = all.http_routes.iter_mut();
+    for route in own.filter(|it| it.metadata.name.as_deref() == Some("demo-order-required")) {
+        *route = backends(route, "demo-order");
+    }
+    all.services.push(yaml(
+        "metadata: {name: demo-order, namespace: shop}\nspec: {ports: [{name: http, port: 80}]}",
+    ));
+    let policy = |targets: &[&str]| {
+        let targets = targets.iter();
+        let targets = targets.map(|name| format!("{{group: '', kind: Service, name: {name}}}"));
+        yaml::<BackendTLSPolicy>(&format!(
+            "metadata: {{name: p, namespace: shop, generation: 1}}\nspec: {{targetRefs: [{}]}}",
+            targets.collect::<Vec<_>>().join(", ")
+        ))
+    };
+    let reason = |all: &Objects, policy: &BackendTLSPolicy| {
+        let status = View::new(all).backend_tls_status(policy, at(0));
+        brief(&status.ancestors[0].conditions).remove(0)
+    };
+    let target = |all: &Objects, path: &str| {
+        let table = Table::compile(all, &gateway_name());
+        let headers = HeaderMap::new();
+        let head = RequestHead {
+            host: "demo.localhost",
+            path,
+            query: None,
+            method: &Method::GET,
+            headers: &headers,
+        };
+        let listener = table.port(80).and_then(|port| port.listener(head.host));
+        let found = listener.and_then(|listener| listener.find(&head));
+        found
+            .expect("a rule")
+            .rule
+            .backends
+            .pick()
+            .map(|it| it.target)
+    };
+
+    let shops = policy(&["demo-order"]);
+    all.backend_tls_policies = vec![shops.clone()];
+    assert_ne!(target(&all, ORDERS), Some(Target::NeedsTls));
+    assert_eq!(reason(&all, &shops), "Accepted=False/Conflicted");
+    let order = all.http_routes.iter();
+    let mut order = order.filter(|it| it.metadata.name.as_deref() == Some("demo-order-required"));
+    let (conditions, _) = told(&all, order.next().expect("a route"));
+    assert_eq!(conditions[1], "ResolvedRefs=True/ResolvedRefs");
+
+    // What is not the shop's fails closed, also beside a Service of the shop.
+    let both = policy(&["demo-order", "web"]);
+    all.backend_tls_policies = vec![both.clone()];
+    assert_ne!(target(&all, ORDERS), Some(Target::NeedsTls));
+    assert_eq!(target(&all, "/blog"), Some(Target::NeedsTls));
+    assert_eq!(reason(&all, &both), "Accepted=False/Invalid");
 }
