@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crds::{DatabaseBinding, Storefront};
+use crds::{DatabaseBinding, DeletionPolicy, Storefront};
 use service_catalogue::Service;
 
 use super::{ABANDON, validate::Observed};
-use crate::{names::service_called, storefront::set_terms};
+use crate::storefront::{own::own_binding, set_terms};
 
 /// The binding as it is acted on: one of a shop's own with the grants, extensions, rotation and dumps that its Storefront
 /// asks for.
@@ -24,6 +24,19 @@ pub fn effective(binding: Arc<DatabaseBinding>, seen: &Observed) -> Arc<Database
         spec,
         ..DatabaseBinding::clone(&binding)
     })
+}
+
+/// What becomes of the data when a binding ends. The spec says so, but that of a shop's own binding follows
+/// the shop as soon as that is being deleted too, whichever of the two was deleted first. While the shop
+/// exists it is retained whatever its spec says, which many may write.
+pub fn end_policy(binding: &DatabaseBinding, seen: &Observed) -> DeletionPolicy {
+    let own = own(binding, seen).map(|(shop, _)| shop);
+    let is_leaving = |shop: &&Storefront| shop.metadata.deletion_timestamp.is_some();
+    match (own.or(seen.owner.as_deref()).filter(is_leaving), own) {
+        (Some(leaving), _) => leaving.spec.deletion_policy,
+        (None, Some(_)) => DeletionPolicy::Retain,
+        (None, None) => binding.spec.reclaim_policy,
+    }
 }
 
 /// Whether somebody who may do so asked to let a binding go that cannot be ended as its policy says: of a shop's own
@@ -55,15 +68,12 @@ fn own<'a>(binding: &DatabaseBinding, seen: &'a Observed) -> Option<(&'a Storefr
     let name = binding.metadata.name.as_deref().unwrap_or_default();
     let known = seen.shops.iter();
     let mut shops = known.chain(&seen.storefront).chain(&seen.owner);
-    shops.find_map(|shop| {
-        let of_shop = shop.metadata.name.as_deref().unwrap_or_default();
-        let service = service_called(of_shop, name).filter(|it| it.has_database())?;
-        Some((&**shop, service))
-    })
+    shops.find_map(|shop| Some((&**shop, own_binding(shop, name)?)))
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
 
     use super::*;
@@ -140,5 +150,40 @@ mod tests {
         assert_eq!(how, "annotate the object with storefront.dev/abandon=true");
         assert!(!is_abandoned("reviews", &json!({}), vec![shop(&yes)]).0);
         assert!(is_abandoned("demo-order", &yes, vec![]).0);
+    }
+
+    #[test]
+    fn only_the_shops_own_end_gives_up_the_data_of_its_bindings() {
+        let stays = shop(&json!({}));
+        let mut leaves = Storefront::clone(&stays);
+        leaves.spec.deletion_policy = DeletionPolicy::BackupThenDelete;
+        leaves.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+        let leaves = Arc::new(leaves);
+        let policy = |name: &str, seen: Observed| {
+            let mut binding = DatabaseBinding::clone(&binding(name, &json!({})));
+            binding.spec.reclaim_policy = DeletionPolicy::Delete;
+            end_policy(&binding, &seen)
+        };
+        let listed = |shop: &Arc<Storefront>| Observed {
+            shops: vec![shop.clone()],
+            ..Observed::default()
+        };
+        let named = |shop: &Arc<Storefront>| Observed {
+            storefront: Some(shop.clone()),
+            ..Observed::default()
+        };
+        for seen in [listed, named] {
+            assert_eq!(policy("demo-order", seen(&stays)), DeletionPolicy::Retain);
+            assert_eq!(
+                policy("demo-order", seen(&leaves)),
+                DeletionPolicy::BackupThenDelete
+            );
+            for theirs in ["reviews", "demo-reviews", "demo-web"] {
+                for shop in [&stays, &leaves] {
+                    let ends = policy(theirs, seen(shop));
+                    assert_eq!(ends, DeletionPolicy::Delete, "{theirs}");
+                }
+            }
+        }
     }
 }

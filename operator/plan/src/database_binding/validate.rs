@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crds::{DatabaseBinding, DeletionPolicy, Storefront};
+use crds::{DatabaseBinding, Storefront};
 use k8s_openapi::api::apps::v1::StatefulSet;
 
 use super::names::Wanted;
@@ -87,21 +87,6 @@ pub fn owner(binding: &DatabaseBinding) -> Option<(&str, &str)> {
     let owner =
         owners.find(|owner| owner.controller == Some(true) && owner.kind == "Storefront")?;
     Some((&owner.name, &owner.uid))
-}
-
-/// What becomes of the data when a binding ends. The spec says so, but that of a shop's own binding follows
-/// the shop as soon as that is being deleted too, whichever of the two was deleted first. While the shop
-/// exists it is retained whatever its spec says, which many may write.
-pub fn end_policy(binding: &DatabaseBinding, seen: &Observed) -> DeletionPolicy {
-    let name = binding.metadata.name.as_deref().unwrap_or_default();
-    let mut shops = seen.shops.iter().map(|shop| &**shop);
-    let own = shops.find(|shop| own::has_binding(shop, name));
-    let is_leaving = |shop: &&Storefront| shop.metadata.deletion_timestamp.is_some();
-    match (own.or(seen.owner.as_deref()).filter(is_leaving), own) {
-        (Some(leaving), _) => leaving.spec.deletion_policy,
-        (None, Some(_)) => DeletionPolicy::Retain,
-        (None, None) => binding.spec.reclaim_policy,
-    }
 }
 
 /// Refuses the Secret of a shop's own server: by that a binding would have other rights there than one that
@@ -294,31 +279,6 @@ mod tests {
             "apiVersion": "storefront.dev/v1alpha1", "kind": "DatabaseBinding",
             "metadata": { "name": name, "namespace": "shops", "generation": 1, "uid": "u" }, "spec": spec }))
         .expect("a binding")
-    }
-
-    #[test]
-    fn only_the_shops_own_end_gives_up_the_data_of_its_bindings() {
-        let policy = |name: &str, shop: &Storefront| {
-            let spec = serde_json::json!({ "serverRef": { "storefront": "demo" }, "reclaimPolicy": "Delete" });
-            let seen = Observed {
-                shops: vec![Arc::new(shop.clone())],
-                ..Observed::default()
-            };
-            end_policy(&binding(name, &spec), &seen)
-        };
-        let (stays, mut leaves) = (shop(), shop());
-        leaves.metadata.deletion_timestamp = Some(
-            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH),
-        );
-        assert_eq!(policy("demo-order", &stays), DeletionPolicy::Retain);
-        assert_eq!(
-            policy("demo-order", &leaves),
-            DeletionPolicy::BackupThenDelete
-        );
-        for theirs in ["reviews", "demo-reviews", "demo-web"] {
-            assert_eq!(policy(theirs, &stays), DeletionPolicy::Delete, "{theirs}");
-            assert_eq!(policy(theirs, &leaves), DeletionPolicy::Delete, "{theirs}");
-        }
     }
 
     #[test]

@@ -90,7 +90,11 @@ fn check_secret(name: &str, seen: &Observed) -> Result<(), Invalid> {
 }
 
 fn check_database(name: &str, seen: &Observed) -> Result<(), Invalid> {
-    let Some(shop) = seen.shops.iter().find(|shop| own::has_binding(shop, name)) else {
+    let Some(shop) = seen
+        .shops
+        .iter()
+        .find(|shop| own::own_binding(shop, name).is_some())
+    else {
         return Ok(());
     };
     Err(Invalid::new(

@@ -58,10 +58,10 @@ pub(crate) fn takes_name(shop: &Storefront, name: &str) -> bool {
     service_called(of_shop, name).is_some() || part.is_some_and(|part| PARTS.contains(&part))
 }
 
-/// Whether a binding is called like one of the shop's own.
-pub(crate) fn has_binding(shop: &Storefront, name: &str) -> bool {
+/// The service whose own binding one of this name is.
+pub(crate) fn own_binding(shop: &Storefront, name: &str) -> Option<Service> {
     let of_shop = shop.metadata.name.as_deref().unwrap_or_default();
-    service_called(of_shop, name).is_some_and(Service::has_database)
+    service_called(of_shop, name).filter(|service| service.has_database())
 }
 
 /// Whether a Secret is one that the shop makes.
