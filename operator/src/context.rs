@@ -12,6 +12,7 @@ use crate::claims::Claims;
 use crate::events::Events;
 use crate::finalizers::Finalizers;
 use crate::metrics::Metrics;
+use crate::pod_events::PodEvents;
 use crate::prober::Prober;
 use crate::reader::Reader;
 use crate::secrets::Secrets;
@@ -41,6 +42,8 @@ pub struct Context {
     pub finalizers: Finalizers,
     /// Publishes events.
     pub events: Arc<Events>,
+    /// What was read of pods that have no containers yet.
+    pub pod_events: PodEvents,
     /// Asks workloads themselves.
     pub prober: Arc<dyn Prober>,
     /// Which namespaces belong to other operators.
@@ -93,6 +96,7 @@ impl Context {
             reader,
             secrets,
             events,
+            pod_events: PodEvents::default(),
             prober,
         })
     }

@@ -7,6 +7,7 @@ mod change;
 mod hosts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::{Condition, DatabaseBinding, DatabaseGrant, ServiceDeployment, Storefront};
 use gateway_routes::api::{Gateway, GatewayClass, HTTPRoute, ParentReference};
@@ -15,6 +16,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Resource;
 use kube_cache::{Cached, Change, Full, Key, Owner, Source};
 use operator_plan::conditions::find;
+use operator_plan::creating::PATIENCE;
 use operator_plan::names;
 use operator_plan::scaling::{Target, target};
 use operator_plan::service_deployment::{are_rivals, bindings_of};
@@ -29,6 +31,10 @@ use crate::slim::{Slim, SlimPod, Tracked, Trimmed};
 use crate::warned::ProbeWarning;
 
 use self::change::{concerns_owner, key_of, news, no_longer, objects, primary, priority, source};
+
+/// Time after which the owner of a pod that has no containers yet looks why, see [`operator_plan::creating`]. Most have some by
+/// then, and what happens to them makes it look earlier.
+const CREATING: Duration = PATIENCE.unsigned_abs();
 
 /// One queue for each controller.
 #[derive(Clone)]
@@ -90,9 +96,13 @@ impl Queues {
     }
 
     fn add(&self, owner: &Owner, namespace: &str, priority: Priority) {
+        self.add_later(owner, namespace, (DEBOUNCE, priority));
+    }
+
+    fn add_later(&self, owner: &Owner, namespace: &str, (delay, priority): (Duration, Priority)) {
         if let Some(queue) = self.of_kind(&owner.kind) {
             let key = Key::new(namespace, owner.name.clone());
-            queue.add_after(key, DEBOUNCE, priority);
+            queue.add_after(key, delay, priority);
         }
     }
 
@@ -257,11 +267,17 @@ impl Queues {
 
     /// A pod changed: the owner of its workload, if the pod reports something else than before.
     pub fn pod(&self, caches: &Caches, change: &Change<SlimPod>) {
+        if let Change::Set { old, new, .. } = change
+            && new.is_creating
+            && old.as_ref().is_none_or(|old| !old.is_creating)
+        {
+            self.owner_of_pod(caches, new, (CREATING, Priority::Low));
+        }
         if !concerns_owner(change) {
             return;
         }
         for pod in objects(change) {
-            self.owner_of_pod(caches, pod, priority(change));
+            self.owner_of_pod(caches, pod, (DEBOUNCE, priority(change)));
         }
     }
 
@@ -273,11 +289,11 @@ impl Queues {
         };
         let pod = new.pod.as_ref();
         if let Some(pod) = pod.and_then(|pod| caches.pods.store.get(pod)) {
-            self.owner_of_pod(caches, &pod, Priority::High);
+            self.owner_of_pod(caches, &pod, (DEBOUNCE, Priority::High));
         }
     }
 
-    fn owner_of_pod(&self, caches: &Caches, pod: &SlimPod, urgency: Priority) {
+    fn owner_of_pod(&self, caches: &Caches, pod: &SlimPod, (delay, urgency): (Duration, Priority)) {
         let Some(workload) = pod.owner() else {
             return;
         };
@@ -293,8 +309,8 @@ impl Queues {
             _ => None,
         };
         if let Some(owner) = owner {
-            self.add(&owner, &key.namespace, urgency);
-            if owner.kind == "Gateway" {
+            self.add_later(&owner, &key.namespace, (delay, urgency));
+            if owner.kind == "Gateway" && delay == DEBOUNCE {
                 // Another pod of a data plane has to fetch the keys of policies.
                 self.namespace(&key, urgency);
             }

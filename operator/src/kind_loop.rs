@@ -15,6 +15,7 @@ use operator_plan::{Applied, ObjectKey, Objects, Outcome, Planned, Platform, Ver
 use crate::caches::CachedKind;
 use crate::context::Context;
 use crate::controller::{Identity, REFUSED, Reconciler};
+use crate::creating;
 use crate::error::Error;
 use crate::next::Next;
 use crate::podless;
@@ -161,7 +162,8 @@ async fn look<K: Kind>(ctx: &Context, object: &K::Object) -> Result<Objects<Appl
     Ok(seen)
 }
 
-/// Puts the pods that are not well beside what was read, and why there are none where there should be.
+/// Puts the pods that are not well beside what was read, why there are none where there should be, and why some have no
+/// containers.
 async fn add_pods<K: Kind>(
     ctx: &Context,
     object: &K::Object,
@@ -171,7 +173,9 @@ async fn add_pods<K: Kind>(
     let whose = K::unready(object, valid, seen);
     let namespace = object.meta().namespace.as_deref().unwrap_or_default();
     ctx.reader.add_pods(namespace, &whose, seen);
-    podless::add(ctx, namespace, &whose, seen).await
+    let podless = podless::add(ctx, namespace, &whose, seen).await?;
+    let creating = creating::add(ctx, namespace, &whose, seen).await?;
+    Ok(podless.sooner(creating))
 }
 
 async fn report<K: Kind>(

@@ -4,22 +4,19 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams};
+use operator_plan::creating::last_seen;
 use operator_plan::podless::{Podless, podless};
 use operator_plan::trouble::PodsOf;
 use operator_plan::{Applied, Live, ObjectKey, Objects};
 
 use crate::context::Context;
-use crate::error::{Error, code};
+use crate::error::Error;
 use crate::next::Next;
 
 /// Time until it is looked again: for an event, or for the controller to make the first pod.
 const SOON: Duration = Duration::from_secs(5);
-/// Reason of the events by which controllers report that they could not make a pod.
-const FAILED: &str = "FailedCreate";
-/// Most events that are read of one workload.
-const MOST: u32 = 16;
+/// The events by which controllers report that they could not make a pod.
+const FAILED: &str = "reason=FailedCreate";
 
 /// Puts what the controllers report beside what else was read; returns when to look again.
 pub async fn add(
@@ -51,28 +48,10 @@ pub async fn add(
 
 /// What the newest event says; `None` where there is none, or where events may not be read.
 async fn reported(ctx: &Context, namespace: &str, of: &PodsOf) -> Result<Option<String>, Error> {
-    let (kind, name) = (of.kind(), of.name());
-    let about = format!("regarding.kind={kind},regarding.name={name},reason={FAILED}");
-    let params = ListParams::default().fields(&about).limit(MOST);
-    let api = Api::<Event>::namespaced(ctx.client.clone(), namespace);
-    let events = match api.list(&params).await {
-        Ok(events) => events.items,
-        Err(error) if matches!(code(&error), Some(403 | 404)) => return Ok(None),
-        Err(source) => {
-            let what = format!("events about {kind} {namespace}/{name}");
-            return Err(Error::api("list", what, source));
-        }
-    };
+    let about = (of.kind(), of.name());
+    let events = ctx.reader.events(namespace, about, FAILED).await?;
     let newest = events.into_iter().max_by_key(last_seen);
     Ok(newest.and_then(|event| event.note))
-}
-
-/// When an event was last seen: some writers only count, others keep a series.
-fn last_seen(event: &Event) -> Option<jiff::Timestamp> {
-    let series = event.series.as_ref().map(|it| it.last_observed_time.0);
-    let counted = event.deprecated_last_timestamp.as_ref().map(|it| it.0);
-    let first = event.event_time.as_ref().map(|it| it.0);
-    series.max(counted).max(first)
 }
 
 fn key_of(namespace: &str, of: &PodsOf) -> ObjectKey {

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{Api, DynamicObject};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Client, Resource};
 use kube_cache::Key;
@@ -15,8 +16,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::caches::{CachedKind, Caches, Child};
-use crate::error::{Error, optional};
+use crate::error::{Error, code, optional};
 use crate::slim::workload_id;
+
+/// Most events that are read of one object.
+const MOST_EVENTS: u32 = 16;
 
 /// Reads objects. Changes nothing.
 pub struct Reader {
@@ -128,6 +132,26 @@ impl Reader {
                 key: key_of::<k8s_openapi::api::core::v1::Pod>(namespace, &name),
                 live: Live::Pod(pod),
             }));
+        }
+    }
+
+    /// Events about an object, of those that a selector of fields names. None where they may not be read.
+    pub async fn events(
+        &self,
+        namespace: &str,
+        (kind, name): (&str, &str),
+        which: &str,
+    ) -> Result<Vec<Event>, Error> {
+        let about = format!("regarding.kind={kind},regarding.name={name},{which}");
+        let params = ListParams::default().fields(&about).limit(MOST_EVENTS);
+        let api = Api::<Event>::namespaced(self.client.clone(), namespace);
+        match api.list(&params).await {
+            Ok(events) => Ok(events.items),
+            Err(error) if matches!(code(&error), Some(403 | 404)) => Ok(Vec::new()),
+            Err(source) => {
+                let what = format!("events about {kind} {namespace}/{name}");
+                Err(Error::api("list", what, source))
+            }
         }
     }
 

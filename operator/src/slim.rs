@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Resource;
 use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube_cache::{Cached, Decoded, Full, Key, Owner, Sent};
+use operator_plan::creating::creating_since;
 use operator_plan::in_use::{MakesPods, secrets};
 use operator_plan::probe::running_since;
 use operator_plan::trouble::{Trouble, why, workload};
@@ -99,7 +100,7 @@ impl Tracked for SlimPod {
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.trouble() == other.trouble() && self.unwell.is_some() == other.unwell.is_some()
+        self.trouble() == other.trouble() && self.reports() == other.reports()
     }
 }
 
@@ -344,6 +345,8 @@ pub struct SlimPod {
     workload: Option<Owner>,
     /// The pod, if it has anything to report.
     pub unwell: Option<Arc<Pod>>,
+    /// Whether it has no containers yet: what it waits for is asked for later, and most wait for nothing.
+    pub is_creating: bool,
 }
 
 impl SlimPod {
@@ -358,6 +361,7 @@ impl SlimPod {
         let workload = Owner::of_metadata(meta).map(|owner| workload_of(&key.namespace, &owner));
         // One that runs and is not ready is asked why.
         let is_unwell = why([&pod]).is_some() || running_since(&pod).is_some();
+        let is_creating = creating_since(&pod).is_some();
         if let Some(spec) = &mut pod.spec {
             trim_pod(spec);
         }
@@ -365,13 +369,19 @@ impl SlimPod {
             key,
             version,
             workload,
-            unwell: is_unwell.then(|| Arc::new(pod)),
+            unwell: (is_unwell || is_creating).then(|| Arc::new(pod)),
+            is_creating,
         }
     }
 
     /// Keeps a pod that could be decoded.
     pub fn decode(sent: &Sent) -> Decoded<Self> {
         sent.decode().map(Self::of)
+    }
+
+    /// Whether there is something that its owner should know of at once.
+    fn reports(&self) -> bool {
+        self.unwell.is_some() && !self.is_creating
     }
 
     /// What the pod reports.

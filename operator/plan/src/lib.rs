@@ -4,6 +4,7 @@ mod answer;
 mod backing;
 mod clients;
 pub mod conditions;
+pub mod creating;
 pub mod database_binding;
 mod derive;
 pub mod gateway;

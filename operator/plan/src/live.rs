@@ -39,6 +39,8 @@ macro_rules! readable {
             Inputs(String),
             /// Why the workload called so makes no pods: see [`crate::podless`].
             Refused(String),
+            /// Why the pod called so has no containers yet, reason and message: see [`crate::creating`].
+            Stuck(&'static str, Arc<str>),
             /// An object that exists, and of which nothing else is read.
             Other,
         }

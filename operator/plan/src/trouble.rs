@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 
-use crate::{Applied, Objects};
+use crate::{Applied, Live, Objects};
 
 /// Longest quotation of somebody else's words.
 const LONGEST: usize = 200;
@@ -57,8 +57,8 @@ impl PodsOf {
         &self.name
     }
 
-    /// Anybody can write a label; the controller reference decides.
-    pub(crate) fn has(&self, pod: &Pod) -> bool {
+    /// Whether a pod is one of them. Anybody can write a label; the controller reference decides.
+    pub fn has(&self, pod: &Pod) -> bool {
         let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
         let controller = owners.iter().find(|owner| owner.controller == Some(true));
         controller
@@ -102,7 +102,24 @@ const UNKNOWN: &str = "its registry does not have it";
 /// Why the pods of a workload are not ready, of those that were read.
 pub(crate) fn trouble(seen: &Objects<Applied>, of: &PodsOf) -> Option<Trouble> {
     let pods = seen.all::<Pod>().map(|(_, pod)| pod);
-    why(pods.filter(|pod| of.has(pod)))
+    why(pods.filter(|pod| of.has(pod))).or_else(|| stuck(seen, of))
+}
+
+/// Why a pod of a workload has no containers, where its events were read: see [`crate::creating`].
+fn stuck(seen: &Objects<Applied>, of: &PodsOf) -> Option<Trouble> {
+    let told = |name: &str| {
+        seen.items.iter().find_map(|item| match &item.live {
+            Live::Stuck(reason, why) if item.key.name == name => Some((*reason, why)),
+            _ => None,
+        })
+    };
+    let mut pods = seen.all::<Pod>().filter(|(_, pod)| of.has(pod));
+    let (name, (reason, why)) = pods.find_map(|(name, _)| Some((name, told(name)?)))?;
+    Some(Trouble {
+        reason,
+        message: format!("Pod {name}: {why}"),
+        stalls: false,
+    })
 }
 
 /// Why these pods are not ready; `None` when they are, or nothing was reported yet. The newest
@@ -305,7 +322,7 @@ fn unpulled(image: &str, said: &str) -> String {
 }
 
 /// The first line, without the pod's uid and the full stop.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let line = line.split(" (pod:").next().unwrap_or_default();
     let line: String = line.chars().take(LONGEST).collect();

@@ -270,3 +270,79 @@ async fn a_shop_is_ready_for_a_generation_only_when_its_services_have_taken_it_o
         assert!(made.is_some_and(|made| made < ready), "{name}: {order:?}");
     }
 }
+
+/// A pod of a service that is on a node and has no containers yet, and what its kubelet says.
+fn add_creating_pod(fake: &Fake, owner: (&str, &str), name: &str, (reason, note): (&str, &str)) {
+    let (kind, of) = owner;
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "labels": { "app.kubernetes.io/managed-by": "storefront-operator" },
+            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": kind, "name": of, "uid": "u",
+                "controller": true }] },
+        "spec": { "containers": [{ "name": "main", "image": "main:1" }] },
+        "status": { "phase": "Pending", "startTime": "2026-01-01T00:00:00Z", "containerStatuses": [{
+            "name": "main", "ready": false, "started": false, "restartCount": 0, "image": "",
+            "imageID": "", "state": { "waiting": { "reason": "ContainerCreating" } } }] } });
+    let event = json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {},
+        "reason": reason, "note": note, "type": "Warning", "deprecatedLastTimestamp": "2026-01-01T00:00:09Z",
+        "regarding": { "kind": "Pod", "namespace": "shops", "name": name } });
+    fake.with(|store| {
+        let told = Id::new("events.k8s.io", "events", "shops", &format!("{name}.1"));
+        store.create(&told, event).expect("recorded");
+        store
+            .create(&Id::new("", "pods", "shops", name), pod)
+            .expect("made");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_has_no_sandbox_or_no_volume_is_named_with_its_event_which_is_read_once() {
+    let world = ready_shop("Delete").await;
+    let lists = |world: &World| {
+        let listed = world.fake.listed().into_iter();
+        listed.filter(|(resource, _)| resource == "events").count()
+    };
+    let before = lists(&world);
+    let order = Id::new("apps", "deployments", "shops", "demo-order");
+    let queue = Id::new("apps", "statefulsets", "shops", "demo-nats");
+    let sandbox =
+        "Failed to create pod sandbox: rpc error: code = Unknown desc = no address is left";
+    let mount =
+        "MountVolume.SetUp failed for volume \"bus\" : secret \"demo-nats-config\" not found";
+    world.fake.with(|store| {
+        store.set_sick(&order, true);
+        store.set_sick(&queue, true);
+    });
+    let of_order = ("ReplicaSet", "demo-order-5d9c");
+    let told = ("FailedCreatePodSandBox", sandbox);
+    add_creating_pod(&world.fake, of_order, "demo-order-5d9c-aaaaa", told);
+    let of_queue = ("StatefulSet", "demo-nats");
+    add_creating_pod(&world.fake, of_queue, "demo-nats-0", ("FailedMount", mount));
+    let (service, shop) = (
+        ours("servicedeployments", "demo-order"),
+        ours("storefronts", "demo"),
+    );
+    let began = tokio::time::Instant::now();
+    let is_told = |fake: &Fake| {
+        message(fake, &service, "Ready")
+            .ends_with("Pod demo-order-5d9c-aaaaa: its sandbox cannot be made: no address is left")
+            && message(fake, &shop, "QueueReady").ends_with(&format!(
+                "Pod demo-nats-0: a volume cannot be mounted: {mount}"
+            ))
+    };
+    world.until("both are told", is_told).await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    let reason = world
+        .fake
+        .with(|store| condition(store.get(&service), "Ready"));
+    assert_eq!(
+        reason,
+        Some(("False".into(), "FailedCreatePodSandBox".into()))
+    );
+
+    world.rest().await;
+    world.look_again().await;
+    let writes = world.fake.writes();
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), writes);
+    assert_eq!(lists(&world) - before, 2, "once for each pod");
+}

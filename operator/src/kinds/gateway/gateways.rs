@@ -18,6 +18,7 @@ use super::observe::{is_ours, observe};
 use super::report;
 use crate::context::Context;
 use crate::controller::{Identity, REFUSED, Reconciler};
+use crate::creating;
 use crate::error::Error;
 use crate::kind_loop::{next, subscriber};
 use crate::next::Next;
@@ -69,26 +70,26 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
             &gateway.uid().unwrap_or_default(),
         ),
     };
-    let (plane, outcome) = match validate(gateway, &around, &ctx.platform) {
+    let ((plane, again), outcome) = match validate(gateway, &around, &ctx.platform) {
         Verdict::Ready(valid) => {
             let valid = valid.without_secrets(&certificates.foreign);
             let mut plan = desired(&valid);
             keep(&valid, certificates.kept.clone(), &mut plan);
             if is_paused {
                 let seen = ctx.reader.read(&plan).await?;
-                (plane(ctx, seen, gateway), "paused")
+                (plane(ctx, seen, gateway).await?, "paused")
             } else {
                 make(ctx, gateway, &plan).await?
             }
         }
         Verdict::Waiting(on) => {
             tracing::info!(gateway = name, reason = on.message, "Gateway is waiting");
-            (DataPlane::default(), "waiting")
+            ((DataPlane::default(), Next::AwaitChange), "waiting")
         }
         // What is wrong with a listener is in its conditions, below.
         Verdict::Invalid(why) => {
             tracing::info!(gateway = name, reason = why.message, "Gateway is invalid");
-            (DataPlane::default(), "invalid")
+            ((DataPlane::default(), Next::AwaitChange), "invalid")
         }
     };
     let subscriber = subscriber(gateway);
@@ -102,9 +103,9 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     report::status(ctx, &api, gateway, &status).await?;
     ctx.metrics.outcome("Gateway", outcome);
     let again = if plane.refused.is_some() {
-        Next::Requeue(REFUSED)
+        again.sooner(Next::Requeue(REFUSED))
     } else {
-        Next::AwaitChange
+        again
     };
     let again = again.sooner(certificates.next(ctx));
     Ok(next(ctx, &subscriber).sooner(again))
@@ -115,21 +116,19 @@ async fn make(
     ctx: &Context,
     gateway: &Gateway,
     plan: &Objects<Planned>,
-) -> Result<(DataPlane, &'static str), Error> {
+) -> Result<((DataPlane, Next), &'static str), Error> {
     match ctx.applier.apply(plan).await {
         Ok(applied) => {
             let uid = gateway.uid().unwrap_or_default();
             ctx.applier.prune(&uid, plan, |_| true).await?;
-            Ok((plane(ctx, applied, gateway), "applied"))
+            Ok((plane(ctx, applied, gateway).await?, "applied"))
         }
         Err(error) => {
             let why = error.refusal().ok_or(error)?;
             let seen = ctx.reader.read(plan).await?;
-            let plane = DataPlane {
-                refused: Some(why.message),
-                ..plane(ctx, seen, gateway)
-            };
-            Ok((plane, "refused"))
+            let (plane, again) = plane(ctx, seen, gateway).await?;
+            let refused = Some(why.message);
+            Ok(((DataPlane { refused, ..plane }, again), "refused"))
         }
     }
 }
@@ -141,25 +140,33 @@ fn shop_of(ctx: &Context, gateway: &Gateway) -> Option<Arc<Storefront>> {
     ctx.caches.storefronts.store.object(&key)
 }
 
-fn plane(ctx: &Context, mut seen: Objects<Applied>, gateway: &Gateway) -> DataPlane {
+/// How the data plane is, and when to look again.
+async fn plane(
+    ctx: &Context,
+    mut seen: Objects<Applied>,
+    gateway: &Gateway,
+) -> Result<(DataPlane, Next), Error> {
     let gateway_name = gateway.name_any();
     let name = resource_name(&gateway_name);
     let pods = seen
         .get::<Deployment>(&name)
         .and_then(|it| it.status?.available_replicas);
     let is_available = pods.unwrap_or_default() > 0;
+    let mut again = Next::AwaitChange;
     if !is_available {
         let namespace = gateway.namespace().unwrap_or_default();
         let whose = [pods_of(&gateway_name)];
         ctx.reader.add_pods(&namespace, &whose, &mut seen);
+        again = creating::add(ctx, &namespace, &whose, &mut seen).await?;
     }
     let service = seen.get::<Service>(&name);
-    DataPlane {
+    let plane = DataPlane {
         addresses: service.map(addresses).unwrap_or_default(),
         is_available,
         trouble: trouble(&gateway_name, &seen).filter(|_| !is_available),
         refused: None,
-    }
+    };
+    Ok((plane, again))
 }
 
 /// By which addresses the data plane is reached: those of the load balancer where there is one, else those of the

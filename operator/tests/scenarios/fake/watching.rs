@@ -99,6 +99,7 @@ impl View {
             "metadata.name" => meta["name"].clone(),
             "metadata.namespace" => meta["namespace"].clone(),
             "reason" => object["reason"].clone(),
+            "type" => object["type"].clone(),
             "regarding.kind" => object["regarding"]["kind"].clone(),
             "regarding.name" => object["regarding"]["name"].clone(),
             other => panic!("no field selector {other}"),
