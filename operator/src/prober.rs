@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use operator_plan::probe::{Question, Said};
 use serde::Deserialize;
 
-/// A pod that takes longer has not answered; its own checks take up to two seconds.
+/// A pod that takes longer has not answered; its own checks take up to [`chassis::READINESS_LIMIT`].
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest answer that is read.
 const MAX_BYTES: usize = 16 * 1024;

@@ -9,10 +9,15 @@ use tokio::time::Instant;
 use crate::names::unresolved;
 use crate::tasks::Tasks;
 
-/// A readiness check that takes longer has failed.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// A readiness check that takes longer has failed. The kubelet waits for 2 s, and reads the answer only where it comes
+/// before that.
+pub const READINESS_LIMIT: Duration = Duration::from_millis(1_500);
 /// Of a check that takes longer, it is asked meanwhile whether its server's name is resolved.
-const SUSPICIOUS: Duration = Duration::from_secs(1);
+const SUSPICIOUS: Duration = Duration::from_millis(500);
+/// A question to a server that a process does without has failed when it takes longer. No probe waits for it.
+const QUESTION_LIMIT: Duration = Duration::from_secs(2);
+/// What is said of such a server until it is known whether it can be used. The operator tells this from a failure.
+pub const NO_ANSWER_YET: &str = "no answer yet";
 /// For how long a server that answered well is not asked again.
 const GOOD_FOR: Duration = Duration::from_secs(30);
 /// How long a probe waits for an answer. The kubelet has little patience, and the process is ready without the
@@ -24,19 +29,19 @@ type Answer = Result<(), String>;
 /// Asks once; an error says what a user would see.
 pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>;
 
-/// The answer to a check, if it comes in [`CHECK_TIMEOUT`].
-pub(crate) async fn in_time(check: impl Future<Output = Answer>) -> Answer {
-    let result = tokio::time::timeout(CHECK_TIMEOUT, check).await;
+/// The answer to a check, if it comes within the limit.
+async fn in_time(limit: Duration, check: impl Future<Output = Answer>) -> Answer {
+    let result = tokio::time::timeout(limit, check).await;
     result.unwrap_or_else(|_| Err("timed out".to_owned()))
 }
 
-/// The same of a check that needs the server `host`. Where its name is not resolved, that is told too: a check fails then as
-/// if the server were away.
+/// The answer to a check, if it comes in [`READINESS_LIMIT`]. Where the check needs the server `host` and its name is not
+/// resolved, that is told too: a check fails then as if the server were away.
 pub(crate) async fn in_time_of(check: impl Future<Output = Answer>, host: Option<&str>) -> Answer {
     let Some(host) = host else {
-        return in_time(check).await;
+        return in_time(READINESS_LIMIT, check).await;
     };
-    let mut check = std::pin::pin!(in_time(check));
+    let mut check = std::pin::pin!(in_time(READINESS_LIMIT, check));
     let (answer, name) = match tokio::time::timeout(SUSPICIOUS, &mut check).await {
         Ok(Ok(())) => return Ok(()),
         Ok(failed) => (failed, unresolved(host).await),
@@ -90,7 +95,7 @@ impl Dependency {
         }
         let last = self.last();
         last.as_ref().map_or_else(
-            || Err("no answer yet".to_owned()),
+            || Err(NO_ANSWER_YET.to_owned()),
             |(_, answer)| answer.clone(),
         )
     }
@@ -99,7 +104,7 @@ impl Dependency {
         let Ok(_turn) = self.turn.try_lock() else {
             return;
         };
-        let answer = in_time((self.check)()).await;
+        let answer = in_time(QUESTION_LIMIT, (self.check)()).await;
         *self.last() = Some((Instant::now(), answer));
     }
 
@@ -220,7 +225,7 @@ mod tests {
         let told = in_time_of(std::future::pending(), Some("nowhere.invalid")).await;
         let told = told.unwrap_err();
         assert!(told.starts_with("timed out; the name "), "{told}");
-        assert!(began.elapsed() < CHECK_TIMEOUT + PATIENCE);
+        assert!(began.elapsed() < READINESS_LIMIT + PATIENCE);
         let good = in_time_of(std::future::ready(Ok(())), Some("nowhere.invalid"));
         assert_eq!(good.await, Ok(()));
     }
@@ -232,7 +237,7 @@ mod tests {
         let began = Instant::now();
         assert_eq!(
             Arc::clone(&server).ask().await,
-            Err("no answer yet".to_owned())
+            Err(NO_ANSWER_YET.to_owned())
         );
         assert_eq!(began.elapsed(), PATIENCE);
         tokio::time::sleep(Duration::from_secs(3)).await;

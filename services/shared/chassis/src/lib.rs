@@ -19,6 +19,7 @@ mod telemetry;
 pub use crate::auth::{InternalCaller, InternalToken, Verifier, verifier};
 pub use crate::binding::{Binding, BindingError, Secret, binding};
 pub use crate::config::{BindingConfig, ProcessConfig, TokenConfig};
+pub use crate::dependency::{NO_ANSWER_YET, READINESS_LIMIT};
 pub use crate::http::{
     Call, Client, FieldError, HttpLimits, Json, Path, Problem, Query, ReadError, RequestId,
     http_client, layers, openapi_route,

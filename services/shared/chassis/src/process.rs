@@ -295,7 +295,7 @@ impl Admin {
 }
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    // Side by side: who asks waits for two seconds.
+    // Side by side: who asks waits for little longer than one check takes.
     let (mut failing, degraded) = futures::join!(
         admin.failures(&admin.checks),
         admin.failures(&admin.dependencies)
@@ -334,6 +334,28 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_hangs_is_named_before_the_kubelet_gives_up() {
+        let kubelets = Duration::from_secs(2);
+        let check: Check = Arc::new(|| std::future::pending().boxed());
+        let registry = Registry::new().expect("a registry");
+        let admin = Admin {
+            registry,
+            checks: [("database", check)].into(),
+            dependencies: Arc::default(),
+            hosts: Arc::default(),
+            draining: Arc::default(),
+            started: Instant::now(),
+        };
+        let began = Instant::now();
+        let answer = readyz(State(admin)).await.into_response();
+        assert!(began.elapsed() <= kubelets * 3 / 4, "{:?}", began.elapsed());
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::body::to_bytes(answer.into_body(), 1_024).await;
+        let body = String::from_utf8_lossy(&body.expect("a body")).into_owned();
+        assert!(body.contains(r#""database":"timed out""#), "{body}");
+    }
 
     #[test]
     fn a_process_that_lacks_a_server_is_ready_with_a_warning_once_it_has_had_time_to_connect() {
