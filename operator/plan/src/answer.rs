@@ -34,6 +34,19 @@ pub enum Said {
 }
 
 impl Said {
+    /// Whether this is said of a dependency.
+    pub(crate) fn has(&self, told: &str) -> bool {
+        match self {
+            Self::Response {
+                failing, degraded, ..
+            } => failing
+                .values()
+                .chain(degraded.values())
+                .any(|it| it == told),
+            Self::Nothing => false,
+        }
+    }
+
     /// Whether dependencies are named that cannot be used.
     pub fn names_failures(&self) -> bool {
         match self {

@@ -20,6 +20,10 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 const ROUTINE: SignedDuration = SignedDuration::from_mins(5);
 /// Time between two questions to a workload that fails over a dependency or does without one.
 const FAILING: SignedDuration = SignedDuration::from_secs(5);
+/// Time until the next question while a process does not know a server of its own yet.
+const ASKING: SignedDuration = SignedDuration::from_secs(2);
+/// What our processes say of a server until they know whether it can be used (`chassis::NO_ANSWER_YET`).
+pub const NO_ANSWER_YET: &str = "no answer yet";
 /// Longest quotation of an answer.
 const LONGEST: usize = 200;
 
@@ -88,7 +92,9 @@ pub(crate) fn asking<'a>(
 /// which must not wait for the routine, also where nobody answered this time.
 pub fn again_after(asking: &Asking, said: &Said, recorded: bool) -> Option<SignedDuration> {
     let is_failing = said.names_failures() || (recorded && *said == Said::Nothing);
-    if is_failing {
+    if said.has(NO_ANSWER_YET) {
+        Some(ASKING)
+    } else if is_failing {
         Some(FAILING)
     } else {
         asking.again
@@ -209,6 +215,8 @@ mod tests {
         let named = told(&[("database", "refused")]);
         assert_eq!(again_after(&routine, &named, false), Some(FAILING));
         assert_eq!(again_after(&routine, &Said::Nothing, true), Some(FAILING));
+        let unknown = told(&[("mail", NO_ANSWER_YET)]);
+        assert_eq!(again_after(&routine, &unknown, false), Some(ASKING));
     }
 
     #[test]

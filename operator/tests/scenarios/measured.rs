@@ -1,5 +1,8 @@
 //! Conditions say what workloads themselves report, and nothing from the time before.
 
+use std::time::Duration;
+
+use chassis::{NO_ANSWER_YET, READINESS_LIMIT};
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
@@ -345,4 +348,33 @@ async fn a_pod_that_has_no_sandbox_or_no_volume_is_named_with_its_event_which_is
     world.look_again().await;
     assert_eq!(world.fake.writes(), writes);
     assert_eq!(lists(&world) - before, 2, "once for each pod");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_tells_what_it_lacks_before_its_kubelet_gives_up() {
+    let world = ready_shop("Delete").await;
+    let deployments = world
+        .fake
+        .with(|store| store.list("apps", "deployments", "shops"));
+    let containers = deployments.iter().flat_map(|(_, it)| {
+        let containers = it["spec"]["template"]["spec"]["containers"].as_array();
+        containers.cloned().unwrap_or_default()
+    });
+    let probes = containers.map(|container| container["readinessProbe"].clone());
+    let ours: Vec<Value> = probes
+        .filter(|it| it["httpGet"]["path"] == "/readyz")
+        .collect();
+    assert_eq!(ours.len(), 8, "the services and the gateway");
+    for probe in ours {
+        let limit = Duration::from_secs(probe["timeoutSeconds"].as_u64().unwrap_or(1));
+        assert!(
+            READINESS_LIMIT + Duration::from_millis(400) <= limit,
+            "{probe}"
+        );
+    }
+    assert_eq!(
+        NO_ANSWER_YET,
+        operator_plan::probe::NO_ANSWER_YET,
+        "what they say"
+    );
 }

@@ -15,6 +15,7 @@ use crate::{
     Applied, Objects, Outcome, Planned,
     backing::{self, Backing, role::Role},
     conditions::{self, Aspect},
+    probe::NO_ANSWER_YET,
     readiness::Part,
     trouble::PodsOf,
 };
@@ -213,7 +214,7 @@ fn failing(objects: &Objects<Applied>, shop: &str, dependency: &str) -> Option<(
     })
 }
 
-/// Whether mails go out. Unknown until notification serves.
+/// Whether mails go out. Unknown until notification serves, and has asked the mail server.
 fn mail(storefront: &Storefront, objects: &Objects<Applied>) -> Option<Aspect> {
     let shop = name_of(storefront);
     let name = format!("{shop}-{}", Service::Notification);
@@ -226,6 +227,11 @@ fn mail(storefront: &Storefront, objects: &Objects<Applied>) -> Option<Aspect> {
             "MailReady",
             "Ready",
             format!("mails are sent through {host}"),
+        ),
+        Some((_, why)) if why == NO_ANSWER_YET => Aspect::unknown(
+            "MailReady",
+            "FirstLook",
+            format!("{name} connects to {host} for the first time, and has not been answered yet"),
         ),
         Some((_, why)) => Aspect::no(
             "MailReady",

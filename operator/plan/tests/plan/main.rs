@@ -9,6 +9,7 @@ mod held;
 mod hosts;
 mod jobs;
 mod losses;
+mod measured;
 mod needs;
 mod own_routes;
 mod pod_settings;

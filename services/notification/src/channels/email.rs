@@ -120,7 +120,8 @@ impl SmtpSender {
     }
 
     async fn connects(&self) -> Result<(), LookError> {
-        let connection = tokio::time::timeout(DELIVERY_TIMEOUT, self.transport.test_connection());
+        let patience = self.health.patience();
+        let connection = tokio::time::timeout(patience, self.transport.test_connection());
         if connection.await.map_err(|_| LookError::TimedOut)?? {
             Ok(())
         } else {

@@ -7,11 +7,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chassis::NO_ANSWER_YET;
 use lettre::transport::smtp::response::Category;
 
 use super::error::{DeliveryError, LookError};
 use crate::deliveries::retry::Failure;
 
+/// Longest time of the first look, until which the shop is not ready. Some servers let strangers wait for a few seconds.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// Longest time of each further look.
+const LOOK: Duration = Duration::from_secs(30);
 /// Time until the second look; each further one takes twice as long.
 const SOON: Duration = Duration::from_secs(2);
 /// Longest time between looks at a server that does not answer.
@@ -44,12 +49,24 @@ struct Trouble {
 pub(super) struct Look(u64);
 
 impl SmtpHealth {
-    /// Why the mail server cannot be used, or took no mail at the last attempt. Before the first look has ended nothing is known
-    /// against it.
+    /// Why the mail server cannot be used, or took no mail at the last attempt. Until a look has ended or a mail was sent,
+    /// nobody knows.
     pub fn check(&self) -> Result<(), String> {
         let known = self.known();
-        let why = known.trouble.as_ref().map(|it| it.why.clone());
-        why.map_or(Ok(()), Err)
+        match &known.trouble {
+            Some(trouble) => Err(trouble.why.clone()),
+            None if known.is_asked() => Ok(()),
+            None => Err(NO_ANSWER_YET.to_owned()),
+        }
+    }
+
+    /// Longest time of the next look. Somebody waits for what the first one finds.
+    pub(super) fn patience(&self) -> Duration {
+        if self.known().is_asked() {
+            LOOK
+        } else {
+            FIRST_LOOK
+        }
     }
 
     /// Notes how a mail was taken. An address that cannot be used is no fault of the server.
@@ -113,6 +130,11 @@ impl SmtpHealth {
 }
 
 impl Known {
+    /// Whether a look or a mail has told something of the server.
+    fn is_asked(&self) -> bool {
+        self.has_looked || self.tried > 0
+    }
+
     fn pause(&self) -> Duration {
         let is_refusal = self.trouble.as_ref().is_some_and(|it| it.is_refusal);
         let most = if is_refusal { REFUSED } else { AWAY };
@@ -135,6 +157,7 @@ mod tests {
     #[test]
     fn a_server_that_works_is_looked_at_once() {
         let health = SmtpHealth::default();
+        assert_eq!(health.check(), Err(NO_ANSWER_YET.to_owned()));
         look(&health, &Ok(()));
         assert_eq!(health.check(), Ok(()));
         assert!(health.due().is_none());
@@ -153,6 +176,14 @@ mod tests {
         look(&health, &Ok(()));
         assert_eq!(health.check(), Ok(()));
         assert!(health.due().is_none());
+    }
+
+    #[test]
+    fn the_first_look_is_short_and_what_a_mail_has_told_is_known() {
+        let health = SmtpHealth::default();
+        assert_eq!(health.patience(), FIRST_LOOK);
+        health.delivered(&Ok(()));
+        assert_eq!((health.check(), health.patience()), (Ok(()), LOOK));
     }
 
     #[test]

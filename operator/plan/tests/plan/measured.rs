@@ -1,0 +1,55 @@
+//! What a status of a shop says of its mail server, as it was measured.
+
+use operator_plan::conditions::find;
+use serde_json::{Value, json};
+
+use crate::fixtures::shop;
+use crate::status::{condition, look, of_shop, well};
+
+const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+
+/// The status of a shop of which this is said by each of its services.
+fn told(said: impl Fn(&str) -> Value) -> crds::StorefrontStatus {
+    let shop = shop("storefront.yaml");
+    let objects = look(&shop, |item| match item.key.kind.as_str() {
+        "ServiceDeployment" => said(&item.key.name),
+        _ => well(item),
+    });
+    of_shop(&shop, &objects, NOW)
+}
+
+fn message(status: &crds::StorefrontStatus, type_: &str) -> String {
+    let found = find(&status.conditions, type_);
+    found.map(|it| it.message.clone()).unwrap_or_default()
+}
+
+#[test]
+fn a_mail_server_that_has_not_answered_for_the_first_time_is_not_known_to_work() {
+    let with = |failing: Value| {
+        told(|_| {
+            let conditions = [condition("Ready", "True"), condition("Available", "True")];
+            json!({ "conditions": conditions, "failing": failing })
+        })
+    };
+    let brief = |status: &crds::StorefrontStatus, type_: &str| {
+        let found = find(&status.conditions, type_).expect(type_);
+        (found.status.clone(), found.reason.clone())
+    };
+    let status = with(json!([{ "name": "mail", "message": "no answer yet" }]));
+    for type_ in ["MailReady", "Ready"] {
+        assert_eq!(
+            brief(&status, type_),
+            ("Unknown".into(), "FirstLook".into())
+        );
+    }
+    let text = message(&status, "MailReady");
+    let end = "for the first time, and has not been answered yet";
+    assert!(text.ends_with(end), "{text}");
+
+    let status = with(json!([{ "name": "mail", "message": "the mail server timed out" }]));
+    assert_eq!(
+        brief(&status, "MailReady"),
+        ("False".into(), "MailNotReady".into())
+    );
+    assert_eq!(brief(&with(json!([])), "MailReady").0, "True");
+}
