@@ -1,5 +1,6 @@
 use crds::{
-    LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus, storefront::Blocker,
+    Condition, LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus,
+    storefront::Blocker,
 };
 use gateway_routes::api::Gateway;
 use jiff::Timestamp;
@@ -350,11 +351,32 @@ fn count(services: &[Part], objects: &Objects<Applied>) -> (ServiceCounts, Aspec
             limited(part, objects)
                 .as_deref()
                 .unwrap_or("ServicesNotReady"),
-            format!("{ready} of {total} services are ready; {}", blocked(part)),
+            format!(
+                "{ready} of {total} services are ready{}; {}",
+                serving(services, ready, objects),
+                blocked(part)
+            ),
         )
         .stalling(part.stalls),
     };
     (counts, aspect)
+}
+
+/// That services serve which are not ready, where there are any: of a service that waits for its database or for other
+/// settings the pods go on as they are.
+fn serving(services: &[Part], ready: usize, objects: &Objects<Applied>) -> String {
+    let serves = |part: &&Part| {
+        let service = objects.get::<ServiceDeployment>(&part.name);
+        let list = service.and_then(|service| Some(service.status?.conditions));
+        let list = list.unwrap_or_default();
+        part.ready || conditions::find(&list, "Available").is_some_and(Condition::is_true)
+    };
+    let serving = services.iter().filter(serves).count();
+    if serving == ready {
+        String::new()
+    } else {
+        format!(", and the pods of {serving} serve")
+    }
 }
 
 /// The reason of a service that is busy with work that has a deadline of its own, which counts for the shop too.

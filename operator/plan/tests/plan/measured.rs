@@ -1,4 +1,4 @@
-//! What a status of a shop says of its mail server, as it was measured.
+//! What a status of a shop says of its services and its mail server, as they were measured.
 
 use operator_plan::conditions::find;
 use serde_json::{Value, json};
@@ -7,6 +7,13 @@ use crate::fixtures::shop;
 use crate::status::{condition, look, of_shop, well};
 
 const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+
+fn waiting(message: &str) -> Value {
+    let mut ready = condition("Ready", "False");
+    ready["reason"] = "BindingNotReady".into();
+    ready["message"] = message.into();
+    ready
+}
 
 /// The status of a shop of which this is said by each of its services.
 fn told(said: impl Fn(&str) -> Value) -> crds::StorefrontStatus {
@@ -21,6 +28,34 @@ fn told(said: impl Fn(&str) -> Value) -> crds::StorefrontStatus {
 fn message(status: &crds::StorefrontStatus, type_: &str) -> String {
     let found = find(&status.conditions, type_);
     found.map(|it| it.message.clone()).unwrap_or_default()
+}
+
+#[test]
+fn services_that_serve_and_wait_for_a_database_are_not_said_to_be_down() {
+    let said = |available: &str| {
+        told(|name| {
+            let of_auth = waiting("DatabaseBinding demo-auth is not ready: the server is silent");
+            match name {
+                "demo-auth" => {
+                    json!({ "conditions": [of_auth, condition("Available", available)] })
+                }
+                _ => {
+                    json!({ "conditions": [condition("Ready", "True"), condition("Available", "True")] })
+                }
+            }
+        })
+    };
+    let of_auth = "ServiceDeployment demo-auth is not ready since 1970-01-01T00:00:00Z: DatabaseBinding demo-auth is \
+                   not ready: the server is silent";
+    let status = said("True");
+    let text = message(&status, "ServicesReady");
+    assert_eq!(
+        text,
+        format!("6 of 7 services are ready, and the pods of 7 serve; {of_auth}")
+    );
+    assert_eq!(status.services.expect("counted").summary, "6/7");
+    let text = message(&said("False"), "ServicesReady");
+    assert_eq!(text, format!("6 of 7 services are ready; {of_auth}"));
 }
 
 #[test]
