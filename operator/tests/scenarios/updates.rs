@@ -207,3 +207,28 @@ async fn a_shop_that_an_operator_made_which_recorded_no_templates_keeps_its_pods
         Some("True".to_owned())
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_shop_shows_an_update_too_and_nothing_else_is_written() {
+    let fake = ready_shop("Delete").await.kill().await;
+    change(&fake, |shop| shop["spec"]["paused"] = true.into());
+    let world = World::start(fake);
+    world.rest().await;
+    let fake = world.kill().await;
+    let (before, running) = (fake.requests().len(), pods(&fake));
+    let world = newer(fake);
+    world.rest().await;
+    world.look_again().await;
+    let paused = shop(&world.fake);
+    assert_eq!(paused["status"]["availableVersion"], "2.0.0");
+    let update = condition(Some(&paused), "UpdateAvailable");
+    assert_eq!(update, Some(("True".into(), "NewerRelease".into())));
+    let writes = world.fake.requests().into_iter().skip(before);
+    let writes: Vec<_> = writes
+        .filter(Request::is_write)
+        .map(|request| (request.id, request.subresource))
+        .collect();
+    let status = (ours("storefronts", "demo"), "status".to_owned());
+    assert_eq!(writes, [status], "once, and no pods");
+    assert_eq!(pods(&world.fake), running);
+}

@@ -13,18 +13,23 @@ use super::{
     url,
 };
 use crate::{
-    Applied, Objects, Outcome, Planned,
+    Applied, Objects, Outcome, Planned, Platform,
     backing::{self, Backing, role::Role},
     conditions::{self, Aspect},
     probe::NO_ANSWER_YET,
     readiness::Part,
+    release::Release,
     trouble::PodsOf,
 };
+
+/// The condition of an update that can be taken.
+const UPDATE_AVAILABLE: &str = "UpdateAvailable";
 
 /// The Storefront's status after a reconciliation.
 pub fn status(
     storefront: &Storefront,
     outcome: &Outcome<'_, Valid>,
+    platform: &Platform,
     now: Timestamp,
 ) -> StorefrontStatus {
     let valid = outcome.valid();
@@ -79,23 +84,26 @@ pub fn status(
     aspects.extend(seen);
     if let Some(valid) = valid {
         aspects.extend(hosts::aspect(&valid.seen.shared_hosts));
-        let update = update(valid);
-        status.available_version = update.as_ref().map(|_| valid.platform.version.clone());
-        aspects.extend(update);
     }
+    let update = update(storefront, platform);
+    status.available_version = update.as_ref().map(|_| platform.version.clone());
+    let mut known = known.clone();
+    known.retain(|it| update.is_some() || it.type_ != UPDATE_AVAILABLE);
+    aspects.extend(update);
     status.conditions = match outcome {
-        Outcome::Applied { .. } => conditions::conditions(known, &aspects, generation, now),
-        _ => conditions::partial(known, &aspects, generation, now),
+        Outcome::Applied { .. } => conditions::conditions(&known, &aspects, generation, now),
+        _ => conditions::partial(&known, &aspects, generation, now),
     };
     status
 }
 
-/// What the operator's release would change in the shop's pods.
-fn update(valid: &Valid) -> Option<Aspect> {
-    let changes = valid.release.update(&valid.platform)?;
-    let version = &valid.platform.version;
+/// What the operator's release would change in the shop's pods. It follows from the shop and the operator alone, so it is known
+/// whether anything could be applied or not.
+fn update(storefront: &Storefront, platform: &Platform) -> Option<Aspect> {
+    let changes = Release::of(storefront, platform).update(platform)?;
+    let version = &platform.version;
     Some(Aspect::yes(
-        "UpdateAvailable",
+        UPDATE_AVAILABLE,
         "NewerRelease",
         format!(
             "release {version} would change {changes}. Set spec.version to {version} to take it"

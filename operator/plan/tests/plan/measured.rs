@@ -1,9 +1,10 @@
-//! What a status of a shop says of its services and its mail server, as they were measured.
+//! What a status of a shop says of its services and its mail server, as they were measured, and of updates.
 
-use operator_plan::conditions::find;
+use operator_plan::{Objects, Outcome, Platform, conditions::find, storefront};
 use serde_json::{Value, json};
 
-use crate::fixtures::shop;
+use crate::fixtures::{platform, shop};
+use crate::releases::run_by;
 use crate::status::{condition, look, of_shop, well};
 
 const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
@@ -87,4 +88,39 @@ fn a_mail_server_that_has_not_answered_for_the_first_time_is_not_known_to_work()
         ("False".into(), "MailNotReady".into())
     );
     assert_eq!(brief(&with(json!([])), "MailReady").0, "True");
+}
+
+#[test]
+fn an_update_is_shown_whether_anything_may_be_applied_or_not() {
+    let shop = run_by(shop("storefront.yaml"), &platform());
+    let newer = Platform {
+        version: "99.0.0".into(),
+        tag: "99.0.0".into(),
+        ..platform()
+    };
+    let (nothing, why) = (
+        Objects::new(),
+        operator_plan::Invalid::new("Test", "it is not valid"),
+    );
+    let on = operator_plan::Waiting::new("Test", "for a Secret");
+    for outcome in [
+        Outcome::Paused(&nothing),
+        Outcome::Invalid(&why, &nothing),
+        Outcome::Waiting(&on, &nothing),
+    ] {
+        let mut shop = shop.clone();
+        let status = storefront::status(&shop, &outcome, &newer, NOW);
+        assert_eq!(status.available_version.as_deref(), Some("99.0.0"));
+        let text = message(&status, "UpdateAvailable");
+        assert!(text.starts_with("release 99.0.0 would change"), "{text}");
+        assert_eq!(
+            status.version,
+            shop.status.as_ref().and_then(|it| it.version.clone())
+        );
+        // The operator of before is back.
+        shop.status = Some(status);
+        let status = storefront::status(&shop, &outcome, &platform(), NOW);
+        assert_eq!(status.available_version, None);
+        assert_eq!(find(&status.conditions, "UpdateAvailable"), None);
+    }
 }

@@ -168,6 +168,7 @@ fn told(
             valid: &valid,
             objects,
         },
+        &platform(),
         now,
     );
     let ready = find(&status.conditions, "Ready").expect("Ready").clone();

@@ -43,7 +43,12 @@ pub fn run_by(mut shop: Storefront, platform: &Platform) -> Storefront {
         valid: &valid,
         objects: &objects,
     };
-    shop.status = Some(storefront::status(&shop, &outcome, Timestamp::UNIX_EPOCH));
+    shop.status = Some(storefront::status(
+        &shop,
+        &outcome,
+        platform,
+        Timestamp::UNIX_EPOCH,
+    ));
     shop
 }
 

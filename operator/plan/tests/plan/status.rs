@@ -8,7 +8,7 @@ use operator_plan::{
 };
 use serde_json::{Value, json};
 
-use crate::fixtures::{applied, children, edit, shop, valid_service, valid_shop};
+use crate::fixtures::{applied, children, edit, platform, shop, valid_service, valid_shop};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -69,8 +69,23 @@ pub fn of_shop(
     objects: &Objects<Applied>,
     now: Timestamp,
 ) -> crds::StorefrontStatus {
-    let valid = &valid_shop(shop);
-    storefront::status(shop, &Outcome::Applied { valid, objects }, now)
+    of_valid(shop, (&valid_shop(shop), objects), now)
+}
+
+fn of_valid(
+    shop: &Storefront,
+    (valid, objects): (&storefront::Valid, &Objects<Applied>),
+    now: Timestamp,
+) -> crds::StorefrontStatus {
+    told(shop, &Outcome::Applied { valid, objects }, now)
+}
+
+fn told(
+    shop: &Storefront,
+    outcome: &Outcome<'_, storefront::Valid>,
+    now: Timestamp,
+) -> crds::StorefrontStatus {
+    storefront::status(shop, outcome, &platform(), now)
 }
 
 #[test]
@@ -158,7 +173,7 @@ fn a_shop_says_which_issuer_it_waits_for_until_the_certificate_is_there() {
             valid,
             objects: &objects,
         };
-        let status = storefront::status(&shop, &outcome, NOW);
+        let status = told(&shop, &outcome, NOW);
         let gateway = find(&status.conditions, "GatewayProgrammed").expect("there");
         (gateway.reason.clone(), gateway.message.clone())
     };
@@ -230,9 +245,9 @@ fn nothing_changes_in_a_status_while_nothing_changes_in_the_world() {
             3 => Outcome::Invalid(&invalid, &objects),
             _ => Outcome::Paused(&objects),
         };
-        let once = storefront::status(&shop, &outcome, NOW);
+        let once = told(&shop, &outcome, NOW);
         shop.status = Some(once.clone());
-        let twice = storefront::status(&shop, &outcome, NOW + SignedDuration::from_mins(9));
+        let twice = told(&shop, &outcome, NOW + SignedDuration::from_mins(9));
         assert_eq!(once, twice);
     }
 }
@@ -242,30 +257,16 @@ fn only_a_flip_moves_the_time_of_a_condition() {
     let mut shop = shop("storefront.yaml");
     let valid = valid_shop(&shop);
     let bad = look(&shop, |_| Value::Null);
-    shop.status = Some(storefront::status(
-        &shop,
-        &Outcome::Applied {
-            valid: &valid,
-            objects: &bad,
-        },
-        NOW,
-    ));
+    shop.status = Some(of_valid(&shop, (&valid, &bad), NOW));
     let waiting = Waiting::new("SecretMissing", "a Secret is missing");
     let outcome = Outcome::Waiting(&waiting, &bad);
-    let next = storefront::status(&shop, &outcome, later());
+    let next = told(&shop, &outcome, later());
     let ready = find(&next.conditions, "Ready").expect("Ready");
     assert_eq!(ready.reason, "SecretMissing");
     assert_eq!(ready.last_transition_time.0, NOW);
     shop.status = Some(next);
     let good = look(&shop, well);
-    let last = storefront::status(
-        &shop,
-        &Outcome::Applied {
-            valid: &valid,
-            objects: &good,
-        },
-        later(),
-    );
+    let last = of_valid(&shop, (&valid, &good), later());
     assert_eq!(
         find(&last.conditions, "Ready")
             .expect("Ready")
@@ -285,7 +286,7 @@ fn a_spec_that_only_its_author_can_mend_is_stalled_and_remembers_the_rest() {
     let why = Invalid::new("QueueStorageTooSmall", "spec.queue.nats.storage: too small");
     let nothing = Objects::new();
     let outcome = Outcome::Invalid(&why, &nothing);
-    let status = storefront::status(&shop, &outcome, NOW);
+    let status = told(&shop, &outcome, NOW);
     assert_eq!(status.observed_generation, Some(2));
     assert!(find(&status.conditions, "Stalled").is_some_and(crds::Condition::is_true));
     assert_eq!(
@@ -313,7 +314,7 @@ fn a_shop_that_is_left_alone_still_says_how_its_parts_are() {
             _ => well(item),
         }
     });
-    shop.status = Some(storefront::status(&shop, &Outcome::Paused(&objects), NOW));
+    shop.status = Some(told(&shop, &Outcome::Paused(&objects), NOW));
     let status = shop.status.clone().expect("just told");
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
@@ -337,14 +338,7 @@ fn a_missing_secret_decides_and_the_parts_are_still_told() {
     let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
     let valid = valid.ready().expect("the rest can be made");
     let objects = applied(&storefront::desired(&valid), well);
-    let status = storefront::status(
-        &shop,
-        &Outcome::Applied {
-            valid: &valid,
-            objects: &objects,
-        },
-        NOW,
-    );
+    let status = of_valid(&shop, (&valid, &objects), NOW);
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
@@ -368,14 +362,7 @@ fn a_shop_whose_server_is_not_known_has_no_database() {
     let valid = storefront::validate(&shop, seen, &crate::fixtures::platform());
     let valid = valid.ready().expect("the rest can be made");
     let objects = applied(&storefront::desired(&valid), well);
-    let status = storefront::status(
-        &shop,
-        &Outcome::Applied {
-            valid: &valid,
-            objects: &objects,
-        },
-        NOW,
-    );
+    let status = of_valid(&shop, (&valid, &objects), NOW);
     let database = find(&status.conditions, "DatabaseReady").expect("DatabaseReady");
     assert_eq!(database.status, "False");
     assert!(database.message.contains(&secret), "{}", database.message);
@@ -384,7 +371,7 @@ fn a_shop_whose_server_is_not_known_has_no_database() {
     let database = database.clone();
     shop.status = Some(status);
     for _ in 0..2 {
-        let status = storefront::status(&shop, &Outcome::Paused(&objects), later());
+        let status = told(&shop, &Outcome::Paused(&objects), later());
         let now = find(&status.conditions, "DatabaseReady");
         assert_eq!(now, Some(&database));
         shop.status = Some(status);

@@ -127,7 +127,7 @@ fn the_status_has_the_sizes_that_were_granted() {
         valid: &valid,
         objects: &world.servers,
     };
-    let status = storefront::status(&shop, &outcome, jiff::Timestamp::UNIX_EPOCH);
+    let status = storefront::status(&shop, &outcome, &platform(), jiff::Timestamp::UNIX_EPOCH);
     let sizes = status.volumes.expect("sizes");
     assert_eq!(sizes.database.as_deref(), Some("1Gi"));
     assert_eq!(sizes.queue.as_deref(), Some("2Gi"));

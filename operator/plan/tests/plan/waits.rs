@@ -37,7 +37,12 @@ fn every_missing_secret_of_a_shop_is_named_at_once() {
     let valid = storefront::validate(&shop, world, &platform());
     let valid = &valid.ready().expect("the rest can be made");
     let objects = &applied(&storefront::desired(valid), well);
-    let status = storefront::status(&shop, &Outcome::Applied { valid, objects }, NOW);
+    let status = storefront::status(
+        &shop,
+        &Outcome::Applied { valid, objects },
+        &platform(),
+        NOW,
+    );
     let ready = find(&status.conditions, "Ready").expect("Ready");
     assert_eq!(
         ready.message,

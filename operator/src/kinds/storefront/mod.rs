@@ -78,7 +78,7 @@ impl Kind for Storefronts {
     ) -> StorefrontStatus {
         StorefrontStatus {
             operator: Some(ctx.claims.me().to_owned()),
-            ..plan::status(shop, outcome, ctx.now())
+            ..plan::status(shop, outcome, &ctx.platform, ctx.now())
         }
     }
 

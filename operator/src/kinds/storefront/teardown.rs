@@ -56,7 +56,7 @@ pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Err
         } else {
             Outcome::Deleting(&held.message)
         };
-        let mut new = status(shop, &outcome, ctx.now());
+        let mut new = status(shop, &outcome, &ctx.platform, ctx.now());
         new.blocked_by = held.blocker;
         ctx.statuses.report(shop, &new).await?;
         return Ok(Next::AwaitChange);
