@@ -5,10 +5,12 @@
 //! stand-in.
 //!
 //! A kill between two calls that only look leaves the same world as one before the first of them, so
-//! by default the kills are around what changes something: before the first call, and in the middle
+//! by default the kills are around what changes something: before the first call of a step, and in the middle
 //! of and after every change. `STOREFRONT_KILL=all` kills before and after each call of any kind.
+//!
+//! One life has one kill in each of its steps: what has to be true is checked after every step, so that a step begins
+//! in the world that the one before promises, whatever was killed there.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::chaos::{Moment, Plan};
@@ -16,15 +18,16 @@ use super::life::{KEEPER, Life, OWNER, READER, ROTATOR, SHARER};
 use super::postgres::Postgres;
 use super::world::World;
 
-/// Lives a life under a plan; returns the calls of the operator, checks not included.
-async fn live(server: &Postgres, life: &Life, plan: Plan) -> (World, Vec<String>) {
+/// Lives a life, each step under its plan; returns the calls of the operator in each step, checks not included.
+async fn live(server: &Postgres, life: &Life, plans: &[Plan]) -> (World, Vec<Vec<String>>) {
     let mut world = World::on(server);
     life.prepare(&mut world).await;
-    world.plan(plan);
     let mut calls = Vec::new();
-    for step in life.steps {
-        life.step(&mut world, *step).await;
-        calls = world.chaos.calls();
+    for (step, plan) in life.steps.iter().zip(plans) {
+        world.plan(*plan);
+        life.act(&mut world, *step).await;
+        calls.push(world.chaos.calls());
+        life.check(&mut world, *step).await;
     }
     (world, calls)
 }
@@ -53,35 +56,48 @@ async fn kill_everywhere(life: &Life) {
     let start = Instant::now();
     // Of its own, so that these tests do not wait for each other's turn on one server.
     let server = Postgres::start_for_many_logins();
-    let (world, calls) = live(&server, life, Plan::Peace).await;
+    let peace = vec![Plan::Peace; life.steps.len()];
+    let (world, calls) = live(&server, life, &peace).await;
     world.clean().await;
-    assert!(
-        calls.iter().any(|call| call == "SQL create the login role"),
-        "{calls:#?}"
-    );
-    let mut killed: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, call) in calls.iter().enumerate() {
-        for moment in moments(at, call) {
-            // A failure names its point by this line.
-            println!("{}: {moment:?} call {at}: {call}", life.name);
-            let (world, _) = live(&server, life, Plan::Kill(at, *moment)).await;
-            assert_eq!(
-                world.deaths, 1,
-                "the recorded call {at} ({call}) was reached"
-            );
-            world.clean().await;
-            *killed
-                .entry(call.split(' ').next().unwrap_or_default())
-                .or_default() += 1;
+    let made = |call: &String| call == "SQL create the login role";
+    assert!(calls.iter().flatten().any(made), "{calls:#?}");
+    let points: Vec<Vec<(usize, Moment)>> = calls.iter().map(|calls| points(calls)).collect();
+    let most = points.iter().map(Vec::len).max().unwrap_or_default();
+    for round in 0..most {
+        let kills: Vec<_> = points.iter().map(|points| points.get(round)).collect();
+        for ((step, kill), calls) in life.steps.iter().zip(&kills).zip(&calls) {
+            if let Some((at, moment)) = kill {
+                // A failure names its points by these lines.
+                println!(
+                    "{}: {step:?}: {moment:?} call {at}: {}",
+                    life.name, calls[*at]
+                );
+            }
         }
+        let plan = |(at, moment): &(usize, Moment)| Plan::Kill(*at, *moment);
+        let plans: Vec<Plan> = kills
+            .iter()
+            .map(|kill| kill.map_or(Plan::Peace, plan))
+            .collect();
+        let (world, _) = live(&server, life, &plans).await;
+        let planned = kills.iter().flatten().count();
+        assert_eq!(world.deaths, planned, "the recorded calls were reached");
+        world.clean().await;
     }
-    let points: usize = killed.values().sum();
     eprintln!(
-        "{}: {} calls, {points} kill points by verb {killed:?}, {:.0} s",
+        "{}: {} calls, {} kill points in {most} lives, {:.0} s",
         life.name,
-        calls.len(),
+        calls.iter().flatten().count(),
+        points.iter().flatten().count(),
         start.elapsed().as_secs_f64()
     );
+}
+
+/// Where to kill in a step with these calls.
+fn points(calls: &[String]) -> Vec<(usize, Moment)> {
+    let all = calls.iter().enumerate();
+    all.flat_map(|(at, call)| moments(at, call).iter().map(move |moment| (at, *moment)))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -108,10 +108,14 @@ impl Life {
         }
     }
 
-    /// Lives one step and checks what has to be true after it.
-    pub async fn step(&self, world: &mut World, step: Step) {
+    /// Lives one step.
+    pub async fn act(&self, world: &mut World, step: Step) {
         self.happen(world, step).await;
         world.settle(NAME).await;
+    }
+
+    /// Checks what has to be true after a step.
+    pub async fn check(&self, world: &mut World, step: Step) {
         if step == Step::Delete {
             self.check_gone(world).await;
         } else {
@@ -127,11 +131,7 @@ impl Life {
         }
         world.chaos.calm();
         world.settle(NAME).await;
-        if step == Step::Delete {
-            self.check_gone(world).await;
-        } else {
-            self.check_ready(world, step).await;
-        }
+        self.check(world, step).await;
     }
 
     async fn happen(&self, world: &mut World, step: Step) {
