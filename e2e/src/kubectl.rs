@@ -3,19 +3,21 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 use crate::eventually;
+use crate::objects::Objects;
 
-/// The kubectl of the cluster under test.
+/// The kubectl of the cluster under test: what a user types is typed, and what is asked until it is so is read over one connection.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     program: PathBuf,
     state: PathBuf,
+    objects: Arc<Objects>,
 }
 
 impl Kubectl {
@@ -24,9 +26,11 @@ impl Kubectl {
         let state = env("STOREFRONT_E2E_STATE")
             .context("the stories need a cluster: run them with `make e2e`")?;
         let program = env("STOREFRONT_KUBECTL").unwrap_or_else(|_| "kubectl".into());
+        let state = PathBuf::from(state);
         Ok(Self {
             program: program.into(),
-            state: state.into(),
+            objects: Arc::new(Objects::of(&state.join("kubeconfig"))?),
+            state,
         })
     }
 
@@ -58,10 +62,25 @@ impl Kubectl {
         printed(args, &output)
     }
 
-    /// `kubectl get ... -o json`.
-    pub fn get(&self, args: &[&str]) -> anyhow::Result<Value> {
-        let text = self.run(&[&["get"], args, &["-o", "json"]].concat())?;
-        Ok(serde_json::from_str(&text)?)
+    /// One object, such as `deployment/shop-order`.
+    pub fn get(&self, namespace: &str, object: &str) -> anyhow::Result<Value> {
+        self.objects.get(namespace, object)
+    }
+
+    /// The objects of a kind, those that a label selector finds; all of them if it is empty.
+    pub fn list(&self, namespace: &str, kind: &str, selector: &str) -> anyhow::Result<Vec<Value>> {
+        self.objects.list(namespace, kind, selector)
+    }
+
+    /// A condition of an object.
+    pub fn condition(
+        &self,
+        namespace: &str,
+        object: &str,
+        condition: &str,
+    ) -> anyhow::Result<Value> {
+        let seen = self.get(namespace, object)?;
+        condition_of(&seen, condition).with_context(|| format!("{object} has no {condition}"))
     }
 
     /// `kubectl apply` of a manifest, server-side as GitOps tools do it.
@@ -111,14 +130,10 @@ impl Kubectl {
         limit: Duration,
     ) -> anyhow::Result<()> {
         eventually(&format!("{object} {condition}"), limit, || {
-            let seen = self.get(&["-n", namespace, object])?;
+            let seen = self.get(namespace, object)?;
             let generation = &seen["metadata"]["generation"];
-            let conditions = seen["status"]["conditions"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            let found = conditions.iter().find(|held| held["type"] == condition);
-            let found = found.with_context(|| format!("{object} has no condition {condition}"))?;
+            let found = condition_of(&seen, condition);
+            let found = found.with_context(|| format!("{object} has no {condition}"))?;
             ensure!(
                 found["status"] == "True" && found["observedGeneration"] == *generation,
                 "{condition}={} {}: {}",
@@ -133,7 +148,7 @@ impl Kubectl {
     /// A value of a Secret, decoded.
     pub fn secret(&self, namespace: &str, name: &str, key: &str) -> anyhow::Result<String> {
         use base64::Engine as _;
-        let secret = self.get(&["-n", namespace, "secret", name])?;
+        let secret = self.get(namespace, &format!("secret/{name}"))?;
         let held = secret["data"][key]
             .as_str()
             .with_context(|| format!("{name} has no {key}"))?;
@@ -143,98 +158,32 @@ impl Kubectl {
 
     /// A value of the Secret that a DatabaseBinding says is to be used, decoded.
     pub fn credential(&self, namespace: &str, binding: &str, key: &str) -> anyhow::Result<String> {
-        let found = self.get(&["-n", namespace, "databasebinding", binding])?;
+        let found = self.get(namespace, &format!("databasebinding/{binding}"))?;
         let secret = found["status"]["binding"]["name"]
             .as_str()
             .with_context(|| format!("DatabaseBinding {binding} names no Secret"))?;
         self.secret(namespace, secret, key)
     }
 
-    /// Names of the objects of a kind, optionally by label.
+    /// The objects of some kinds with commas between them, as `KIND/NAME`, those that a label selector finds.
     pub fn names(
         &self,
         namespace: &str,
-        kind: &str,
+        kinds: &str,
         selector: &str,
     ) -> anyhow::Result<Vec<String>> {
-        let text = self.run(&["-n", namespace, "get", kind, "-l", selector, "-o", "name"])?;
-        Ok(text.lines().map(str::to_owned).collect())
-    }
-}
-
-/// The namespace of one story; deleted when the story ends, whether it passed or not.
-#[derive(Debug)]
-pub struct Namespace {
-    kubectl: Kubectl,
-    name: String,
-    is_quiet: bool,
-}
-
-impl Namespace {
-    /// Makes a namespace that enforces the restricted Pod Security Standard.
-    pub fn restricted(kubectl: &Kubectl, story: &str) -> anyhow::Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{story}-{}-{count}", std::process::id());
-        kubectl.run(&["create", "namespace", &name])?;
-        let label = "pod-security.kubernetes.io/enforce=restricted";
-        kubectl.run(&["label", "namespace", &name, label])?;
-        Ok(Self {
-            kubectl: kubectl.clone(),
-            name,
-            is_quiet: false,
-        })
-    }
-
-    /// Prints no diagnosis when it is deleted; only a test harness holds that back for stories that passed.
-    #[must_use]
-    pub fn quiet(mut self) -> Self {
-        self.is_quiet = true;
-        self
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        // A story fails by an error more often than by a panic, and a drop cannot tell. The test
-        // harness shows this only of a test that failed.
-        if !self.is_quiet {
-            for line in diagnosis(&self.kubectl, &self.name) {
-                eprintln!("{line}");
-            }
+        let mut names = Vec::new();
+        for kind in kinds.split(',') {
+            names.extend(self.objects.names(namespace, kind, selector)?);
         }
-        let _ = self
-            .kubectl
-            .run(&["delete", "namespace", &self.name, "--wait=false"]);
+        Ok(names)
     }
 }
 
-/// What one would look at first to see why a story failed.
-fn diagnosis(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
-    let look = |args: &[&str]| {
-        kubectl
-            .run(args)
-            .unwrap_or_else(|error| format!("{error:#}"))
-    };
-    vec![
-        format!("--- state of namespace {namespace}"),
-        look(&[
-            "-n",
-            namespace,
-            "get",
-            "storefronts,servicedeployments,databasebindings,pods",
-        ]),
-        look(&["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"])
-            .lines()
-            .rev()
-            .take(25)
-            .collect::<Vec<_>>()
-            .join("\n"),
-    ]
+/// A condition in the status of an object.
+fn condition_of(object: &Value, condition: &str) -> Option<Value> {
+    let mut conditions = object["status"]["conditions"].as_array()?.iter();
+    conditions.find(|held| held["type"] == condition).cloned()
 }
 
 fn printed(args: &[&str], output: &Output) -> anyhow::Result<String> {

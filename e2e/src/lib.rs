@@ -10,11 +10,14 @@ pub mod database;
 pub mod faults;
 pub mod kubectl;
 pub mod mail;
+pub mod namespace;
+pub mod objects;
 pub mod processes;
 pub mod shop;
 pub mod traces;
 pub mod wait;
 
-pub use kubectl::{Kubectl, Namespace};
+pub use kubectl::Kubectl;
+pub use namespace::Namespace;
 pub use shop::Shop;
 pub use wait::eventually;

@@ -16,7 +16,7 @@ pub struct Inbox {
 impl Inbox {
     /// The mailpit of the embedded cluster (namespace `mail`).
     pub fn of(kubectl: &Kubectl) -> anyhow::Result<Self> {
-        let service = kubectl.get(&["-n", "mail", "service", "mailpit"])?;
+        let service = kubectl.get("mail", "service/mailpit")?;
         let ip = service["spec"]["clusterIP"]
             .as_str()
             .context("mailpit has no address")?;

@@ -73,8 +73,7 @@ impl Process {
 
 /// The processes of every container of the pods that the selector finds, without the sandboxes.
 pub fn of_pods(kubectl: &Kubectl, namespace: &str, selector: &str) -> anyhow::Result<Vec<Process>> {
-    let pods = kubectl.get(&["-n", namespace, "pods", "-l", selector])?;
-    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    let pods = kubectl.list(namespace, "pods", selector)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let path = entry?.path();

@@ -19,6 +19,8 @@ pub struct Shop {
     base: String,
     /// The domain of its shoppers' addresses; no two shops of a run share it.
     domain: String,
+    /// The end of its shoppers' names.
+    family: String,
     http: Client,
 }
 
@@ -54,10 +56,10 @@ impl Answer {
 impl Shop {
     /// The shop behind the Gateway of a Storefront.
     pub fn of(kubectl: &Kubectl, namespace: &str, storefront: &str) -> anyhow::Result<Self> {
-        let gateway = kubectl.get(&["-n", namespace, "gateway", storefront])?;
+        let gateway = kubectl.get(namespace, &format!("gateway/{storefront}"))?;
         let address = gateway["status"]["addresses"][0]["value"].as_str();
         let address = address.context("the Gateway has no address")?;
-        let shop = kubectl.get(&["-n", namespace, "storefront", storefront])?;
+        let shop = kubectl.get(namespace, &format!("storefront/{storefront}"))?;
         let host = shop["spec"]["hostnames"][0]
             .as_str()
             .context("the shop has no hostname")?;
@@ -65,8 +67,16 @@ impl Shop {
         Ok(Self {
             base: format!("http://{host}"),
             domain: format!("{namespace}.test"),
+            family: String::new(),
             http,
         })
+    }
+
+    /// The same shop, whose new shoppers are no namesakes of those of another visitor.
+    #[must_use]
+    pub fn visited_by(self, visitor: &str) -> Self {
+        let family = format!("-{visitor}");
+        Self { family, ..self }
     }
 
     /// One request, with a bearer token where one is given.
@@ -90,6 +100,7 @@ impl Shop {
 
     /// Registers a new shopper and logs in.
     pub fn register(&self, name: &str) -> anyhow::Result<Shopper> {
+        let name = format!("{name}{}", self.family);
         let email = format!("{name}@{}", self.domain);
         let account = json!({ "username": name, "email": email, "password": PASSWORD });
         let account = self
@@ -141,11 +152,22 @@ impl Shop {
         .expect(200)
     }
 
-    /// The id of a product that is for sale.
+    /// The id of a product that is for sale, among the first ones of the list.
     pub fn first_product(&self) -> anyhow::Result<String> {
-        let found = self.get("/v1/products?limit=1", None)?.expect(200)?;
-        let product = found["items"][0]["id"].as_str();
-        Ok(product.context("nothing is for sale")?.to_owned())
+        self.product("/v1/products?limit=100")
+    }
+
+    /// The id of a product that is for sale and whose title or description has a word.
+    pub fn product_about(&self, word: &str) -> anyhow::Result<String> {
+        self.product(&format!("/v1/products?q={word}"))
+    }
+
+    fn product(&self, path: &str) -> anyhow::Result<String> {
+        let found = self.get(path, None)?.expect(200)?;
+        let mut items = found["items"].as_array().into_iter().flatten();
+        let sold = items.find(|item| item["available"].as_i64() > Some(0));
+        let id = sold.and_then(|item| item["id"].as_str());
+        Ok(id.context("nothing is for sale")?.to_owned())
     }
 
     /// One order attempt of one unit each of some products.

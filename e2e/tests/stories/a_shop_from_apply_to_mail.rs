@@ -150,7 +150,7 @@ fn orders_go_through_while_the_bus_loses_a_server(
 
 #[test]
 fn strangers_and_customers_are_kept_out_of_what_is_not_theirs() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("locks")?;
+    let fixture = ShopFixture::borrow("locks")?;
     let shop = &fixture.shop;
     let (ada, bob) = (shop.register("ada")?, shop.register("bob")?);
 
@@ -166,14 +166,14 @@ fn strangers_and_customers_are_kept_out_of_what_is_not_theirs() -> anyhow::Resul
     let import = shop.request(Method::POST, "/v1/products/import", Some(&bob.token));
     let import = import.header("content-type", "text/csv").body("sku\n");
     e2e::shop::answer(import)?.expect(403)?;
-    Ok(())
+    fixture.give_back()
 }
 
 /// Each path exists inside of the cluster, where it asks for the shop's internal token; the gateway has no route to it,
 /// whoever asks.
 #[test]
 fn internal_apis_exist_and_the_gateway_serves_none_of_them() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("internal")?;
+    let fixture = ShopFixture::borrow("internal")?;
     let shop = &fixture.shop;
     let tokens = [
         None,
@@ -196,5 +196,5 @@ fn internal_apis_exist_and_the_gateway_serves_none_of_them() -> anyhow::Result<(
         }
     }
     shop.get("/metrics", None)?.expect(404)?;
-    Ok(())
+    fixture.give_back()
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use e2e::shop::PASSWORD;
 use e2e::{Shop, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{DELETED, ShopNamespace};
 
@@ -107,16 +107,15 @@ fn claims(place: &ShopNamespace) -> anyhow::Result<Vec<String>> {
 
 /// Follows the runbook, with the manifest that the chart ships.
 fn restore(place: &ShopNamespace, binding: &str) -> anyhow::Result<()> {
-    let at =
-        |object: &str, path: &str| place.run(&["get", object, "-o", &format!("jsonpath={path}")]);
-    let image = at(
-        "statefulset/shop-postgres",
-        "{.spec.template.spec.containers[0].image}",
-    )?;
-    let secret = at(
-        &format!("databasebinding/{binding}"),
-        "{.status.binding.name}",
-    )?;
+    let at = |object: &str, path: &str| -> anyhow::Result<String> {
+        let object = place.kubectl.get(place.name(), object)?;
+        let text = object.pointer(path).and_then(Value::as_str);
+        Ok(text.context("no such field")?.to_owned())
+    };
+    let image = "/spec/template/spec/containers/0/image";
+    let image = at("statefulset/shop-postgres", image)?;
+    let binding_object = format!("databasebinding/{binding}");
+    let secret = at(&binding_object, "/status/binding/name")?;
     let job = include_str!("../../../charts/storefront/files/restore.yaml")
         .replace("BINDING", binding)
         .replace("SHOP", "shop")

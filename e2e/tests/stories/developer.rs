@@ -84,8 +84,7 @@ fn ask_for_what_is_not_theirs(fixture: &ShopFixture, developer: &Developer) -> a
     ];
     let others = [&["-n", namespace][..], &others].concat();
     fixture.kubectl.run(&others)?;
-    let binding = ["-n", namespace, "databasebinding", "shop-auth"];
-    let login = fixture.kubectl.get(&binding)?["status"]["binding"]["name"].clone();
+    let login = fixture.get("databasebinding/shop-auth")?["status"]["binding"]["name"].clone();
     for (name, fields, reason) in [
         (
             "keys",
@@ -122,7 +121,7 @@ fn ask_for_what_is_not_theirs(fixture: &ShopFixture, developer: &Developer) -> a
 
 #[test]
 fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("developer")?;
+    let fixture = ShopFixture::borrow("developer")?;
     let namespace = fixture.namespace();
     let bind = ["-n", namespace, "create", "rolebinding", "dev"];
     let role = ["--clusterrole=storefront-developer", "--user", DEVELOPER];
@@ -153,8 +152,8 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     developer.is_refused("databasebinding/reader", "NotGranted")?;
     let grants = r#"{"spec":{"grants":[{"binding":"reader","access":"ReadWrite"}],
         "rotation":{"every":"10m","overlap":"10s"}}}"#;
-    let own = ["-n", namespace, "databasebinding", "shop-auth"];
-    let login = fixture.kubectl.get(&own)?["status"]["binding"]["name"].clone();
+    let own = "databasebinding/shop-auth";
+    let login = fixture.get(own)?["status"]["binding"]["name"].clone();
     let edit = [
         "patch",
         "databasebinding/shop-auth",
@@ -165,7 +164,7 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     developer.run(&edit)?;
     developer.is_refused("databasebinding/reader", "NotGranted")?;
     eventually("the binding is put back", SOON, || {
-        let seen = fixture.kubectl.get(&own)?;
+        let seen = fixture.get(own)?;
         let spec = &seen["spec"];
         ensure!(
             spec["grants"].is_null() && spec["rotation"].is_null(),
@@ -188,9 +187,7 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
     ];
     developer.run(&edit)?;
     let generation = || -> anyhow::Result<Value> {
-        let seen = fixture
-            .kubectl
-            .get(&["-n", namespace, "servicedeployment", "shop-auth"])?;
+        let seen = fixture.get("servicedeployment/shop-auth")?;
         ensure!(
             seen["metadata"]["generation"] == seen["status"]["observedGeneration"],
             "it is not reconciled"
@@ -207,7 +204,12 @@ fn a_developer_adds_services_and_is_not_the_shop() -> anyhow::Result<()> {
         );
         Ok(())
     })?;
-    drop_a_database(&fixture, &developer)
+    drop_a_database(&fixture, &developer)?;
+    let refused = ["keys", "login", "others", "first", "database", "shop-redis"];
+    developer.run(&[&["delete", "servicedeployments"], &refused[..]].concat())?;
+    developer.run(&["delete", "databasebinding/reader"])?;
+    fixture.run(&["delete", "secret/others", "rolebinding/dev"])?;
+    fixture.give_back()
 }
 
 /// A child that the shop did not plan is removed, whoever wrote its owner, and takes no path of the shop.
@@ -215,10 +217,7 @@ fn claim_to_be_made_by_the_shop(
     fixture: &ShopFixture,
     developer: &Developer<'_>,
 ) -> anyhow::Result<()> {
-    let uid = fixture
-        .kubectl
-        .get(&["-n", fixture.namespace(), "storefront", "shop"])?["metadata"]["uid"]
-        .clone();
+    let uid = fixture.get("storefront/shop")?["metadata"]["uid"].clone();
     let mut forged = service(
         "forged",
         &json!({ "routes": [{ "path": "/v1/orders", "auth": "Public" }] }),
@@ -256,6 +255,5 @@ fn drop_a_database(fixture: &ShopFixture, developer: &Developer<'_>) -> anyhow::
 }
 
 fn template(fixture: &ShopFixture) -> anyhow::Result<Value> {
-    let args = ["-n", fixture.namespace(), "deployment", "shop-auth"];
-    Ok(fixture.kubectl.get(&args)?["spec"]["template"].clone())
+    Ok(fixture.get("deployment/shop-auth")?["spec"]["template"].clone())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use e2e::database::Server;
 use e2e::eventually;
 
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("drift")?;
+    let fixture = ShopFixture::borrow("drift")?;
 
     for child in [
         "service/shop-order",
@@ -20,14 +20,17 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
         "httproute",
         "networkpolicy",
     ] {
-        let names = fixture.run(&["get", child, "-o", "name"])?;
-        let name = names.lines().next().unwrap_or_default().to_owned();
-        let uid =
-            |fixture: &ShopFixture| fixture.run(&["get", &name, "-o", "jsonpath={.metadata.uid}"]);
-        let before = uid(&fixture)?;
+        let name = if child.contains('/') {
+            child.to_owned()
+        } else {
+            let names = fixture.kubectl.names(fixture.namespace(), child, "")?;
+            names.into_iter().next().context("none to delete")?
+        };
+        let uid = || anyhow::Ok(fixture.get(&name)?["metadata"]["uid"].clone());
+        let before = uid()?;
         fixture.run(&["delete", &name, "--wait=true"])?;
         eventually(&format!("{name} is back"), SOON, || {
-            ensure!(uid(&fixture)? != before, "{name} is still the old one");
+            ensure!(uid()? != before, "{name} is still the old one");
             Ok(())
         })?;
     }
@@ -41,17 +44,17 @@ fn a_deleted_child_comes_back_and_a_changed_one_is_put_right() -> anyhow::Result
         patch,
     ])?;
     eventually("the deployment is put right", SOON, || {
-        let field = "jsonpath={.spec.template.spec.terminationGracePeriodSeconds}";
-        let seen = fixture.run(&["get", "deployment/shop-order", "-o", field])?;
-        ensure!(seen != "31", "the grace period is still 31");
+        let pods = &fixture.get("deployment/shop-order")?["spec"]["template"]["spec"];
+        let seen = &pods["terminationGracePeriodSeconds"];
+        ensure!(*seen != 31, "the grace period is still 31");
         Ok(())
     })?;
-    fixture.wait_until_ready()
+    fixture.give_back()
 }
 
 #[test]
 fn a_role_that_somebody_dropped_in_the_database_comes_back() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("rolegone")?;
+    let fixture = ShopFixture::borrow("rolegone")?;
     let namespace = fixture.namespace();
     let username = fixture
         .kubectl
@@ -78,5 +81,6 @@ fn a_role_that_somebody_dropped_in_the_database_comes_back() -> anyhow::Result<(
         ))?;
         ensure!(seen.trim() == "t", "{username} cannot log in");
         Ok(())
-    })
+    })?;
+    fixture.give_back()
 }

@@ -28,8 +28,7 @@ fn look_around(fixture: &ShopFixture, over: &AtomicBool, asked: &AtomicUsize) ->
 }
 
 fn only_pod(fixture: &ShopFixture) -> anyhow::Result<String> {
-    let names = fixture.run(&["get", "pods", "-l", PODS, "-o", "name"])?;
-    let names: Vec<&str> = names.split_whitespace().collect();
+    let names = fixture.kubectl.names(fixture.namespace(), "pods", PODS)?;
     ensure!(names.len() == 1, "{names:?}");
     Ok(names[0].trim_start_matches("pod/").to_owned())
 }
@@ -74,7 +73,7 @@ fn end_pods(fixture: &ShopFixture) -> anyhow::Result<()> {
 #[test]
 fn deleting_evicting_and_replacing_the_only_pod_of_a_service_fails_no_request() -> anyhow::Result<()>
 {
-    let fixture = ShopFixture::start("endings")?;
+    let fixture = ShopFixture::borrow("endings")?;
     let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (ended, failed) = thread::scope(|scope| {
         let customers: Vec<_> = (0..CUSTOMERS)
@@ -101,5 +100,14 @@ fn deleting_evicting_and_replacing_the_only_pod_of_a_service_fails_no_request() 
         failed.len(),
         failed[0]
     );
-    Ok(())
+    let as_before = r#"{"spec":{"services":null}}"#;
+    fixture.run(&[
+        "patch",
+        "storefront",
+        "shop",
+        "--type=merge",
+        "-p",
+        as_before,
+    ])?;
+    fixture.give_back()
 }

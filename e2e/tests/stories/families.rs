@@ -10,15 +10,11 @@ use crate::support::ShopFixture;
 
 /// On a cluster without IPv6, which `cluster up` says in a line, one address of each is asked for.
 pub fn a_shop_answers_in_every_family_of_its_cluster(fixture: &ShopFixture) -> anyhow::Result<()> {
-    let get = |what: &[&str]| {
-        fixture
-            .kubectl
-            .get(&[&["-n", fixture.namespace()], what].concat())
-    };
-    let ranges = get(&["servicecidr", "kubernetes"])?;
+    let list = |kind: &str| fixture.kubectl.list(fixture.namespace(), kind, "");
+    let ranges = fixture.get("servicecidr/kubernetes")?;
     let families = texts(&ranges["spec"]["cidrs"]).len();
     ensure!(families > 0, "{ranges}");
-    for service in items(&get(&["services"])?)? {
+    for service in list("services")? {
         let addresses = texts(&service["spec"]["clusterIPs"]);
         let is_headless = addresses == ["None"];
         ensure!(
@@ -30,7 +26,8 @@ pub fn a_shop_answers_in_every_family_of_its_cluster(fixture: &ShopFixture) -> a
             "{families} families: {service}"
         );
     }
-    for pod in items(&get(&["pods", "--field-selector=status.phase=Running"])?)? {
+    let pods = list("pods")?.into_iter();
+    for pod in pods.filter(|pod| pod["status"]["phase"] == "Running") {
         let addresses = pod["status"]["podIPs"].as_array().map_or(0, Vec::len);
         ensure!(addresses == families, "{families} families: {pod}");
     }
@@ -40,7 +37,7 @@ pub fn a_shop_answers_in_every_family_of_its_cluster(fixture: &ShopFixture) -> a
         let request = client(None)?.get(&url).header("host", fixture.hostname());
         answer(request)?.expect(200).context(url)
     };
-    let gateway = get(&["gateway", "shop"])?;
+    let gateway = fixture.get("gateway/shop")?;
     let held = gateway["status"]["addresses"].as_array().cloned();
     let held = held.unwrap_or_default();
     ensure!(held.len() == families, "{families} families: {gateway}");
@@ -48,17 +45,13 @@ pub fn a_shop_answers_in_every_family_of_its_cluster(fixture: &ShopFixture) -> a
         ask(text(&address["value"])?, 80)?;
     }
     // Past the gateway too: the services listen on both.
-    let product = get(&["service", "shop-product"])?;
+    let product = fixture.get("service/shop-product")?;
     let port = product["spec"]["ports"][0]["port"].as_u64();
     let port = u16::try_from(port.context("shop-product has no port")?)?;
     for address in texts(&product["spec"]["clusterIPs"]) {
         ask(address, port)?;
     }
     Ok(())
-}
-
-fn items(list: &Value) -> anyhow::Result<&Vec<Value>> {
-    list["items"].as_array().context("a list without items")
 }
 
 fn text(value: &Value) -> anyhow::Result<&str> {

@@ -23,13 +23,13 @@ fn a_shop_answers_over_https_and_follows_its_certificate() -> anyhow::Result<()>
     with("selfSigned: {}")?;
     place.wait_until_ready()?;
 
-    let shop = kubectl.get(&["-n", name, "storefront", "shop"])?;
+    let shop = kubectl.get(name, "storefront/shop")?;
     ensure!(
         shop["status"]["url"] == format!("https://{HOST}"),
         "{}",
         shop["status"]["url"]
     );
-    let gateway = kubectl.get(&["-n", name, "gateway", "shop"])?;
+    let gateway = kubectl.get(name, "gateway/shop")?;
     let address = gateway["status"]["addresses"][0]["value"]
         .as_str()
         .context("the Gateway has no address")?;
@@ -99,7 +99,7 @@ fn spoil_and_restart(place: &ShopNamespace, address: &str, served: &str) -> anyh
     let rubbish = r#"{"data":{"tls.key":"cnViYmlzaA=="}}"#;
     kubectl.run(&["-n", name, "patch", "secret", "given-tls", "-p", rubbish])?;
     eventually("the shop says so", Duration::from_secs(30), || {
-        let shop = kubectl.get(&["-n", name, "storefront", "shop"])?;
+        let shop = kubectl.get(name, "storefront/shop")?;
         let said = shop["status"]["conditions"].to_string();
         ensure!(said.contains("CertificateNotUsable"), "{said}");
         Ok(())

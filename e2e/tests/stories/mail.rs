@@ -19,16 +19,14 @@ fn send_through(fixture: &ShopFixture, host: &str) -> anyhow::Result<()> {
 
 /// Status and message of a condition of the shop.
 fn told(fixture: &ShopFixture, condition: &str) -> anyhow::Result<(String, String)> {
-    let field = |field: &str| {
-        let path = format!("jsonpath={{.status.conditions[?(@.type==\"{condition}\")].{field}}}");
-        fixture.run(&["get", "storefront/shop", "-o", &path])
-    };
-    Ok((field("status")?, field("message")?))
+    let told = fixture.condition("storefront/shop", condition)?;
+    let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+    Ok((text("status"), text("message")))
 }
 
 #[test]
 fn a_mail_server_that_is_not_there_is_a_condition_and_orders_go_on() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("badmail")?;
+    let fixture = ShopFixture::borrow("badmail")?;
     let shop = &fixture.shop;
     shop.import(&fixture.administrator()?, CATALOGUE)?;
     send_through(&fixture, "nobody.invalid")?;
@@ -52,5 +50,5 @@ fn a_mail_server_that_is_not_there_is_a_condition_and_orders_go_on() -> anyhow::
         ensure!(status == "True", "{status}: {message}");
         Ok(())
     })?;
-    fixture.wait_until_ready()
+    fixture.give_back()
 }

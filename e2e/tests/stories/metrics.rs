@@ -27,7 +27,7 @@ impl Prometheus {
             "deployment/prometheus",
         ];
         kubectl.run(&[&["-n", "monitoring"], &ready[..]].concat())?;
-        let service = kubectl.get(&["-n", "monitoring", "service", "prometheus"])?;
+        let service = kubectl.get("monitoring", "service/prometheus")?;
         let address = service["spec"]["clusterIP"]
             .as_str()
             .context("no address")?;

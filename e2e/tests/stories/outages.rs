@@ -44,12 +44,7 @@ spec:
 }
 
 fn cache_ready(fixture: &ShopFixture) -> anyhow::Result<(String, String)> {
-    let shop = ["-n", fixture.namespace(), "storefront", "shop"];
-    let shop = fixture.kubectl.get(&shop)?;
-    let conditions = shop["status"]["conditions"].as_array();
-    let mut conditions = conditions.into_iter().flatten();
-    let found = conditions.find(|it| it["type"] == "CacheReady");
-    let found = found.context("no condition CacheReady")?;
+    let found = fixture.condition("storefront/shop", "CacheReady")?;
     let word = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
     Ok((word("status"), word("message")))
 }
@@ -57,20 +52,18 @@ fn cache_ready(fixture: &ShopFixture) -> anyhow::Result<(String, String)> {
 #[test]
 fn an_external_cache_that_goes_away_is_named_and_the_shop_goes_on() -> anyhow::Result<()> {
     let fixture = ShopFixture::start("outages")?;
-    let image = "jsonpath={.spec.template.spec.containers[0].image}";
-    let image = fixture.run(&["get", "deployment/shop-redis", "-o", image])?;
-    fixture
-        .kubectl
-        .apply(fixture.namespace(), &theirs(&image))?;
+    let redis = fixture.get("deployment/shop-redis")?;
+    let image = redis["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
+    let theirs = theirs(image.context("no image")?);
+    fixture.kubectl.apply(fixture.namespace(), &theirs)?;
     let patch = r#"{"spec":{"cache":{"redis":null,"external":{"secretRef":{"name":"theirs"}}}}}"#;
     fixture.run(&["patch", "storefront/shop", "--type=merge", "-p", patch])?;
     fixture.run(&["rollout", "status", "deployment/theirs", "--timeout=60s"])?;
     eventually("the shop uses it", READY, || {
         let (status, message) = cache_ready(&fixture)?;
         ensure!(status == "True", "{message}");
-        let product = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
-        let product = fixture.run(&["get", "servicedeployment/shop-product", "-o", product])?;
-        ensure!(product == "True");
+        let product = fixture.condition("servicedeployment/shop-product", "Ready")?;
+        ensure!(product["status"] == "True", "{product}");
         Ok(())
     })?;
     fixture.wait_until_ready()?;
@@ -85,8 +78,7 @@ fn an_external_cache_that_goes_away_is_named_and_the_shop_goes_on() -> anyhow::R
         );
         Ok(())
     })?;
-    let place = ["-n", fixture.namespace(), "deployment", "shop-product"];
-    let product = fixture.kubectl.get(&place)?;
+    let product = fixture.get("deployment/shop-product")?;
     let number = |field: &str| product["status"][field].as_u64();
     ensure!(number("readyReplicas") >= Some(1) && number("unavailableReplicas").is_none());
     let listed: Value = fixture

@@ -42,14 +42,18 @@ spec:
 
 #[test]
 fn a_route_of_somebody_else_takes_no_path_of_a_shop() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("routes")?;
+    let fixture = ShopFixture::borrow("routes")?;
     let shop = &fixture.shop;
     fixture
         .kubectl
-        .apply(fixture.namespace(), &routes("routes.localhost"))?;
+        .apply(fixture.namespace(), &routes(fixture.hostname()))?;
     let accepted = |name: &str| {
-        let field = "jsonpath={.status.parents[0].conditions[?(@.type==\"Accepted\")].reason}";
-        fixture.run(&["get", "httproute", name, "-o", field])
+        let route = fixture.get(&format!("httproute/{name}"))?;
+        let conditions = route["status"]["parents"][0]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        let accepted = conditions.find(|it| it["type"] == "Accepted");
+        let reason = accepted.and_then(|it| it["reason"].as_str());
+        anyhow::Ok(reason.unwrap_or_default().to_owned())
     };
     for (name, reason) in [("thief", "PathTaken"), ("blog", "Accepted")] {
         eventually(&format!("{name} is told"), SOON, || {
@@ -66,5 +70,6 @@ fn a_route_of_somebody_else_takes_no_path_of_a_shop() -> anyhow::Result<()> {
         shop.get(path, None)?.expect(401)?;
     }
     fixture.administrator()?;
-    fixture.wait_until_ready()
+    fixture.run(&["delete", "httproute/thief", "httproute/blog"])?;
+    fixture.give_back()
 }

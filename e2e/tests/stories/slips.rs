@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use e2e::eventually;
 
 use crate::support::{READY, ShopFixture};
@@ -34,8 +34,8 @@ fn place_an_order(fixture: &ShopFixture) -> anyhow::Result<()> {
 /// again.
 fn orders_go_on(fixture: &ShopFixture, slip: &str) -> anyhow::Result<()> {
     let is_ready = || {
-        let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
-        fixture.run(&["get", "storefront/shop", "-o", path])
+        let ready = fixture.condition("storefront/shop", "Ready")?;
+        anyhow::Ok(ready["status"] == "True")
     };
     let began = Instant::now();
     let mut unsaid = None;
@@ -46,7 +46,7 @@ fn orders_go_on(fixture: &ShopFixture, slip: &str) -> anyhow::Result<()> {
         };
         let text = format!("{error:#}");
         ensure!(!text.contains("got 500"), "{slip}: {text}");
-        if before == "True" && is_ready()? == "True" {
+        if before && is_ready()? {
             let since: &mut Instant = unsaid.get_or_insert_with(Instant::now);
             ensure!(
                 since.elapsed() < UNSAID,
@@ -70,11 +70,15 @@ fn orders(fixture: &ShopFixture) -> anyhow::Result<u64> {
 
 #[test]
 fn a_shop_outlives_the_deletion_of_each_of_its_secrets() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("secretslips")?;
+    let fixture = ShopFixture::borrow("secretslips")?;
     fixture.shop.import(&fixture.administrator()?, CATALOGUE)?;
     place_an_order(&fixture)?;
-    let field = "jsonpath={.status.binding.name}";
-    let credentials = fixture.run(&["get", "databasebinding/shop-order", "-o", field])?;
+    let login = || -> anyhow::Result<String> {
+        let binding = fixture.get("databasebinding/shop-order")?;
+        let name = binding["status"]["binding"]["name"].as_str();
+        Ok(name.context("a binding without a Secret")?.to_owned())
+    };
+    let credentials = login()?;
     let slips = [
         "shop-postgres-admin",
         "shop-nats-logins",
@@ -102,17 +106,18 @@ fn a_shop_outlives_the_deletion_of_each_of_its_secrets() -> anyhow::Result<()> {
     }
     eventually("the shop is ready", READY, || fixture.wait_until_ready())?;
     // A node that knows an immutable Secret by its name would give new pods what was in it.
-    let now = fixture.run(&["get", "databasebinding/shop-order", "-o", field])?;
+    let now = login()?;
     ensure!(now != credentials, "{now} came back under its name");
-    place_an_order(&fixture)
+    place_an_order(&fixture)?;
+    fixture.give_back()
 }
 
 #[test]
 fn a_shop_outlives_the_deletion_of_each_of_its_parts() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("slips")?;
+    let fixture = ShopFixture::borrow("slips")?;
     fixture.shop.import(&fixture.administrator()?, CATALOGUE)?;
     place_an_order(&fixture)?;
-    let mut expected = 1;
+    let mut expected = orders(&fixture)?;
     let slips = [
         "statefulset/shop-postgres",
         "statefulset/shop-nats",
@@ -130,8 +135,15 @@ fn a_shop_outlives_the_deletion_of_each_of_its_parts() -> anyhow::Result<()> {
     }
     eventually("the shop is ready", READY, || fixture.wait_until_ready())?;
     // The databases were never empty.
-    let field = "jsonpath={.items[*].status.recreation.number}";
-    let recreated = fixture.run(&["get", "databasebindings", "-o", field])?;
-    ensure!(recreated.trim().is_empty(), "{recreated}");
-    Ok(())
+    let bindings = fixture
+        .kubectl
+        .list(fixture.namespace(), "databasebindings", "")?;
+    ensure!(!bindings.is_empty(), "no bindings");
+    for binding in bindings {
+        ensure!(
+            binding["status"]["recreation"]["number"].is_null(),
+            "{binding}"
+        );
+    }
+    fixture.give_back()
 }

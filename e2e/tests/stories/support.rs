@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use e2e::{Kubectl, Namespace, Shop, eventually};
+use serde_json::Value;
 
 /// How long a shop may take to become Ready on a busy two-core machine. docs/benchmarks.md states what users see;
 /// this bound only ends a story that will never pass.
@@ -26,7 +28,10 @@ pub struct ShopNamespace {
 
 impl ShopNamespace {
     pub fn new(story: &str) -> anyhow::Result<Self> {
-        let kubectl = Kubectl::from_env()?;
+        Self::made(Kubectl::from_env()?, story)
+    }
+
+    fn made(kubectl: Kubectl, story: &str) -> anyhow::Result<Self> {
         let namespace = Namespace::restricted(&kubectl, story)?;
         let hostname = format!("{story}.localhost");
         Ok(Self {
@@ -115,6 +120,41 @@ impl ShopFixture {
     pub fn start_with(story: &str, more: &str) -> anyhow::Result<Self> {
         let place = ShopNamespace::new(story)?;
         place.apply("Delete", more)?;
+        Self::served(place)
+    }
+
+    /// A shop as it is by default, of which nobody else makes use: one that an earlier story gave back, or a new one. It may have
+    /// customers, products and orders of others. Most of a story's cost is the shop that it begins with.
+    pub fn borrow(story: &str) -> anyhow::Result<Self> {
+        let kubectl = Kubectl::from_env()?;
+        let place = if let Some(namespace) = Namespace::left(&kubectl)? {
+            let name = namespace.name();
+            eprintln!("the shop in {name} has served other stories before");
+            let shop = kubectl.get(name, "storefront/shop")?;
+            let hostname = shop["spec"]["hostnames"][0].as_str();
+            ShopNamespace {
+                hostname: hostname.context("a shop without a hostname")?.to_owned(),
+                namespace,
+                kubectl,
+            }
+        } else {
+            let place = ShopNamespace::made(kubectl, story)?;
+            place.apply("Delete", "")?;
+            place
+        };
+        let mut fixture = Self::served(place)?;
+        fixture.shop = fixture.shop.visited_by(story);
+        Ok(fixture)
+    }
+
+    /// Leaves a borrowed shop, which is as it was but for customers, products and orders, to other stories. Without this, the end
+    /// of the story is the end of the shop.
+    pub fn give_back(self) -> anyhow::Result<()> {
+        self.wait_until_ready()?;
+        self.place.namespace.leave()
+    }
+
+    fn served(place: ShopNamespace) -> anyhow::Result<Self> {
         place.wait_until_ready()?;
         let shop = place.wait_until_served()?;
         Ok(Self {
@@ -147,10 +187,21 @@ impl ShopFixture {
         self.place.wait_until_ready()
     }
 
+    /// One object of the shop's namespace, such as `deployment/shop-order`.
+    pub fn get(&self, object: &str) -> anyhow::Result<Value> {
+        self.kubectl.get(self.namespace(), object)
+    }
+
+    /// A condition of an object of the shop's namespace.
+    pub fn condition(&self, object: &str, condition: &str) -> anyhow::Result<Value> {
+        self.kubectl.condition(self.namespace(), object, condition)
+    }
+
     /// Host and port of one of the shop's services, past the gateway.
     pub fn service_address(&self, service: &str) -> anyhow::Result<String> {
-        let field = "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}";
-        self.run(&["get", "service", &format!("shop-{service}"), "-o", field])
+        let spec = &self.get(&format!("service/shop-{service}"))?["spec"];
+        let host = spec["clusterIP"].as_str().context("no address")?;
+        Ok(format!("{host}:{}", spec["ports"][0]["port"]))
     }
 }
 

@@ -17,7 +17,7 @@ const EXAMPLE: &str = include_str!("../../../crds/examples/good/team-service.yam
 
 #[test]
 fn a_team_adds_a_service_with_a_database_and_routes() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("team")?;
+    let fixture = ShopFixture::borrow("team")?;
     let (namespace, shop) = (fixture.namespace(), &fixture.shop);
     fixture.kubectl.apply(namespace, &here(EXAMPLE)?)?;
     fixture
@@ -56,7 +56,9 @@ fn a_team_adds_a_service_with_a_database_and_routes() -> anyhow::Result<()> {
         server.query("postgres", &reach)? == "1",
         "{username} may connect elsewhere"
     );
-    Ok(())
+    let theirs = ["servicedeployment/reviews", "databasebinding/reviews"];
+    fixture.run(&[&["delete", "--wait=true", "--timeout=60s"], &theirs[..]].concat())?;
+    fixture.give_back()
 }
 
 /// The example, moved into the story's namespace and shop, with the image that the cluster holds.

@@ -12,31 +12,19 @@ const TOLD: Duration = Duration::from_secs(90);
 
 #[test]
 fn an_upgrade_to_images_that_do_not_exist_takes_nothing_down() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("upgrade")?;
-    let namespace = fixture.namespace();
+    let fixture = ShopFixture::borrow("upgrade")?;
     let servers = || {
-        let pods = ["pod/shop-postgres-0", "pod/shop-nats-0"];
-        let field = "jsonpath={.items[*].metadata.uid}";
-        fixture.run(&[&["get"], &pods[..], &["-o", field]].concat())
+        let uid = |pod| anyhow::Ok(fixture.get(pod)?["metadata"]["uid"].clone());
+        anyhow::Ok([uid("pod/shop-postgres-0")?, uid("pod/shop-nats-0")?])
     };
     let patch = |spec: &str| fixture.run(&["patch", "storefront/shop", "--type=merge", "-p", spec]);
     let before = servers()?;
-    let status = || {
-        fixture
-            .kubectl
-            .get(&["-n", namespace, "storefront", "shop"])
-    };
+    let status = || fixture.get("storefront/shop");
     let version = status()?["status"]["version"].clone();
 
     patch(r#"{"spec":{"version":"no-such-release"}}"#)?;
     eventually("the shop names the image", TOLD, || {
-        let shop = status()?;
-        let conditions = shop["status"]["conditions"].as_array().cloned();
-        let ready = conditions
-            .into_iter()
-            .flatten()
-            .find(|condition| condition["type"] == "Ready")
-            .unwrap_or_default();
+        let ready = fixture.condition("storefront/shop", "Ready")?;
         let text = ready["message"].as_str().unwrap_or_default();
         ensure!(ready["reason"] == "UpgradeWaiting", "{ready}");
         ensure!(
@@ -46,9 +34,8 @@ fn an_upgrade_to_images_that_do_not_exist_takes_nothing_down() -> anyhow::Result
         Ok(())
     })?;
     eventually("a service names its image", TOLD, || {
-        let field = "jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}";
-        let reason = fixture.run(&["get", "servicedeployment/shop-order", "-o", field])?;
-        ensure!(reason.trim() == "ImagePullBackOff", "{reason}");
+        let ready = fixture.condition("servicedeployment/shop-order", "Ready")?;
+        ensure!(ready["reason"] == "ImagePullBackOff", "{ready}");
         Ok(())
     })?;
     ensure!(servers()? == before, "a server's pod is another one");
@@ -61,18 +48,12 @@ fn an_upgrade_to_images_that_do_not_exist_takes_nothing_down() -> anyhow::Result
     patch(r#"{"spec":{"version":null}}"#)?;
     fixture.wait_until_ready()?;
     ensure!(servers()? == before, "a server's pod is another one");
-    let jobs = fixture.run(&[
-        "get",
-        "jobs",
-        "-l",
-        "app.kubernetes.io/name=proof",
-        "-o",
-        "name",
-    ])?;
-    ensure!(jobs.trim().is_empty(), "{jobs}");
+    let proofs = "app.kubernetes.io/name=proof";
+    let jobs = fixture.kubectl.names(fixture.namespace(), "jobs", proofs)?;
+    ensure!(jobs.is_empty(), "{jobs:?}");
     fixture
         .shop
         .get("/v1/products?limit=1", None)?
         .expect(200)?;
-    Ok(())
+    fixture.give_back()
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use e2e::audit::{self, Requests};
 use e2e::{Kubectl, Namespace, eventually};
 use serde_json::Value;
@@ -112,10 +112,7 @@ spec:
 }
 
 fn all_wait(kubectl: &Kubectl, namespace: &Namespace, count: u64) -> anyhow::Result<()> {
-    let shops = kubectl.get(&["-n", namespace.name(), "storefronts"])?;
-    let shops = shops["items"]
-        .as_array()
-        .context("no list of Storefronts")?;
+    let shops = kubectl.list(namespace.name(), "storefronts", "")?;
     let waiting = shops.iter().filter(|shop| waits(shop)).count() as u64;
     ensure!(waiting == count, "{waiting} of {count} wait");
     Ok(())

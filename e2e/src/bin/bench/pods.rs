@@ -58,14 +58,14 @@ fn new_pod(
     namespace: &Namespace,
     before: &[String],
 ) -> anyhow::Result<(String, String)> {
-    let found = kubectl.get(&["-n", namespace.name(), "pods", "-l", ORDER])?;
+    let found = kubectl.list(namespace.name(), "pods", ORDER)?;
     let name = |pod: &Value| {
         format!(
             "pod/{}",
             pod["metadata"]["name"].as_str().unwrap_or_default()
         )
     };
-    let mut pods = found["items"].as_array().into_iter().flatten();
+    let mut pods = found.iter();
     let pod = pods
         .find(|pod| !before.contains(&name(pod)))
         .context("no new pod")?;

@@ -12,7 +12,7 @@ const QUIET: Duration = Duration::from_secs(45);
 
 #[test]
 fn an_idle_operator_writes_nothing_but_its_lease() -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("quiet")?;
+    let fixture = ShopFixture::borrow("quiet")?;
     // The last status of the shop is written by now; what is still under way ends by itself.
     let writes = |mark| -> anyhow::Result<Vec<String>> {
         let counts = audit::writes_since(&fixture.kubectl, mark, audit::OPERATOR)?;
@@ -41,5 +41,5 @@ fn an_idle_operator_writes_nothing_but_its_lease() -> anyhow::Result<()> {
         start.keys().any(|key| key.ends_with(" leases")),
         "no Lease renewal in {start:?}"
     );
-    Ok(())
+    fixture.give_back()
 }

@@ -16,13 +16,8 @@ use crate::support::{READY, ShopFixture};
 /// A release that is newer than any. Both are from one build: the flag gives templates one change more.
 const NEXT: &str = "99.0.0";
 const MARK: &str = "storefront.dev/rehearsal";
-const OPERATOR: [&str; 5] = [
-    "-n",
-    "storefront-system",
-    "deployment",
-    "-l",
-    "app.kubernetes.io/name=storefront-operator",
-];
+const SYSTEM: &str = "storefront-system";
+const OPERATOR: &str = "app.kubernetes.io/name=storefront-operator";
 /// More than can be ordered meanwhile.
 const PLENTY: &str = "sku,title,description,category,on_hand,price_EUR,price_USD\n\
                       MANY,Many things,There are enough of these,things,1000000,1000,1100\n";
@@ -40,8 +35,8 @@ struct Operator<'a> {
 
 impl<'a> Operator<'a> {
     fn of(kubectl: &'a Kubectl) -> anyhow::Result<Self> {
-        let found = kubectl.get(&OPERATOR)?;
-        let deployment = &found["items"][0];
+        let found = kubectl.list(SYSTEM, "deployments", OPERATOR)?;
+        let deployment = found.first().context("no operator")?;
         let all = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array();
         let mut all = all.into_iter().flatten();
         let version = all.find(|var| var["name"] == "PLATFORM_VERSION");
@@ -59,7 +54,7 @@ impl<'a> Operator<'a> {
     fn replace(&self, variables: &[&str]) -> anyhow::Result<()> {
         let deployment = format!("deployment/{}", self.name);
         let run = |args: &[&str]| {
-            let of = ["-n", "storefront-system"];
+            let of = ["-n", SYSTEM];
             self.kubectl.run(&[&of[..], args].concat())
         };
         run(&[&["set", "env", &*deployment], variables].concat())?;
@@ -79,10 +74,10 @@ impl Drop for Operator<'_> {
 
 /// Name, uid and mark of every pod of the shop that serves.
 fn pods(fixture: &ShopFixture) -> anyhow::Result<BTreeSet<(String, String, bool)>> {
-    let args = ["-n", fixture.namespace(), "pods"];
-    let found = fixture.kubectl.get(&args)?;
-    let pods = found["items"].as_array().into_iter().flatten();
-    let running = pods.filter(|pod| pod["status"]["phase"] == "Running");
+    let pods = fixture.kubectl.list(fixture.namespace(), "pods", "")?;
+    let running = pods
+        .iter()
+        .filter(|pod| pod["status"]["phase"] == "Running");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(running
         .map(|pod| {
@@ -124,21 +119,22 @@ fn shown(fixture: &ShopFixture, version: &str) -> anyhow::Result<()> {
     fixture
         .kubectl
         .wait_for(fixture.namespace(), "storefront/shop", update, SOON)?;
-    let field = "jsonpath={.status.version} {.status.availableVersion}";
-    let versions = fixture.run(&["get", "storefront/shop", "-o", field])?;
-    ensure!(versions == format!("{version} {NEXT}"), "{versions}");
-    let message = r#"jsonpath={.status.conditions[?(@.type=="UpdateAvailable")].message}"#;
-    let message = fixture.run(&["get", "storefront/shop", "-o", message])?;
+    let status = fixture.get("storefront/shop")?["status"].clone();
+    ensure!(
+        status["version"] == version && status["availableVersion"] == NEXT,
+        "{status}"
+    );
+    let told = fixture.condition("storefront/shop", update)?["message"].to_string();
     let wanted = format!("services: the annotation {MARK} on their pods, because");
-    ensure!(message.contains(&wanted), "{message}");
+    ensure!(told.contains(&wanted), "{told}");
     fixture.wait_until_ready()
 }
 
 fn taken(fixture: &ShopFixture) -> anyhow::Result<()> {
     eventually("the shop is of the next release", READY, || {
-        let field = "jsonpath={.status.version}{.status.availableVersion}";
-        let version = fixture.run(&["get", "storefront/shop", "-o", field])?;
-        ensure!(version == NEXT, "{version}");
+        let status = fixture.get("storefront/shop")?["status"].clone();
+        let is_taken = status["version"] == NEXT && status["availableVersion"].is_null();
+        ensure!(is_taken, "{status}");
         Ok(())
     })?;
     fixture.wait_until_ready()?;
@@ -176,7 +172,7 @@ fn update(fixture: &ShopFixture, operator: &Operator<'_>) -> anyhow::Result<()> 
 #[test]
 fn a_newer_operator_replaces_no_pods_until_a_shop_takes_it_while_orders_come_in()
 -> anyhow::Result<()> {
-    let fixture = ShopFixture::start("update")?;
+    let fixture = ShopFixture::borrow("update")?;
     fixture.shop.import(&fixture.administrator()?, PLENTY)?;
     let ada = fixture.shop.register("ada")?;
     let operator = Operator::of(&fixture.kubectl)?;
