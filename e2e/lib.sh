@@ -20,14 +20,36 @@ GATEWAY_API_VERSION=v1.6.3
 # One target folder for the workspace, outside the repository; musl for what ships.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 export CC_x86_64_unknown_linux_musl=musl-gcc
-# claim_target: before what compiles for tests and lints. Cargo goes by times: after a newer checkout has used the target folder,
-# everything that is older than what was built there would count as built, from the sources of the other checkout.
+# claim_target: before what compiles for tests and lints. Cargo tells by a file's time whether it changed. In another checkout
+# that is older than what was built last, everything would count as built, from the sources of the last one; in a new clone of
+# the same place every file is new. So after another checkout every file gets a new time, or the one that it had when
+# everything was built, if it is the same file and nothing was built since release_target wrote that down.
 claim_target() {
   local mark=$CARGO_TARGET_DIR/.checkout
-  if [[ -d $CARGO_TARGET_DIR && $(cat "$mark" 2>/dev/null) != "$ROOT" ]]; then
-    find "$ROOT" -path "$ROOT/.git" -prune -o -type f -exec touch -c {} +
+  CHECKOUT="$ROOT $(stat --format=%i:%W "$ROOT")"
+  mkdir -p "$CARGO_TARGET_DIR"
+  if [[ -d $CARGO_TARGET_DIR/debug && $(cat "$mark" 2>/dev/null) != "$CHECKOUT" ]]; then
+    sources | xargs --null touch -c
+    if [[ $(cat "$mark" 2>/dev/null) == "$ROOT "* ]] && nothing_built_since_release; then restore_times; fi
   fi
-  mkdir -p "$CARGO_TARGET_DIR" && echo "$ROOT" > "$mark"
+  echo "$CHECKOUT" > "$mark"
+}
+# release_target: after it. A later edit gets a later time, so what counts is the time that a file has now.
+release_target() {
+  local list=$CARGO_TARGET_DIR/.sources
+  sources | xargs --null sha256sum > "$list.sums"
+  sources | xargs --null stat --format='%y  %n' > "$list.times"
+}
+sources() { find "$ROOT" -path "$ROOT/.git" -prune -o -path "$ROOT/target" -prune -o -type f -print0 | sort --zero-terminated; }
+nothing_built_since_release() {
+  local times=$CARGO_TARGET_DIR/.sources.times
+  [[ -f $times && -z $(find "$CARGO_TARGET_DIR/debug" -newer "$times" -type f -print -quit) ]]
+}
+restore_times() {
+  local path time
+  while IFS=$'\t' read -r path time; do touch -c -d "$time" "$path"; done < <(
+    sources | xargs --null sha256sum | comm -12 <(sort "$CARGO_TARGET_DIR/.sources.sums") <(sort) | cut -c 67- |
+      awk -F '  ' 'NR == FNR { time[$2] = $1; next } $1 in time { print $1 "\t" time[$1] }' "$CARGO_TARGET_DIR/.sources.times" -)
 }
 # One way of compiling Go: with another setting every package would be compiled again.
 export CGO_ENABLED=0

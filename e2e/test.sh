@@ -43,5 +43,6 @@ stage "cluster program" go_tests
 stage "unit, property, store, scenarios" e2e/rust-tests.sh
 stage "stories on the embedded cluster" e2e/stories.sh
 
+release_target
 printf '\n== summary (%s)\n%s\n%d passed, %d failed\n' "$(duration "$(since "$BEGAN")")" "$SUMMARY" "$PASSED" "$FAILED"
 ((FAILED == 0))

@@ -25,7 +25,7 @@ fn place_an_order(fixture: &ShopFixture) -> anyhow::Result<()> {
     let key = format!("shopper-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let shop = &fixture.shop;
     let shopper = shop.register(&key)?;
-    let product = shop.first_product()?;
+    let product = shop.product_about("many")?;
     shop.order(&shopper, &key, &[&product])?.expect(201)?;
     Ok(())
 }

@@ -98,7 +98,7 @@ fn buy(
     ada: &Shopper,
     over: &AtomicBool,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let product = fixture.shop.first_product()?;
+    let product = fixture.shop.product_about("many")?;
     let mut placed = BTreeSet::new();
     while !over.load(Ordering::Relaxed) {
         let key = format!("order-{}", placed.len());
