@@ -20,6 +20,7 @@ mod secrets;
 mod signing_keys;
 mod status;
 mod teardown;
+mod told;
 mod valid;
 mod validate;
 

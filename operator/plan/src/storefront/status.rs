@@ -1,6 +1,5 @@
 use crds::{
-    Condition, LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus,
-    storefront::Blocker,
+    LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus, storefront::Blocker,
 };
 use gateway_routes::api::Gateway;
 use jiff::Timestamp;
@@ -10,13 +9,13 @@ use service_catalogue::Service;
 use super::{
     Missing, Valid, hosts, issuer,
     parts::{Trouble, certificate_trouble, gateway, service},
+    told::{failing, mail, serving, unanswered},
     url,
 };
 use crate::{
     Applied, Objects, Outcome, Planned, Platform,
     backing::{self, Backing, role::Role},
     conditions::{self, Aspect},
-    probe::NO_ANSWER_YET,
     readiness::Part,
     release::Release,
     trouble::PodsOf,
@@ -188,7 +187,7 @@ fn servers(
             backing.readiness(spec, shop, valid, objects),
         );
         if part.ready
-            && let Some((service, why)) = failing(objects, shop, dependency(role))
+            && let Some((service, why)) = failing(objects, shop, role)
         {
             part.ready = false;
             part.message = format!("ServiceDeployment {service} cannot use it: {why}");
@@ -200,56 +199,6 @@ fn servers(
         (role, part)
     });
     servers.collect()
-}
-
-/// The name by which services report on a server.
-const fn dependency(role: Role) -> &'static str {
-    match role {
-        Role::Database => "database",
-        Role::Bus => "bus",
-        Role::Cache => "cache",
-    }
-}
-
-/// The first service that reports that it cannot use a dependency, and why. Services hold the connections, so
-/// they know first.
-fn failing(objects: &Objects<Applied>, shop: &str, dependency: &str) -> Option<(String, String)> {
-    Service::ALL.into_iter().find_map(|service| {
-        let name = format!("{shop}-{service}");
-        let status = objects.get::<ServiceDeployment>(&name)?.status?;
-        let mut reported = status.failing.into_iter();
-        let found = reported.find(|reported| reported.name == dependency)?;
-        Some((name, found.message))
-    })
-}
-
-/// Whether mails go out. Unknown until notification serves, and has asked the mail server.
-fn mail(storefront: &Storefront, objects: &Objects<Applied>) -> Option<Aspect> {
-    let shop = name_of(storefront);
-    let name = format!("{shop}-{}", Service::Notification);
-    let service = objects.get::<ServiceDeployment>(&name)?;
-    let list = service.status.map(|status| status.conditions);
-    conditions::find(&list.unwrap_or_default(), "Available").filter(|c| c.is_true())?;
-    let host = &storefront.spec.notifications.email.smtp.host;
-    Some(match failing(objects, shop, "mail") {
-        None => Aspect::yes(
-            "MailReady",
-            "Ready",
-            format!("mails are sent through {host}"),
-        ),
-        Some((_, why)) if why == NO_ANSWER_YET => Aspect::unknown(
-            "MailReady",
-            "FirstLook",
-            format!("{name} connects to {host} for the first time, and has not been answered yet"),
-        ),
-        Some((_, why)) => Aspect::no(
-            "MailReady",
-            "MailNotReady",
-            format!(
-                "mails cannot be sent through {host}: {why}; check spec.notifications.email.smtp"
-            ),
-        ),
-    })
 }
 
 /// The Gateway, with its reason for not being ready.
@@ -301,7 +250,10 @@ fn look(
     let (counts, services_aspect) = count(&services, objects);
     let mut aspects: Vec<Aspect> = servers
         .iter()
-        .map(|(role, part)| aspect(role.condition(), role.not_ready(), part))
+        .map(|(role, part)| {
+            let unknown = unanswered(objects, name_of(storefront), *role).filter(|_| part.ready);
+            unknown.unwrap_or_else(|| aspect(role.condition(), role.not_ready(), part))
+        })
         .collect();
     // A server that keeps its image is ready itself; only the shop as a whole is not.
     let kept = trial.as_ref().map(|(reason, part)| {
@@ -368,23 +320,6 @@ fn count(services: &[Part], objects: &Objects<Applied>) -> (ServiceCounts, Aspec
         .stalling(part.stalls),
     };
     (counts, aspect)
-}
-
-/// That services serve which are not ready, where there are any: of a service that waits for its database or for other
-/// settings the pods go on as they are.
-fn serving(services: &[Part], ready: usize, objects: &Objects<Applied>) -> String {
-    let serves = |part: &&Part| {
-        let service = objects.get::<ServiceDeployment>(&part.name);
-        let list = service.and_then(|service| Some(service.status?.conditions));
-        let list = list.unwrap_or_default();
-        part.ready || conditions::find(&list, "Available").is_some_and(Condition::is_true)
-    };
-    let serving = services.iter().filter(serves).count();
-    if serving == ready {
-        String::new()
-    } else {
-        format!(", and the pods of {serving} serve")
-    }
 }
 
 /// The reason of a service that is busy with work that has a deadline of its own, which counts for the shop too.

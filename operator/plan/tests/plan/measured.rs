@@ -75,11 +75,11 @@ fn a_mail_server_that_has_not_answered_for_the_first_time_is_not_known_to_work()
     for type_ in ["MailReady", "Ready"] {
         assert_eq!(
             brief(&status, type_),
-            ("Unknown".into(), "FirstLook".into())
+            ("Unknown".into(), "NoAnswerYet".into())
         );
     }
     let text = message(&status, "MailReady");
-    let end = "for the first time, and has not been answered yet";
+    let end = "for the first time, and has no answer yet";
     assert!(text.ends_with(end), "{text}");
 
     let status = with(json!([{ "name": "mail", "message": "the mail server timed out" }]));
@@ -88,6 +88,36 @@ fn a_mail_server_that_has_not_answered_for_the_first_time_is_not_known_to_work()
         ("False".into(), "MailNotReady".into())
     );
     assert_eq!(brief(&with(json!([])), "MailReady").0, "True");
+}
+
+#[test]
+fn a_server_of_which_a_service_has_no_answer_yet_is_neither_well_nor_broken() {
+    let with = |of_order: &str| {
+        told(|name| {
+            let why = match name {
+                "demo-auth" => "no answer yet",
+                "demo-order" => of_order,
+                _ => return json!({ "conditions": [condition("Ready", "True")] }),
+            };
+            let failing = [json!({ "name": "bus", "message": why })];
+            json!({ "conditions": [condition("Ready", "True")], "failing": failing })
+        })
+    };
+    let brief = |status: &crds::StorefrontStatus| {
+        let found = find(&status.conditions, "QueueReady").expect("QueueReady");
+        (found.status.clone(), found.message.clone())
+    };
+    let status = with("no answer yet");
+    let text = "ServiceDeployment demo-auth has asked it, and has no answer yet";
+    assert_eq!(brief(&status), ("Unknown".into(), text.into()));
+    assert_eq!(status.blocked_by, None);
+    // Who knows more is believed.
+    let (known, text) = brief(&with("there is no connection to nats"));
+    assert_eq!(known, "False");
+    assert!(
+        text.contains("demo-order cannot use it: there is no connection to nats"),
+        "{text}"
+    );
 }
 
 #[test]
