@@ -34,8 +34,8 @@ impl Default for RelayOptions {
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(1),
-            pace: Duration::from_millis(20),
-            linger: Duration::from_millis(100),
+            pace: Duration::from_millis(50),
+            linger: Duration::from_millis(250),
             check: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             standby: Duration::from_secs(1),

@@ -13,7 +13,7 @@ use crate::idempotency;
 use crate::schema::Schema;
 
 /// Rows read at once.
-const BATCH: i64 = 256;
+pub const BATCH: usize = 256;
 /// Rows changed by one housekeeping statement.
 const CHUNK: i64 = 1_000;
 

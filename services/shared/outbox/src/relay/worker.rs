@@ -79,7 +79,7 @@ impl<'a> Worker<'a> {
                 () = shutdown.cancelled() => {
                     // What committed just before the end is published now rather than after a restart.
                     self.write_receipts().await?;
-                    return self.publish().await;
+                    return self.publish_the_rest().await;
                 }
                 () = self.wake.notified(), if publish_at.is_none() => {
                     publish_at = Some(paced_at.max(Instant::now()));
@@ -87,9 +87,9 @@ impl<'a> Worker<'a> {
                 () = due(publish_at) => {
                     publish_at = None;
                     paced_at = Instant::now() + options.pace;
-                    self.publish().await?;
+                    self.publish_and_look_again().await?;
                 }
-                _ = poll.tick() => self.publish().await?,
+                _ = poll.tick() => self.publish_and_look_again().await?,
                 _ = check.tick() => self.check().await?,
                 message = receipts.next() => {
                     let message = message.ok_or(bus::BusError::Disconnected)?;
@@ -144,14 +144,32 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// Publishes what is pending. What was committed meanwhile, perhaps without a notification, is looked for at the next pace
+    /// instead of at once: under load that finds rows, where a look behind every batch would find none.
+    async fn publish_and_look_again(&mut self) -> Result<(), OutboxError> {
+        if self.publish().await? {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn publish_the_rest(&mut self) -> Result<(), OutboxError> {
+        for _ in 0..BATCHES {
+            if !self.publish().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Publishes pending rows, some batches at a time: receipts and shutdown have their turn in
     /// between. Failures of the bus are waited out here, so that receipts are still taken and the
-    /// lock is kept.
-    async fn publish(&mut self) -> Result<(), OutboxError> {
+    /// lock is kept. False if nothing is left to look for.
+    async fn publish(&mut self) -> Result<bool, OutboxError> {
         // While disconnected every request would end in a timeout.
         let connection = self.relay.bus.connection();
         if Instant::now() < self.publish_after || connection.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         // Connected again, perhaps to a server without the stream: check before publishing.
         if connection != self.connection {
@@ -161,19 +179,18 @@ impl<'a> Worker<'a> {
             match self.publish_batch().await {
                 Ok(published) => {
                     self.backoff.reset();
-                    if published == 0 {
-                        return Ok(());
+                    if published < rows::BATCH {
+                        return Ok(published > 0);
                     }
                 }
                 Err(error @ OutboxError::Query { .. }) => return Err(error),
                 Err(error) => {
                     self.pause_after(&error);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
-        self.wake.notify_one();
-        Ok(())
+        Ok(true)
     }
 
     fn pause_after(&mut self, error: &(dyn std::error::Error + 'static)) {
@@ -234,7 +251,7 @@ impl<'a> Worker<'a> {
                 self.stream = None;
             }
         }
-        self.publish().await
+        self.publish_and_look_again().await
     }
 
     async fn check_bus(&mut self) -> Result<(), OutboxError> {

@@ -7,6 +7,7 @@
 #[macro_use]
 mod broker;
 mod cluster;
+mod commits;
 mod delivery;
 mod faults;
 mod idempotency;
