@@ -47,6 +47,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
         verifier: verifier(&tokens, http_client(CALL_TIMEOUT)?),
         internal: builder.internal_token()?,
         providers: Arc::new(Providers::offering(&payment_methods)?),
+        requests: Arc::default(),
         wake: Arc::default(),
         metrics: Metrics::new(builder.registry())?,
     };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use chassis::{InternalToken, Verifier};
-use service::Core;
+use service::{Core, Gather};
 use tokio::sync::Notify;
 
+use crate::attempts::store::write::New;
 use crate::metrics::Metrics;
 use crate::providers::Providers;
 
@@ -20,6 +21,8 @@ pub struct AppState {
     /// Authenticates other services.
     pub internal: InternalToken,
     pub providers: Arc<Providers>,
+    /// New payments that are stored together.
+    pub requests: Arc<Gather<New, ()>>,
     /// Wakes the worker of this process.
     pub wake: Arc<Notify>,
     pub metrics: Metrics,

@@ -2,7 +2,6 @@
 //! other: one reads what they want, decides for each, and writes for all. Whom that does not serve is served alone.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use events::StockLow;
@@ -16,11 +15,6 @@ use crate::domain::stock::Wanted;
 use crate::metrics::Metrics;
 use crate::store::reservations::{self, Held};
 
-/// Reservations in one statement, at most.
-const MOST: usize = 32;
-/// A statement that takes longer waits for a row that somebody holds; what it does not concern goes on without it.
-const PATIENCE: Duration = Duration::from_millis(250);
-
 /// A hold that is asked for.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -31,19 +25,10 @@ pub struct Terms {
 }
 
 /// The requests of a process that wait for each other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Together {
     holds: Gather<Terms, Reservation>,
     claims: Gather<(ReservationId, OrderId), ()>,
-}
-
-impl Default for Together {
-    fn default() -> Self {
-        Self {
-            holds: Gather::new(MOST, PATIENCE),
-            claims: Gather::new(MOST, PATIENCE),
-        }
-    }
 }
 
 impl Together {

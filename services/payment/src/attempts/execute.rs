@@ -250,13 +250,12 @@ pub(crate) async fn commit_step(
 ) -> Result<(), OperateError> {
     let now = app.core.now();
     let to_write = Write {
-        new: false,
         events: events_of(app, step, now)?,
         due_at,
         now,
     };
     match write(conn, step, to_write).await {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         // The id of an operation of another kind.
         Err(error) if error.constraint() == Some("operations_pkey") => Err(OperateError::Mismatch),
         Err(error) => Err(error.into()),

@@ -1,20 +1,22 @@
 //! What handlers and consumers ask for: commits the intent, and executes it where the caller waits for the answer.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use service::StoreError;
+use service::{Core, StoreError};
 use sqlx::PgConnection;
 use vocabulary::PaymentId;
 
 use super::domain::attempt::{Attempt, Terms};
 use super::domain::operation::{Kind, State};
 use super::domain::request::Change;
+use super::domain::step::Step;
 use super::execute::{OperateError, answer_locally, commit_step, count_local, execute};
 use super::publish::events_of;
 use super::store::queue::Intent;
 use super::store::read::{self, Record};
-use super::store::write::{Write, insert_cancelled, write};
+use super::store::write::{self, New, insert_cancelled};
 use crate::metrics::Counted;
 use crate::state::AppState;
 
@@ -40,18 +42,11 @@ pub(crate) async fn authorise(
 ) -> Result<Attempt, OperateError> {
     let now = app.core.now();
     let step = answer_locally(app, Attempt::request(id, terms, now)).await;
-    let to_write = Write {
-        new: true,
-        events: events_of(app, &step, now)?,
-        due_at: now + LEASE,
-        now,
-    };
-    let mut conn = app.core.acquire().await?;
-    if !write(&mut conn, &step, to_write).await? {
+    if !insert(app, &step).await? {
         app.metrics.count(Kind::Authorise, Counted::Already);
+        let mut conn = app.core.acquire().await?;
         return known(&mut conn, &step.attempt).await;
     }
-    drop(conn);
     count_local(app, &step);
     let Some(operation) = step.first_open() else {
         return Ok(step.attempt);
@@ -64,6 +59,39 @@ pub(crate) async fn authorise(
             Ok(step.attempt)
         }
     }
+}
+
+/// Commits a new attempt, together with those that are requested at the same time. False if the id is taken.
+async fn insert(app: &AppState, step: &Step) -> Result<bool, OperateError> {
+    let (core, id) = (&app.core, step.attempt.id);
+    let new = New {
+        step: step.clone(),
+        events: events_of(app, step, core.now())?,
+    };
+    let work = |new: Vec<New>| async move {
+        let mut seen = HashSet::new();
+        let once = new.iter().filter(|new| seen.insert(new.step.attempt.id));
+        let mut once: Vec<_> = once.cloned().collect();
+        once.sort_by_key(|new| new.step.attempt.id);
+        let mut inserted = store_new(core, &once).await.unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::info!(error, "payments not stored together: each by itself");
+            HashSet::new()
+        });
+        // An id that is asked for twice is the first one's.
+        let own = |new: &New| inserted.remove(&new.step.attempt.id).then_some(());
+        new.iter().map(own).collect()
+    };
+    if app.requests.run(new.clone(), work).await.is_some() {
+        return Ok(true);
+    }
+    Ok(store_new(core, &[new]).await?.contains(&id))
+}
+
+async fn store_new(core: &Core, new: &[New]) -> Result<HashSet<PaymentId>, StoreError> {
+    let now = core.now();
+    let mut conn = core.acquire().await?;
+    write::insert(&mut conn, new, now + LEASE, now).await
 }
 
 /// The payment that was requested under the same id.

@@ -9,5 +9,6 @@ mod kills;
 mod ledger;
 mod openapi;
 mod support;
+mod together;
 mod upgrade;
 mod webhooks;

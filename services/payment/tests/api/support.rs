@@ -50,6 +50,7 @@ pub async fn shop_with(clock: FixedClock, provider: PaymentProvider, providers: 
         verifier: tokens.verifier(),
         internal: InternalToken::new(TOKEN),
         providers: Arc::new(providers),
+        requests: Arc::default(),
         wake: Arc::default(),
         metrics: Metrics::new(&registry).unwrap(),
     };

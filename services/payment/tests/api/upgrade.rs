@@ -68,6 +68,7 @@ async fn payments_of_older_releases_keep_their_state_and_can_be_finished() {
         verifier: tokens.verifier(),
         internal: InternalToken::new(super::support::TOKEN),
         providers: Arc::new(Providers::offering(&["manual".to_owned()]).unwrap()),
+        requests: Arc::default(),
         wake: Arc::default(),
         metrics: Metrics::new(&Registry::new().unwrap()).unwrap(),
     };

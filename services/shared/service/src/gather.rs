@@ -33,6 +33,13 @@ struct Entry<I, O> {
     answer: oneshot::Sender<Option<O>>,
 }
 
+/// Up to 32 items at once, for work of some milliseconds: what takes a quarter of a second waits for a row that somebody holds.
+impl<I, O> Default for Gather<I, O> {
+    fn default() -> Self {
+        Self::new(32, Duration::from_millis(250))
+    }
+}
+
 impl<I, O> Gather<I, O> {
     /// Takes up to `most` items at once. An item that has waited for `patience` is left to its request, so that work that hangs
     /// holds up those that it was begun with, and no others.
