@@ -1,7 +1,7 @@
 //! What is told by events: turns of readiness, each once.
 
 use crate::fake::Id;
-use crate::world::{World, is_ready, ours, ready_shop};
+use crate::world::{World, is_ready, pause, ready_shop};
 
 #[tokio::test(start_paused = true)]
 async fn readiness_is_told_once() {
@@ -41,11 +41,7 @@ async fn the_end_of_being_ready_is_a_warning_and_coming_up_is_none() {
     world
         .until("the shop is ready", |fake| is_ready(fake, "demo"))
         .await;
-    let pause = |object: &mut serde_json::Value| object["spec"]["paused"] = true.into();
-    world
-        .fake
-        .with(|store| store.update(&ours("storefronts", "demo"), false, pause))
-        .expect("paused");
+    pause(&world.fake);
     world.rest().await;
     assert_eq!(warnings(&world), ["QueueNotReady"]);
 }

@@ -3,7 +3,18 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::world::{World, add_shop, cluster_with_shop, condition, is_ready, ours, ready_shop};
+use crate::world::{
+    World, add_shop, cluster_with_shop, condition, is_ready, ours, pause, ready_shop,
+};
+
+/// What is in the shop's namespace, events aside.
+fn left(fake: &Fake) -> Vec<Id> {
+    fake.with(|store| {
+        let ids = store.all().keys();
+        let ids = ids.filter(|id| id.namespace == "shops" && id.resource != "events");
+        ids.cloned().collect()
+    })
+}
 
 fn names(fake: &Fake, group: &str, resource: &str) -> Vec<String> {
     let found = fake.with(|store| store.list(group, resource, "shops"));
@@ -202,11 +213,7 @@ async fn what_others_add_stays() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_shop_is_left_alone() {
     let world = ready_shop("Delete").await;
-    let pause = |object: &mut serde_json::Value| object["spec"]["paused"] = true.into();
-    world
-        .fake
-        .with(|store| store.update(&ours("storefronts", "demo"), false, pause))
-        .expect("paused");
+    pause(&world.fake);
     world.rest().await;
     let service = Id::new("", "services", "shops", "demo-nats");
     let gateway = Id::new("apps", "deployments", "shops", "demo-gateway");
@@ -290,13 +297,7 @@ async fn a_deleted_shop_goes_services_first_and_leaves_nothing() {
         last_service < first_binding && first_binding < server,
         "{gone:?}"
     );
-    let left = world.fake.with(|store| {
-        let ids = store
-            .all()
-            .keys()
-            .filter(|id| id.namespace == "shops" && id.resource != "events");
-        ids.cloned().collect::<Vec<_>>()
-    });
+    let left = left(&world.fake);
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -357,13 +358,7 @@ async fn a_shop_whose_parts_went_first_still_ends() {
     }
     let world = World::start(fake);
     world.until_gone(&shop).await;
-    let left = world.fake.with(|store| {
-        let ids = store
-            .all()
-            .keys()
-            .filter(|id| id.namespace == "shops" && id.resource != "events");
-        ids.cloned().collect::<Vec<_>>()
-    });
+    let left = left(&world.fake);
     assert!(left.is_empty(), "brought back to life: {left:?}");
 }
 

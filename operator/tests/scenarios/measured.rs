@@ -59,16 +59,22 @@ async fn a_failing_probe_is_named_with_its_answer() {
     assert_eq!(reason, Some(("False".into(), "ProbeFailing".into())));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_database_that_goes_away_is_named_within_ten_seconds() {
-    let world = ready_shop("Delete").await;
-    let why = "the database does not answer: connection refused";
+/// The only pod of a service cannot use the database any more; its Deployment.
+fn order_lacks_its_database(world: &World, why: &str) -> Id {
     world
         .answers
         .set("10.1.1.1", 503, &[("database", why)], &[]);
     let order = Id::new("apps", "deployments", "shops", "demo-order");
     world.fake.with(|store| store.set_sick(&order, true));
     add_unready_pod(&world.fake, "demo-order", "10.1.1.1");
+    order
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_goes_away_is_named_within_ten_seconds() {
+    let world = ready_shop("Delete").await;
+    let why = "the database does not answer: connection refused";
+    order_lacks_its_database(&world, why);
     let began = tokio::time::Instant::now();
     let shop = ours("storefronts", "demo");
     let text = format!("ServiceDeployment demo-order cannot use it: {why}");
@@ -104,12 +110,7 @@ async fn an_external_database_that_goes_away_is_named_within_ten_seconds_and_so_
     let told = |fake: &Fake| fake.with(|store| condition(store.get(&shop), "DatabaseReady"));
     assert_eq!(told(&world.fake), Some(("True".into(), "External".into())));
     let why = "the database cannot be used: Connection refused (os error 111)";
-    world
-        .answers
-        .set("10.1.1.1", 503, &[("database", why)], &[]);
-    let order = Id::new("apps", "deployments", "shops", "demo-order");
-    world.fake.with(|store| store.set_sick(&order, true));
-    add_unready_pod(&world.fake, "demo-order", "10.1.1.1");
+    let order = order_lacks_its_database(&world, why);
     let began = tokio::time::Instant::now();
     world
         .until("the database is named", |fake| {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id};
-use crate::world::{World, cluster_with_shop, condition, is_ready, ours, ready_shop};
+use crate::world::{World, cluster_with_shop, condition, is_ready, ours, pause, ready_shop};
 
 /// The message of a condition.
 fn message(fake: &Fake, id: &Id, wanted: &str) -> String {
@@ -237,11 +237,7 @@ async fn a_secret_that_vanished_stops_neither_the_looking_nor_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_shop_says_how_it_is_and_is_not_touched() {
     let world = ready_shop("Delete").await;
-    let pause = |shop: &mut Value| shop["spec"]["paused"] = true.into();
-    world
-        .fake
-        .with(|store| store.update(&ours("storefronts", "demo"), false, pause))
-        .expect("paused");
+    pause(&world.fake);
     world.rest().await;
     let paused = Some(("Unknown".to_owned(), "Paused".to_owned()));
     assert_eq!(status(&world.fake).0, paused);

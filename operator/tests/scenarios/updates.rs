@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fake::{Fake, Id, Request};
 use crate::faults::{DEATHS, killed_at};
-use crate::world::{World, condition, is_ready, ours, picture, ready_shop};
+use crate::world::{World, condition, is_ready, ours, pause, picture, ready_shop};
 
 /// What the templates of the newer operator have more.
 const MARK: &str = "storefront.dev/rehearsal";
@@ -46,6 +46,17 @@ fn pods(fake: &Fake) -> Vec<(String, String, bool)> {
     seen.collect()
 }
 
+/// After so many requests, the status of the shop was written once, and nothing else.
+fn assert_only_the_status_was_written(fake: &Fake, before: usize) {
+    let writes = fake.requests().into_iter().skip(before);
+    let writes: Vec<_> = writes
+        .filter(Request::is_write)
+        .map(|request| (request.id, request.subresource))
+        .collect();
+    let status = (ours("storefronts", "demo"), "status".to_owned());
+    assert_eq!(writes, [status], "once, and no pods");
+}
+
 fn is_updated(fake: &Fake) -> bool {
     let shop = shop(fake);
     is_ready(fake, "demo")
@@ -61,13 +72,7 @@ async fn a_newer_operator_shows_what_it_would_change_and_writes_nothing_else() {
     let world = newer(fake);
     world.rest().await;
     world.look_again().await;
-    let writes = world.fake.requests().into_iter().skip(before);
-    let writes: Vec<_> = writes
-        .filter(Request::is_write)
-        .map(|request| (request.id, request.subresource))
-        .collect();
-    let status = (ours("storefronts", "demo"), "status".to_owned());
-    assert_eq!(writes, [status], "once, and no pods");
+    assert_only_the_status_was_written(&world.fake, before);
     assert_eq!(pods(&world.fake), running);
 
     let shop = shop(&world.fake);
@@ -211,7 +216,7 @@ async fn a_shop_that_an_operator_made_which_recorded_no_templates_keeps_its_pods
 #[tokio::test(start_paused = true)]
 async fn a_paused_shop_shows_an_update_too_and_nothing_else_is_written() {
     let fake = ready_shop("Delete").await.kill().await;
-    change(&fake, |shop| shop["spec"]["paused"] = true.into());
+    pause(&fake);
     let world = World::start(fake);
     world.rest().await;
     let fake = world.kill().await;
@@ -223,12 +228,6 @@ async fn a_paused_shop_shows_an_update_too_and_nothing_else_is_written() {
     assert_eq!(paused["status"]["availableVersion"], "2.0.0");
     let update = condition(Some(&paused), "UpdateAvailable");
     assert_eq!(update, Some(("True".into(), "NewerRelease".into())));
-    let writes = world.fake.requests().into_iter().skip(before);
-    let writes: Vec<_> = writes
-        .filter(Request::is_write)
-        .map(|request| (request.id, request.subresource))
-        .collect();
-    let status = (ours("storefronts", "demo"), "status".to_owned());
-    assert_eq!(writes, [status], "once, and no pods");
+    assert_only_the_status_was_written(&world.fake, before);
     assert_eq!(pods(&world.fake), running);
 }

@@ -308,6 +308,13 @@ pub fn add_shop(fake: &Fake, name: &str, policy: &str) {
         .expect("a shop");
 }
 
+/// Pauses the shop, as a user would.
+pub fn pause(fake: &Fake) {
+    let pause = |shop: &mut Value| shop["spec"]["paused"] = true.into();
+    let paused = fake.with(|store| store.update(&ours("storefronts", "demo"), false, pause));
+    paused.expect("paused");
+}
+
 /// Status and reason of a condition.
 pub fn condition(object: Option<&Value>, wanted: &str) -> Option<(String, String)> {
     let conditions = object?["status"]["conditions"].as_array()?.clone();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crds::{JwtPolicy, RateLimitPolicy};
 use gateway_routes::api::{BackendTLSPolicy, Gateway, HTTPRoute};
-use gateway_routes::{Guard, Objects, OwnRoutes, RequestHead, Table, Target, View, settings};
+use gateway_routes::{
+    Guard, Objects, OwnRoutes, RequestHead, RouteRule, Table, Target, View, settings,
+};
 use http::{HeaderMap, Method};
 
 use crate::support::{at, brief, gateway, gateway_name, goes_to, objects, route, yaml};
@@ -290,8 +292,8 @@ fn owned(gateway: &Gateway) -> Arc<Gateway> {
     Arc::new(gateway)
 }
 
-/// Names of the limits of requests for a path.
-fn limits(table: &Table, path: &str) -> Vec<String> {
+/// The rule for requests of the shop for a path.
+fn rule<'t>(table: &'t Table, path: &str) -> &'t RouteRule {
     let headers = HeaderMap::new();
     let head = RequestHead {
         host: "demo.localhost",
@@ -302,8 +304,13 @@ fn limits(table: &Table, path: &str) -> Vec<String> {
     };
     let listener = table.port(80).and_then(|port| port.listener(head.host));
     let found = listener.and_then(|listener| listener.find(&head));
-    let limits = &found.expect("a rule").rule.limits;
-    limits.iter().map(|it| it.name.to_string()).collect()
+    found.expect("a rule").rule
+}
+
+/// Names of the limits of requests for a path.
+fn limits(table: &Table, path: &str) -> Vec<String> {
+    let limits = rule(table, path).limits.iter();
+    limits.map(|it| it.name.to_string()).collect()
 }
 
 #[test]
@@ -426,22 +433,8 @@ fn a_policy_of_somebody_else_that_asks_for_tls_takes_no_service_of_the_shop_away
     };
     let target = |all: &Objects, path: &str| {
         let table = Table::compile(all, &gateway_name());
-        let headers = HeaderMap::new();
-        let head = RequestHead {
-            host: "demo.localhost",
-            path,
-            query: None,
-            method: &Method::GET,
-            headers: &headers,
-        };
-        let listener = table.port(80).and_then(|port| port.listener(head.host));
-        let found = listener.and_then(|listener| listener.find(&head));
-        found
-            .expect("a rule")
-            .rule
-            .backends
-            .pick()
-            .map(|it| it.target)
+        let chosen = rule(&table, path).backends.pick();
+        chosen.map(|it| it.target)
     };
 
     let shops = policy(&["demo-order"]);
