@@ -364,7 +364,7 @@ pub struct FailingDependency {
     /// `database`, `bus`, `cache` or `mail`.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// What the process reports.
+    /// What the process reports; `no answer yet` until it knows whether it can use the server.
     #[schemars(length(max = 1024))]
     pub message: String,
 }
