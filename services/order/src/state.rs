@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use chassis::{Tasks, Verifier};
-use service::Core;
+use service::{Core, Gather};
 use vocabulary::Currency;
 
 use crate::checkout::render::Render;
+use crate::checkout::store::checkouts::{Saved, Saving};
 use crate::clients::Clients;
 use crate::metrics::Metrics;
 
@@ -15,6 +16,8 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 pub struct AppState {
     pub core: Core,
+    /// Stages of checkouts that are stored together.
+    pub advances: Arc<Gather<Saving, Saved>>,
     pub clients: Clients,
     /// Writes the responses that idempotency keys store.
     pub renderer: Arc<dyn Render>,

@@ -1,9 +1,11 @@
 //! One commit per step: the checkout's row together with everything that the step decides.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use outbox::idempotency::{self, Answer as Response, Key};
 use outbox::{OutboxError, Row};
-use service::StoreError;
+use service::{Core, StoreError};
 use sqlx::PgConnection;
 use vocabulary::OrderId;
 
@@ -11,7 +13,7 @@ use crate::checkout::domain::{
     Checkout, Persisted, Quote, Reason, Refusal, Stage, Unexpected, Write,
 };
 use crate::checkout::render::Outcome;
-use crate::checkout::store::checkouts;
+use crate::checkout::store::checkouts::{self, Saved, Saving};
 use crate::checkout::store::record::{self, Recording};
 use crate::orders;
 use crate::orders::domain::{Change, NextAction};
@@ -60,7 +62,7 @@ pub(super) async fn write(
     match write {
         Write::Nothing => Ok(None),
         Write::Advance(stage) => {
-            save(app, checkout, stage.into(), LEASE).await?;
+            advance(app, checkout, stage.into()).await?;
             Ok(None)
         }
         Write::Retry(row, secs) => {
@@ -91,6 +93,46 @@ pub(super) async fn write(
             Ok(turned.published(app))
         }
     }
+}
+
+/// Stores the stage, together with those that other checkouts reach at the same time. What others wrote is stale, and found to be so
+/// alone.
+async fn advance(
+    app: &AppState,
+    checkout: &mut Checkout,
+    row: Persisted,
+) -> Result<(), DriveError> {
+    let core = &app.core;
+    let saving = Saving {
+        id: checkout.id,
+        version: checkout.version,
+        to: row.clone(),
+    };
+    let work = |savings: Vec<Saving>| async move {
+        let mut saved = save_all(core, &savings).await.unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::info!(error, "checkouts not stored together: each by itself");
+            HashMap::new()
+        });
+        let saved = savings.iter().map(|saving| saved.remove(&saving.id));
+        saved.collect()
+    };
+    match app.advances.run(saving, work).await {
+        Some(saved) => saved.apply(checkout, row),
+        None => save(app, checkout, row, LEASE).await?,
+    }
+    Ok(())
+}
+
+/// Of two drivers of one checkout, the first is served.
+async fn save_all(core: &Core, savings: &[Saving]) -> Result<HashMap<OrderId, Saved>, StoreError> {
+    let mut seen = HashSet::new();
+    let once = savings.iter().filter(|saving| seen.insert(saving.id));
+    let mut once: Vec<_> = once.cloned().collect();
+    once.sort_by_key(|saving| saving.id);
+    let now = core.now();
+    let mut conn = core.acquire().await?;
+    checkouts::save_all(&mut conn, &once, now, now + LEASE).await
 }
 
 async fn save(

@@ -10,3 +10,4 @@ mod openapi;
 mod orders;
 mod place;
 mod support;
+mod together;

@@ -1,5 +1,7 @@
 //! Checkouts: durable, leased, fenced by their version.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use outbox::idempotency::Key;
 use serde::de::DeserializeOwned;
@@ -125,44 +127,99 @@ pub async fn start(
     })
 }
 
+/// Where a checkout is to stand, and the version that its driver has read.
+#[derive(Debug, Clone)]
+pub struct Saving {
+    pub id: OrderId,
+    pub version: i64,
+    pub to: Persisted,
+}
+
+/// What the row of a checkout came to.
+#[derive(Debug)]
+pub struct Saved {
+    version: i64,
+    number: Option<String>,
+}
+
+impl Saved {
+    /// The checkout stands there now.
+    pub fn apply(self, checkout: &mut Checkout, mut to: Persisted) {
+        if let Some(quote) = to.stage.quote_mut() {
+            quote.number = self.number;
+        }
+        checkout.persisted = to;
+        checkout.version = self.version;
+    }
+}
+
 /// Stores where the checkout stands now. Nobody else drives it until `until`, then anybody may. The quote gets the order's
 /// number when it is stored first. Stale if another driver wrote since the checkout was read.
 pub async fn save(
     conn: &mut PgConnection,
     checkout: &mut Checkout,
-    mut to: Persisted,
+    to: Persisted,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let row = sqlx::query!(
-        r#"update orders.checkouts
-           set stage = $3,
+    let saving = Saving {
+        id: checkout.id,
+        version: checkout.version,
+        to: to.clone(),
+    };
+    let mut saved = save_all(conn, &[saving], now, until).await?;
+    saved
+        .remove(&checkout.id)
+        .ok_or(StoreError::stale(format_args!("checkout {}", checkout.id)))?
+        .apply(checkout, to);
+    Ok(())
+}
+
+/// As [`save`], for several checkouts, each once. Those that are missing were written by other drivers.
+pub async fn save_all(
+    conn: &mut PgConnection,
+    savings: &[Saving],
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<HashMap<OrderId, Saved>, StoreError> {
+    let stages = || savings.iter().map(|saving| &saving.to.stage);
+    let ids: Vec<_> = savings.iter().map(|saving| saving.id.as_uuid()).collect();
+    let versions: Vec<_> = savings.iter().map(|saving| saving.version).collect();
+    let names: Vec<_> = stages().map(|stage| stage.as_str().to_owned()).collect();
+    let quotes: Vec<_> = stages().map(|stage| stage.quote().map(Json)).collect();
+    let refusals: Vec<_> = stages().map(|stage| stage.refusal().map(Json)).collect();
+    let attempts = savings.iter().map(|saving| saving.to.attempts);
+    let attempts = attempts.map(|attempts| i32::try_from(attempts).unwrap_or(i32::MAX));
+    let rows = sqlx::query!(
+        r#"update orders.checkouts as c
+           set stage = s.stage,
                frozen = case
-                   when $4::jsonb is null then frozen
-                   when $4 ? 'number' then $4
-                   else $4 || jsonb_build_object('number', 'SF-' || nextval('orders.order_numbers')) end,
-               refusal = $5, attempts = $6, lease_until = $7, version = version + 1, updated_at = $8
-           where checkout_id = $1 and version = $2 and stage not in ('placed', 'failed')
-           returning version, frozen ->> 'number' as number"#,
-        checkout.id.as_uuid(),
-        checkout.version,
-        to.stage.as_str(),
-        to.stage.quote().map(Json) as _,
-        to.stage.refusal().map(Json) as _,
-        i32::try_from(to.attempts).unwrap_or(i32::MAX),
+                   when s.quote is null then c.frozen
+                   when s.quote ? 'number' then s.quote
+                   else s.quote || jsonb_build_object('number', 'SF-' || nextval('orders.order_numbers')) end,
+               refusal = s.refusal, attempts = s.attempts, lease_until = $7, version = c.version + 1, updated_at = $8
+           from unnest((select $1::uuid[]), (select $2::bigint[]), (select $3::text[]), (select $4::jsonb[]),
+                       (select $5::jsonb[]), (select $6::integer[]))
+               as s (checkout_id, version, stage, quote, refusal, attempts)
+           where c.checkout_id = s.checkout_id and c.version = s.version and c.stage not in ('placed', 'failed')
+           returning c.checkout_id as "id: OrderId", c.version, c.frozen ->> 'number' as number"#,
+        &ids,
+        &versions,
+        &names,
+        &quotes as _,
+        &refusals as _,
+        &attempts.collect::<Vec<_>>(),
         until,
         now,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await
-    .map_err(failed("save checkout"))?
-    .ok_or(StoreError::stale(format_args!("checkout {}", checkout.id)))?;
-    if let Some(quote) = to.stage.quote_mut() {
-        quote.number = row.number;
-    }
-    checkout.persisted = to;
-    checkout.version = row.version;
-    Ok(())
+    .map_err(failed("save checkouts"))?;
+    let saved = rows.into_iter().map(|row| {
+        let (version, number) = (row.version, row.number);
+        (row.id, Saved { version, number })
+    });
+    Ok(saved.collect())
 }
 
 /// A statement that gives checkouts as rows: what comes before their columns, and what comes behind them.
