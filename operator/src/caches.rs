@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crds::{DatabaseBinding, JwtPolicy, RateLimitPolicy, ServiceDeployment, Storefront};
 use gateway_routes::api::{BackendTLSPolicy, Gateway, GatewayClass, HTTPRoute};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
@@ -106,6 +107,8 @@ pub struct Caches {
     pub probe_warnings: Arc<Cache<Sent, ProbeWarning>>,
     /// Metadata of our Secrets.
     pub secrets: Arc<Metadata>,
+    /// Metadata of our ServiceAccounts; one of `metadata`.
+    pub service_accounts: Arc<Metadata>,
     /// Our objects of the kinds of which nothing is read.
     pub metadata: Vec<Arc<Metadata>>,
     children: HashMap<(String, String), Arc<dyn Children>>,
@@ -227,6 +230,7 @@ where
 
 impl Default for Caches {
     fn default() -> Self {
+        let service_accounts = metadata::<ServiceAccount>();
         let mut caches = Self {
             storefronts: whole(),
             service_deployments: whole(),
@@ -245,8 +249,9 @@ impl Default for Caches {
             pods: Arc::new(Cache::new::<Pod>(SlimPod::decode)),
             probe_warnings: Arc::new(Cache::new::<Event>(ProbeWarning::decode)),
             secrets: metadata::<Secret>(),
+            service_accounts: Arc::clone(&service_accounts),
             metadata: vec![
-                metadata::<ServiceAccount>(),
+                service_accounts,
                 metadata::<PodDisruptionBudget>(),
                 metadata::<NetworkPolicy>(),
                 metadata::<Role>(),
@@ -315,6 +320,15 @@ impl Caches {
         let scalers = self.autoscalers.store.objects_in(namespace);
         let mut scalers = scalers.iter();
         scalers.any(|scaler| is_foreign(scaler, target, uid))
+    }
+
+    /// When the ServiceAccount of a Deployment with its name was made, if that was after the Deployment was: somebody deleted the
+    /// one before, and the tokens that its pods had of that one are refused.
+    pub fn newer_account(&self, key: &Key) -> Option<Timestamp> {
+        let made = self.service_accounts.store.get(key)?.made?;
+        let deployment = self.deployments.store.get(key)?;
+        let deployed = deployment.object.metadata.creation_timestamp.as_ref()?.0;
+        (made > deployed).then_some(made)
     }
 
     /// Takes the answer to a write of a child, which has no managedFields. Returns what it shows.

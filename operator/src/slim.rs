@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
@@ -112,6 +113,8 @@ pub struct Slim {
     owner: Option<Owner>,
     /// See [`revision_of`].
     pub revision: u64,
+    /// When it was made.
+    pub made: Option<Timestamp>,
 }
 
 impl Slim {
@@ -122,6 +125,7 @@ impl Slim {
             owner: Owner::of_metadata(meta),
             revision: revision_of(meta),
             version: meta.resource_version.clone(),
+            made: meta.creation_timestamp.as_ref().map(|made| made.0),
         }
     }
 

@@ -240,3 +240,27 @@ async fn a_rotation_of_the_shops_databases_is_the_storefronts_to_ask_for() {
         .until("it is taken back", |fake| of(fake).is_null())
         .await;
 }
+
+/// The API server refuses the tokens of an account that was deleted, whatever is made again under its name.
+#[tokio::test(start_paused = true)]
+async fn the_pods_of_a_gateway_are_replaced_once_their_account_was() {
+    let world = ready_shop("Delete").await;
+    let workload = Id::new("apps", "deployments", "shops", "demo-gateway");
+    let since = |fake: &Fake| {
+        let template = spec(fake, &workload)["template"].clone();
+        template["metadata"]["annotations"]["storefront.dev/service-account-since"].clone()
+    };
+    assert!(since(&world.fake).is_null());
+    let account = Id::new("", "serviceaccounts", "shops", "demo-gateway");
+    world.fake.with(|store| store.day = 1);
+    world.fake.delete(&account);
+    world
+        .until("its pods are new", |fake| {
+            since(fake) == "2026-01-02T00:00:00Z"
+        })
+        .await;
+    world.rest().await;
+    let before = world.fake.writes();
+    world.look_again().await;
+    assert_eq!(world.fake.writes(), before, "they are replaced once");
+}

@@ -26,6 +26,9 @@ use crate::{
     tracing::Collector,
 };
 
+/// On pods that were started anew because their ServiceAccount was: when that was made.
+const ACCOUNT_SINCE: &str = "storefront.dev/service-account-since";
+
 /// The workload of a Gateway: its access rights first, then its pods.
 pub fn desired(valid: &Valid) -> Objects<Planned> {
     let mut objects = Objects::new();
@@ -198,6 +201,9 @@ fn deployment(valid: &Valid, is_scaled: bool) -> Deployment {
         GATEWAY_LABEL.into(),
         crate::names::label_value(valid.gateway()),
     );
+    let mut annotations = valid.annotations.clone();
+    let since = valid.account_since.map(|since| since.to_string());
+    annotations.extend(since.map(|since| (ACCOUNT_SINCE.to_owned(), since)));
     Deployment {
         metadata: meta(valid),
         spec: Some(DeploymentSpec {
@@ -213,12 +219,7 @@ fn deployment(valid: &Valid, is_scaled: bool) -> Deployment {
             }),
             revision_history_limit: Some(3),
             progress_deadline_seconds: Some(300),
-            template: pods::template(
-                labels,
-                valid.annotations.clone(),
-                pod(valid),
-                &valid.settings,
-            ),
+            template: pods::template(labels, annotations, pod(valid), &valid.settings),
             ..DeploymentSpec::default()
         }),
         status: None,

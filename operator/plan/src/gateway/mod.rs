@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crds::{GatewayService, Replicas, Storefront};
 use gateway_routes::{api::Gateway, certificate::kept_secret};
+use jiff::Timestamp;
 
 pub use data_plane::desired;
 pub use kept::keep;
@@ -43,6 +44,7 @@ pub struct Valid {
     service: Option<GatewayService>,
     /// Whether an autoscaler of somebody else decides how many pods there are.
     is_scaled: bool,
+    account_since: Option<Timestamp>,
     operator_namespace: String,
 }
 
@@ -54,6 +56,8 @@ pub struct Observed {
     pub storefront: Option<Arc<Storefront>>,
     /// Whether an autoscaler that was not made for the Gateway scales its data plane.
     pub is_scaled: bool,
+    /// When its ServiceAccount was made, if that was after its Deployment was: pods of before have no token that is taken.
+    pub account_since: Option<Timestamp>,
 }
 
 impl Valid {
@@ -162,6 +166,7 @@ pub fn validate(gateway: &Gateway, seen: &Observed, platform: &Platform) -> Verd
         settings: settings.unwrap_or_default(),
         service: shop.and_then(|shop| shop.gateway.service.clone()),
         is_scaled: seen.is_scaled,
+        account_since: seen.account_since,
         operator_namespace: platform.operator_namespace.clone(),
     })
 }

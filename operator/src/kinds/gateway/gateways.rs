@@ -1,6 +1,7 @@
 //! Gateways: makes the data plane of each, and reports what it serves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::Storefront;
 use gateway_routes::api::{Gateway, GatewayAddress};
@@ -62,8 +63,11 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
     let certificates = Certificates::observe(ctx, gateway).await?;
     let shop = shop_of(ctx, gateway);
     let is_paused = shop.as_ref().is_some_and(|shop| shop.spec.paused);
+    let workload = Key::new(namespace.clone(), resource_name(&name));
+    let account_since = ctx.caches.newer_account(&workload);
     let around = Observed {
         storefront: shop,
+        account_since,
         is_scaled: ctx.caches.is_scaled(
             &namespace,
             Target::Deployment(&resource_name(&name)),
@@ -79,7 +83,12 @@ async fn reconcile(ctx: &Context, gateway: &Gateway) -> Result<Next, Error> {
                 let seen = ctx.reader.read(&plan).await?;
                 (plane(ctx, seen, gateway).await?, "paused")
             } else {
-                make(ctx, gateway, &plan).await?
+                let ((plane, mut again), outcome) = make(ctx, gateway, &plan).await?;
+                // It was deleted, and has just been made again: the pods need a token of the new one.
+                if ctx.caches.newer_account(&workload) != account_since {
+                    again = again.sooner(Next::Requeue(Duration::ZERO));
+                }
+                ((plane, again), outcome)
             }
         }
         Verdict::Waiting(on) => {

@@ -59,6 +59,8 @@ pub struct Store {
     /// uids of what was deleted.
     gone: BTreeSet<String>,
     podless: BTreeSet<Id>,
+    /// On what day of January 2026, counted from 0, objects are made.
+    pub day: u8,
 }
 
 impl Store {
@@ -94,7 +96,7 @@ impl Store {
         if id.resource != "secrets" {
             meta["generation"] = 1.into();
         }
-        meta["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+        meta["creationTimestamp"] = format!("2026-01-{:02}T00:00:00Z", self.day + 1).into();
         default(id, &mut object);
         let saved = self.save("ADDED", id, object);
         // What is made for an owner that is gone is collected as well.
