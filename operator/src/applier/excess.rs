@@ -8,8 +8,9 @@
 //! both, become the planned one.
 //!
 //! ## What does not count
-//! Labels and annotations are everybody's. What the API server fills in is no excess ([`is_filled_in`]). Of other APIs'
-//! custom resources (Gateway, HTTPRoute) the defaults are not known here, so only lists are compared whole there.
+//! Labels and annotations are everybody's, and so is the `infrastructure` of a Gateway, which has those of its pods. What the API
+//! server fills in is no excess ([`is_filled_in`], [`gateway_default_of`]). Of custom resources of other APIs the defaults are not
+//! known here, so only lists are compared whole there.
 
 use serde_json::{Map, Value, json};
 
@@ -27,9 +28,16 @@ const BUILT_IN: &[&str] = &[
 ];
 /// Our own kinds: what their definitions fill in is planned, for it is written where the default is known.
 const OURS: &str = "storefront.dev/v1alpha1";
+/// The Gateway API.
+const GATEWAY_API: &str = "gateway.networking.k8s.io/";
 /// Fields below which nothing is compared: metadata of templates is everybody's, and the claims of a
 /// StatefulSet cannot be changed.
-const LEFT_ALONE: &[&str] = &["metadata", "volumeClaimTemplates", "ownerReferences"];
+const LEFT_ALONE: &[&str] = &[
+    "metadata",
+    "volumeClaimTemplates",
+    "ownerReferences",
+    "infrastructure",
+];
 
 /// The merge patch that removes what was not planned; `None` when there is nothing to remove.
 pub fn excess(live: &Value, planned: &Value) -> Option<Value> {
@@ -37,6 +45,7 @@ pub fn excess(live: &Value, planned: &Value) -> Option<Value> {
     let scope = match version {
         OURS => Scope::Ours,
         version if BUILT_IN.contains(&version) => Scope::BuiltIn,
+        version if version.starts_with(GATEWAY_API) => Scope::GatewayApi,
         _ => Scope::Others,
     };
     let mut patch = Map::new();
@@ -55,6 +64,7 @@ pub fn excess(live: &Value, planned: &Value) -> Option<Value> {
 enum Scope {
     BuiltIn,
     Ours,
+    GatewayApi,
     Others,
 }
 
@@ -65,6 +75,7 @@ impl Scope {
             Self::BuiltIn => is_filled_in(name, found),
             // The number of pods is not planned where an autoscaler writes it.
             Self::Ours => is_nothing(found) || name == "replicas",
+            Self::GatewayApi => is_nothing(found) || gateway_default_of(name).contains(found),
             Self::Others => true,
         }
     }
@@ -217,6 +228,27 @@ fn default_of(name: &str) -> Vec<Value> {
         "podReplacementPolicy" => vec![json!("TerminatingOrFailed")],
         "backoffLimit" => vec![json!(6)],
         "policyTypes" => vec![json!(["Ingress"]), json!(["Ingress", "Egress"])],
+        _ => Vec::new(),
+    }
+}
+
+/// What the definitions of Gateway and HTTPRoute (Gateway API v1.6) set in a field that is left out.
+fn gateway_default_of(name: &str) -> Vec<Value> {
+    let same = json!({ "from": "Same" });
+    let every_path = json!({ "type": "PathPrefix", "value": "/" });
+    match name {
+        "group" => vec![json!("gateway.networking.k8s.io")],
+        "kind" => vec![json!("Gateway"), json!("Service"), json!("Secret")],
+        "weight" => vec![json!(1)],
+        "statusCode" => vec![json!(302)],
+        "mode" => vec![json!("Terminate")],
+        "type" => vec![json!("PathPrefix"), json!("Exact"), json!("IPAddress")],
+        "value" => vec![json!("/")],
+        "from" => vec![json!("Same")],
+        "namespaces" => vec![same],
+        "allowedRoutes" => vec![json!({ "namespaces": same })],
+        "path" => vec![every_path],
+        "matches" => vec![json!([{ "path": every_path }])],
         _ => Vec::new(),
     }
 }

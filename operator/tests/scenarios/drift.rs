@@ -264,3 +264,19 @@ async fn the_pods_of_a_gateway_are_replaced_once_their_account_was() {
     world.look_again().await;
     assert_eq!(world.fake.writes(), before, "they are replaced once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_adds_to_a_route_of_the_shop_is_taken_away() {
+    let world = ready_shop("Delete").await;
+    let api = "gateway.networking.k8s.io";
+    let route = Id::new(api, "httproutes", "shops", "demo-order-required");
+    put_right_soon(&world, &route, |spec| {
+        spec["rules"][0]["timeouts"] = json!({ "request": "1ms" });
+    })
+    .await;
+    let gateway = Id::new(api, "gateways", "shops", "demo");
+    put_right_soon(&world, &gateway, |spec| {
+        spec["tls"] = json!({ "frontend": { "default": { "validation": {} } } });
+    })
+    .await;
+}

@@ -108,11 +108,10 @@ fn a_resource_of_ours_loses_what_nobody_planned_and_another_apis_keeps_optional_
     // The number of pods is not planned where an autoscaler writes it.
     let scaled = binding(json!({ "grants": ["a"], "replicas": { "min": 3 } }));
     assert_eq!(excess(&scaled, &planned), None);
-    let gateway =
-        |spec: Value| json!({ "apiVersion": "gateway.networking.k8s.io/v1", "spec": spec });
-    let defaulted = gateway(json!({ "gatewayClassName": "x", "allowedListeners": { "a": "b" } }));
+    let certificate = |spec: Value| json!({ "apiVersion": "cert-manager.io/v1", "spec": spec });
+    let defaulted = certificate(json!({ "secretName": "x", "revisionHistoryLimit": 1 }));
     assert_eq!(
-        excess(&defaulted, &gateway(json!({ "gatewayClassName": "x" }))),
+        excess(&defaulted, &certificate(json!({ "secretName": "x" }))),
         None
     );
     let more = binding(json!({ "grants": ["a", "b"] }));
@@ -120,4 +119,37 @@ fn a_resource_of_ours_loses_what_nobody_planned_and_another_apis_keeps_optional_
         excess(&more, &planned),
         Some(json!({ "spec": { "grants": ["a"] } }))
     );
+}
+
+#[test]
+fn a_route_loses_what_nobody_planned_and_keeps_what_its_definition_sets() {
+    let route = |rule: Value| json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": { "rules": [rule] } });
+    let backend = json!({ "name": "order", "port": 8080 });
+    let orders = json!({ "type": "PathPrefix", "value": "/v1/orders" });
+    let planned = route(json!({ "matches": [{ "path": orders }], "backendRefs": [backend] }));
+    let set = json!({ "name": "order", "port": 8080, "group": "", "kind": "Service", "weight": 1 });
+    let stored = json!({ "matches": [{ "path": orders }], "backendRefs": [set] });
+    assert_eq!(excess(&route(stored.clone()), &planned), None);
+    for (field, value) in [
+        ("timeouts", json!({ "request": "1ms" })),
+        (
+            "matches",
+            json!([{ "path": orders, "headers": [{ "name": "x", "value": "y" }] }]),
+        ),
+        ("filters", json!([{ "type": "RequestRedirect" }])),
+    ] {
+        let mut changed = stored.clone();
+        changed[field] = value;
+        let patch = excess(&route(changed), &planned);
+        let rules = &planned["spec"]["rules"];
+        assert_eq!(
+            patch,
+            Some(json!({ "spec": { "rules": rules } })),
+            "{field}"
+        );
+    }
+    let everything = route(json!({ "backendRefs": [backend] }));
+    let path = json!({ "type": "PathPrefix", "value": "/" });
+    let stored = route(json!({ "matches": [{ "path": path }], "backendRefs": [backend] }));
+    assert_eq!(excess(&stored, &everything), None);
 }
