@@ -57,7 +57,7 @@ impl Certificates {
                 CertificateState::NoCertificate => {
                     foreign.insert(key.name.clone());
                 }
-                CertificateState::Usable(_) => {
+                CertificateState::Usable(..) => {
                     if let Some(data) = ctx.secrets.named(key).await? {
                         current.insert(key.name.clone(), data);
                     }
@@ -95,7 +95,7 @@ impl Certificates {
     pub fn next(&self, ctx: &Context) -> Next {
         let now = ctx.now();
         let own = self.states.iter().filter_map(|state| match state {
-            CertificateState::Usable(validity) => Some(validity),
+            CertificateState::Usable(validity, _) => Some(validity),
             _ => None,
         });
         let turns = own.chain(self.validities.values());

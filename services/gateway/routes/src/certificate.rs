@@ -15,6 +15,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use x509_parser::extensions::GeneralName;
 
 use crate::api::{Gateway, Listener};
 
@@ -67,12 +68,47 @@ impl Validity {
 /// Whether a Secret can be served as a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateState {
-    /// Chain and key can be served, while the certificate is valid.
-    Usable(Validity),
+    /// Chain and key can be served, while the certificate is valid, to clients of these hosts.
+    Usable(Validity, Hosts),
     /// The reason why they cannot.
     Malformed(String),
     /// It holds no certificate at all.
     NoCertificate,
+}
+
+/// The DNS names that a certificate is for (RFC 6125), in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts(Arc<[String]>);
+
+impl Hosts {
+    /// These names.
+    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+        let names = names.into_iter().map(|name| name.to_ascii_lowercase());
+        Self(names.collect())
+    }
+
+    /// The reason why clients of a listener's hostname refuse the certificate. `*` stands for one label (RFC 6125 6.4.3), so a
+    /// listener of `*.example.com` needs that name itself.
+    pub fn problem(&self, hostname: Option<&str>) -> Option<String> {
+        let host = hostname
+            .filter(|host| !host.is_empty())?
+            .to_ascii_lowercase();
+        let parent = host
+            .split_once('.')
+            .map(|(_, parent)| format!("*.{parent}"));
+        let covers = |name: &String| *name == host || parent.as_ref() == Some(name);
+        if self.0.iter().any(covers) {
+            return None;
+        }
+        let named = if self.0.is_empty() {
+            "names no host".to_owned()
+        } else {
+            format!("is for {}", self.0.join(", "))
+        };
+        Some(format!(
+            "the certificate {named}, so clients of {host} refuse it"
+        ))
+    }
 }
 
 /// A certificate chain with its key, as TLS needs it.
@@ -82,6 +118,15 @@ pub struct Pair {
     pub key: Arc<CertifiedKey>,
     /// When it is valid.
     pub validity: Validity,
+    /// What it is for.
+    pub hosts: Hosts,
+}
+
+impl Pair {
+    /// That it can be served.
+    pub fn state(&self) -> CertificateState {
+        CertificateState::Usable(self.validity, self.hosts.clone())
+    }
 }
 
 impl std::fmt::Debug for Pair {
@@ -99,7 +144,7 @@ pub fn read_pair(chain: &[u8], key: &[u8]) -> Result<Pair, String> {
         .ok()
         .filter(|chain| !chain.is_empty())
         .ok_or("tls.crt holds no PEM certificate chain")?;
-    let validity = validity(&chain[0])?;
+    let (validity, hosts) = facts(&chain[0])?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
         if is_encrypted(key) {
             "tls.key is encrypted with a passphrase; store it without one"
@@ -122,19 +167,27 @@ pub fn read_pair(chain: &[u8], key: &[u8]) -> Result<Pair, String> {
     Ok(Pair {
         key: Arc::new(key),
         validity,
+        hosts,
     })
 }
 
-fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
+fn facts(certificate: &CertificateDer<'_>) -> Result<(Validity, Hosts), String> {
     let malformed = || "the first certificate in tls.crt is malformed".to_owned();
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(|_| malformed())?;
     let at = |time: x509_parser::time::ASN1Time| {
         Timestamp::from_second(time.timestamp()).map_err(|_| malformed())
     };
-    Ok(Validity {
+    let names = parsed.subject_alternative_name().map_err(|_| malformed())?;
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let names = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    let validity = Validity {
         not_before: at(parsed.validity().not_before)?,
         not_after: at(parsed.validity().not_after)?,
-    })
+    };
+    Ok((validity, Hosts::new(names)))
 }
 
 /// Common name of whoever signed the first certificate of a PEM chain.
@@ -171,7 +224,7 @@ fn pair_of(chain: Option<&[u8]>, key: Option<&[u8]>) -> Result<Pair, Certificate
 /// Checks a Secret without keeping anything of it.
 pub fn inspect_certificate(secret: &Secret) -> CertificateState {
     match read_certificate(secret) {
-        Ok(pair) => CertificateState::Usable(pair.validity),
+        Ok(pair) => pair.state(),
         Err(state) => state,
     }
 }

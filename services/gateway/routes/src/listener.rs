@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::api::{GROUP, Gateway, Listener, RouteGroupKind, SecretObjectReference};
-use crate::certificate::{CertificateState, Validity};
+use crate::certificate::{CertificateState, Hosts, Validity};
 use crate::hostname::Pattern;
 use crate::objects::{Objects, Scope};
 use crate::verdict::Verdict;
@@ -220,6 +220,7 @@ fn certificates(
         .and_then(|tls| tls.certificate_refs.as_deref())
         .unwrap_or_default();
     let (mut usable, mut is_good) = (Vec::new(), false);
+    let (mut is_covered, mut uncovered) = (false, None);
     let mut problem = refs.is_empty().then(|| {
         Verdict::no(
             "InvalidCertificateRef",
@@ -228,9 +229,12 @@ fn certificates(
     });
     for reference in refs {
         match certificate(gateway, reference, look.objects) {
-            Ok((name, validity)) => {
+            Ok((name, validity, hosts)) => {
                 let why = look.now.and_then(|now| validity.problem(now));
                 is_good |= why.is_none();
+                let odd = hosts.problem(listener.hostname.as_deref());
+                is_covered |= odd.is_none();
+                uncovered = uncovered.or(odd.map(|why| format!("Secret {name}: {why}")));
                 let why = why.map(|why| {
                     Verdict::no("InvalidCertificateRef", format!("Secret {name}: {why}"))
                 });
@@ -243,7 +247,11 @@ fn certificates(
     let verdict = match problem {
         Some(why) if !is_good => served_instead(why, !usable.is_empty(), look),
         Some(why) => why,
-        None => resolved(),
+        // It is served all the same: another name is no reason to go on with an older certificate.
+        None => match uncovered.filter(|_| !is_covered) {
+            Some(why) => Verdict::no("InvalidCertificateRef", why),
+            None => resolved(),
+        },
     };
     (usable, verdict)
 }
@@ -270,7 +278,7 @@ fn certificate(
     gateway: &Gateway,
     reference: &SecretObjectReference,
     objects: &Objects,
-) -> Result<(ObjectName, Validity), Verdict> {
+) -> Result<(ObjectName, Validity, Hosts), Verdict> {
     let invalid = |why: String| Err(Verdict::no("InvalidCertificateRef", why));
     if !reference.is_secret() {
         return invalid(format!("certificate {} is not a Secret", reference.name));
@@ -291,7 +299,7 @@ fn certificate(
         }
     }
     match objects.certificates.get(&name) {
-        Some(CertificateState::Usable(validity)) => Ok((name, *validity)),
+        Some(CertificateState::Usable(validity, hosts)) => Ok((name, *validity, hosts.clone())),
         Some(CertificateState::Malformed(why)) => invalid(format!("Secret {name}: {why}")),
         Some(CertificateState::NoCertificate) => invalid(format!(
             "Secret {name} holds no certificate: tls.crt and tls.key are missing"

@@ -211,7 +211,7 @@ fn read_logged(name: &ObjectName, secret: &Secret) -> Result<Pair, CertificateSt
 
 fn state(pair: &Result<Pair, CertificateState>) -> CertificateState {
     match pair {
-        Ok(pair) => CertificateState::Usable(pair.validity),
+        Ok(pair) => pair.state(),
         Err(state) => state.clone(),
     }
 }

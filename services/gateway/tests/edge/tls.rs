@@ -21,12 +21,13 @@ pub struct Issued {
 }
 
 pub fn issue(name: &str) -> Issued {
-    issue_until(name, 2100)
+    issue_until(&[name], 2100)
 }
 
-fn issue_until(name: &str, year: i32) -> Issued {
+fn issue_until(names: &[&str], year: i32) -> Issued {
     let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("parameters");
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let certificate = params.self_signed(&key).expect("a certificate");
@@ -90,7 +91,8 @@ async fn rig() -> (Rig, Backend, u16, Issued, Issued) {
     let backend = Backend::start("one").await;
     let mut rig = Rig::start(&[]);
     let port = free_port();
-    let (a, b) = (issue("a.example"), issue("b.example"));
+    let a = issue("a.example");
+    let b = issue_until(&["b.example", "*.example"], 2100);
     let listener = |name: &str, host: &str| {
         json!({"name": name, "hostname": host, "port": port, "protocol": "HTTPS",
             "tls": {"certificateRefs": [{"name": name}]}})
@@ -182,7 +184,7 @@ async fn a_new_certificate_is_served_without_a_restart_and_what_cannot_be_served
     assert!(served(&mut rig, &new).await, "an empty Secret");
     rig.secrets.remove(&secret_name("a"));
     assert!(served(&mut rig, &new).await, "no Secret");
-    let expired = issue_until("a.example", 2021);
+    let expired = issue_until(&["a.example"], 2021);
     rig.secrets.insert(secret_name("a"), expired.secret.clone());
     assert!(served(&mut rig, &new).await, "an expired certificate");
     let next = issue("a.example");
@@ -204,7 +206,7 @@ async fn a_certificate_that_cannot_be_used_is_told_and_the_gateway_stays_ready()
     let (mut rig, _backend, _port, old, _b) = rig().await;
     let readyz = admin(&rig).await;
     assert_eq!(told(&readyz).await.0, 200);
-    let expired = issue_until("a.example", 2021);
+    let expired = issue_until(&["a.example"], 2021);
     let cases = [
         (None, "Secret shop/a does not exist"),
         (Some(Arc::default()), "holds no certificate"),

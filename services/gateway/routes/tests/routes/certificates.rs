@@ -2,14 +2,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway_routes::api::{Gateway, ListenerStatus};
-use gateway_routes::certificate::{Data, Validity, keep, kept_pairs, kept_secret, read_pair};
+use gateway_routes::certificate::{
+    Data, Hosts, Validity, keep, kept_pairs, kept_secret, read_pair,
+};
 use gateway_routes::{CertificateState, ObjectName, Objects, Table, View, inspect_certificate};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
-use crate::support::{at, brief, gateway, gateway_name, objects, plane};
+use crate::support::{at, brief, gateway, gateway_name, objects, plane, usable_in};
 
 const HTTPS: &str =
     "[{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop}]}}]";
@@ -81,7 +83,7 @@ fn each_way_in_which_a_pair_cannot_be_served_is_named() {
         CertificateState::NoCertificate
     );
     let whole = inspect_certificate(&secret(data(&chain, &key)));
-    assert!(matches!(whole, CertificateState::Usable(_)), "{whole:?}");
+    assert!(matches!(whole, CertificateState::Usable(..)), "{whole:?}");
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn an_expired_or_future_certificate_is_served_for_want_of_a_better_one_and_said(
     let past = validity("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z");
     let future = validity("2090-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
     for (validity, cause) in [(past, "expired at 2021"), (future, "not valid before 2090")] {
-        let alone = world(Some(CertificateState::Usable(validity)), None);
+        let alone = world(Some(usable_in(validity)), None);
         let told = listener(&alone);
         assert!(serves(&alone));
         assert!(
@@ -189,10 +191,10 @@ fn an_expired_or_future_certificate_is_served_for_want_of_a_better_one_and_said(
         );
         assert!(message(&told).contains(cause), "{}", message(&told));
         assert!(message(&told).contains("served all the same"));
-        let kept = world(Some(CertificateState::Usable(validity)), Some(always()));
+        let kept = world(Some(usable_in(validity)), Some(always()));
         assert!(message(&listener(&kept)).contains("the last good certificate"));
     }
-    let good = world(Some(CertificateState::Usable(always())), Some(past));
+    let good = world(Some(usable_in(always())), Some(past));
     assert!(
         brief(&listener(&good).conditions).contains(&"ResolvedRefs=True/ResolvedRefs".to_owned())
     );
@@ -243,4 +245,47 @@ fn the_last_good_pair_of_each_listener_is_kept_until_there_is_another_good_one()
         Some("demo-kept-certificates")
     );
     assert_eq!(kept_secret(&"x".repeat(250)), None);
+}
+
+#[test]
+fn a_certificate_for_another_host_is_served_and_said() {
+    let told = |hostname: &str| {
+        let listeners = format!(
+            "[{{name: https, port: 443, protocol: HTTPS, hostname: '{hostname}', \
+              tls: {{certificateRefs: [{{name: shop}}]}}}}]"
+        );
+        let (chain, key) = good();
+        let mut seen = world(Some(inspect_certificate(&secret(data(&chain, &key)))), None);
+        seen.gateways = vec![gateway(&listeners)];
+        assert!(serves(&seen), "{hostname}");
+        let status = listener(&seen);
+        let is_resolved =
+            brief(&status.conditions).contains(&"ResolvedRefs=True/ResolvedRefs".to_owned());
+        (is_resolved, message(&status).to_owned())
+    };
+    assert!(told("SHOP.example").0, "names have no case");
+    for hostname in ["www.shop.example", "*.shop.example", "shop.example.org"] {
+        let (is_resolved, message) = told(hostname);
+        assert!(!is_resolved, "{hostname}");
+        let wanted =
+            format!("the certificate is for shop.example, so clients of {hostname} refuse it");
+        assert!(message.contains(&wanted), "{message}");
+    }
+}
+
+#[test]
+fn a_star_stands_for_one_label() {
+    let hosts = Hosts::new(["*.Example.com".to_owned()]);
+    for host in ["a.example.com", "*.example.com"] {
+        assert_eq!(hosts.problem(Some(host)), None, "{host}");
+    }
+    for host in ["example.com", "a.b.example.com", "*.b.example.com"] {
+        assert!(hosts.problem(Some(host)).is_some(), "{host}");
+    }
+    assert_eq!(hosts.problem(None), None, "a listener of every host");
+    let nobody = Hosts::new([]).problem(Some("a"));
+    assert_eq!(
+        nobody.unwrap(),
+        "the certificate names no host, so clients of a refuse it"
+    );
 }

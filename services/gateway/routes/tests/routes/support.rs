@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use gateway_routes::api::{Condition, Gateway, HTTPRoute};
-use gateway_routes::certificate::Validity;
+use gateway_routes::certificate::{Hosts, Validity};
 use gateway_routes::{CertificateState, DataPlane, ObjectName, Objects, RequestHead, Scope, Table};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -58,8 +58,19 @@ pub fn objects(routes: Vec<Arc<HTTPRoute>>) -> Objects {
     }
 }
 
+/// A certificate for the hosts of these tests.
+pub fn usable_in(validity: Validity) -> CertificateState {
+    let hosts = [
+        "shop.example",
+        "*.shop.example",
+        "*.example.com",
+        "example.com",
+    ];
+    CertificateState::Usable(validity, Hosts::new(hosts.map(str::to_owned)))
+}
+
 fn usable() -> CertificateState {
-    CertificateState::Usable(Validity {
+    usable_in(Validity {
         not_before: at(-1_000_000),
         not_after: at(1_000_000),
     })
