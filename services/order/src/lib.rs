@@ -45,6 +45,7 @@ pub fn assemble(config: Config, builder: Builder) -> anyhow::Result<Builder> {
     let client = http_client(CALL_TIMEOUT)?;
     let app = AppState {
         core: builder.core(),
+        starts: Arc::default(),
         advances: Arc::default(),
         clients: Clients::new(&client, &services, &builder.internal_token()?),
         renderer: Arc::new(HttpResponses),

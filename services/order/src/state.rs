@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use chassis::{Tasks, Verifier};
-use service::{Core, Gather};
+use service::{Core, Gather, StoreError};
 use vocabulary::Currency;
 
 use crate::checkout::render::Render;
-use crate::checkout::store::checkouts::{Saved, Saving};
+use crate::checkout::store::checkouts::{Saved, Saving, Start, Starting};
 use crate::clients::Clients;
 use crate::metrics::Metrics;
 
@@ -16,8 +16,10 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 pub struct AppState {
     pub core: Core,
+    /// Checkouts that are started together.
+    pub starts: Arc<Gather<Starting, Result<Start, StoreError>>>,
     /// Stages of checkouts that are stored together.
-    pub advances: Arc<Gather<Saving, Saved>>,
+    pub advances: Arc<Gather<Saving, Result<Saved, StoreError>>>,
     pub clients: Clients,
     /// Writes the responses that idempotency keys store.
     pub renderer: Arc<dyn Render>,

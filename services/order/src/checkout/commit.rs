@@ -37,6 +37,9 @@ pub enum DriveError {
     /// A bug.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
+    /// The process ends, or a bug.
+    #[error("storing the checkout was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
     /// A bug.
     #[error("the response was not written as JSON")]
     Json(#[from] serde_json::Error),
@@ -109,19 +112,32 @@ async fn advance(
         to: row.clone(),
     };
     let work = |savings: Vec<Saving>| async move {
-        let mut saved = save_all(core, &savings).await.unwrap_or_else(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::info!(error, "checkouts not stored together: each by itself");
-            HashMap::new()
-        });
-        let saved = savings.iter().map(|saving| saved.remove(&saving.id));
-        saved.collect()
+        match save_all(core, &savings).await {
+            Ok(mut saved) => {
+                let of = |saving: &Saving| saved.remove(&saving.id).map(Ok);
+                savings.iter().map(of).collect()
+            }
+            Err(error) => failed_together(savings.len(), error),
+        }
     };
     match app.advances.run(saving, work).await {
-        Some(saved) => saved.apply(checkout, row),
+        Some(saved) => saved?.apply(checkout, row),
         None => save(app, checkout, row, LEASE).await?,
     }
     Ok(())
+}
+
+/// The answers of a statement that failed: one checkout learns why, and several are left to try by themselves.
+pub(super) fn failed_together<O>(
+    checkouts: usize,
+    error: StoreError,
+) -> Vec<Option<Result<O, StoreError>>> {
+    if checkouts == 1 {
+        return vec![Some(Err(error))];
+    }
+    let error: &dyn std::error::Error = &error;
+    tracing::info!(error, "checkouts not stored together: each by itself");
+    std::iter::repeat_with(|| None).take(checkouts).collect()
 }
 
 /// Of two drivers of one checkout, the first is served.

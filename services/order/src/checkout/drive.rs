@@ -4,12 +4,17 @@
 //! fails at its next write, and stops. Two drivers at once do no harm in between, because every effect is idempotent by an id
 //! that was created when the checkout started.
 
-use outbox::idempotency::{self, Answer as Response, Begin};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::checkout::commit::{self, DriveError, LEASE};
+use outbox::idempotency::{self, Answer as Response, Begin};
+use service::{Core, StoreError};
+use vocabulary::OrderId;
+
+use crate::checkout::commit::{self, DriveError, LEASE, failed_together};
 use crate::checkout::domain::{Answer, Checkout, Effect, Write, decide, resume};
 use crate::checkout::effects::execute;
-use crate::checkout::store::checkouts::{self, Start};
+use crate::checkout::store::checkouts::{self, Start, Starting};
 use crate::clients::Unavailable;
 use crate::spec::SCHEMA;
 use crate::state::AppState;
@@ -45,11 +50,18 @@ pub async fn start(app: &AppState, mut checkout: Checkout) -> Result<Started, Dr
         return Ok(Started::Mismatch);
     };
     checkout.traceparent = chassis::trace::current();
+    let starting = Starting {
+        checkout: checkout.clone(),
+        key: key.clone(),
+    };
+    let result = store(app, starting).await?;
+    if result == Start::Started {
+        return Ok(Started::Ours(Box::new(checkout)));
+    }
     let now = app.core.now();
     let mut conn = app.core.acquire().await?;
-    match checkouts::start(&mut conn, &checkout, &key, now, now + LEASE).await? {
-        Start::Started => return Ok(Started::Ours(Box::new(checkout))),
-        Start::Twin => {}
+    match result {
+        Start::Started | Start::Twin => {}
         Start::KeyTaken => match idempotency::look(&mut conn, SCHEMA, &key).await? {
             Begin::Replay(response) => return Ok(Started::Responded(response)),
             Begin::Mismatch => return Ok(Started::Mismatch),
@@ -66,6 +78,42 @@ pub async fn start(app: &AppState, mut checkout: Checkout) -> Result<Started, Dr
         }
         None => Started::InFlight,
     })
+}
+
+/// Stores a checkout together with those that start at the same time. On a task of its own: a client that disconnects interrupts
+/// neither its own nor theirs.
+async fn store(app: &AppState, starting: Starting) -> Result<Start, DriveError> {
+    let (core, starts) = (app.core.clone(), Arc::clone(&app.starts));
+    let storing = async move {
+        let core = &core;
+        let work = |starting: Vec<Starting>| async move {
+            match start_all(core, &starting).await {
+                Ok(mut stored) => {
+                    let of = |one: &Starting| stored.remove(&one.checkout.id).map(Ok);
+                    starting.iter().map(of).collect()
+                }
+                Err(error) => failed_together(starting.len(), error),
+            }
+        };
+        if let Some(result) = starts.run(starting.clone(), work).await {
+            return result;
+        }
+        let id = starting.checkout.id;
+        let stored = start_all(core, &[starting]).await?.remove(&id);
+        stored.ok_or(StoreError::stale(format_args!("checkout {id}")))
+    };
+    Ok(app.tasks.spawn("start checkout", storing).await??)
+}
+
+async fn start_all(
+    core: &Core,
+    starting: &[Starting],
+) -> Result<HashMap<OrderId, Start>, StoreError> {
+    let mut starting = starting.to_vec();
+    starting.sort_by(|a, b| (&a.key.caller, &a.key.key).cmp(&(&b.key.caller, &b.key.key)));
+    let now = core.now();
+    let mut conn = core.acquire().await?;
+    checkouts::start(&mut conn, &starting, now, now + LEASE).await
 }
 
 /// Drives a checkout until it ends or has to wait.

@@ -58,6 +58,7 @@ pub async fn shop(mugs: i64) -> Shop {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SystemEntropy),
         },
+        starts: Arc::default(),
         advances: Arc::default(),
         clients: Clients::new(&client, &urls, &InternalToken::new(TOKEN)),
         renderer: Arc::new(HttpResponses),

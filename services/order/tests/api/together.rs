@@ -1,6 +1,7 @@
 //! Checkouts that reach a stage at the same time are stored together, and each as it would have been alone.
 
 use futures::future::join_all;
+use futures::poll;
 use order::checkout::domain::{Checkout, Effect};
 use order::checkout::drive::{self, Started};
 
@@ -78,6 +79,69 @@ async fn of_two_drivers_of_one_checkout_one_goes_on_and_the_other_stops() {
             assert!(why.contains("changed since it was read"), "{why}");
         }
     }
+    shop.resume().await;
+    shop.check_books().await;
+}
+
+#[tokio::test]
+async fn checkouts_that_start_at_the_same_time_share_transactions_and_a_key_starts_one() {
+    let shop = &shop(1_000).await;
+    let mut fewest = i64::MAX;
+    for round in 0..ROUNDS {
+        // The last key comes three times, and once for something else.
+        let buyers = (0..BUYERS + 2).map(|buyer| {
+            let key = format!("{round}-{}", buyer.min(BUYERS - 1));
+            drive::start(&shop.app, shop.checkout(&key, 1, "manual"))
+        });
+        let other = shop.checkout(&format!("{round}-{}", BUYERS - 1), 2, "manual");
+        let (buyers, other) = tokio::join!(join_all(buyers), drive::start(&shop.app, other));
+        let mut ids = Vec::new();
+        let mut in_flight = 0;
+        for started in buyers {
+            match started.unwrap() {
+                Started::Ours(checkout) => ids.push(checkout.id.as_uuid()),
+                Started::InFlight => in_flight += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((ids.len(), in_flight), (BUYERS, 2));
+        assert!(matches!(other.unwrap(), Started::Mismatch));
+        let transactions: i64 = sqlx::query_scalar(
+            "select count(distinct xmin::text) from orders.checkouts
+             where checkout_id = any($1) and stage = 'started'",
+        )
+        .bind(ids)
+        .fetch_one(&shop.db.pool)
+        .await
+        .unwrap();
+        fewest = fewest.min(transactions);
+    }
+    assert!(fewest <= i64::try_from(BUYERS / 2).unwrap(), "{fewest}");
+    shop.resume().await;
+    shop.check_books().await;
+    let placed = i64::try_from(BUYERS * ROUNDS).unwrap();
+    assert_eq!(shop.count("orders.orders").await, placed);
+}
+
+#[tokio::test]
+async fn a_client_that_disconnects_at_the_start_takes_nothing_from_those_who_started_with_it() {
+    let shop = &shop(20).await;
+    let start = |key| drive::start(&shop.app, shop.checkout(key, 1, "manual"));
+    let mut first = Box::pin(start("first"));
+    let (mut second, mut third) = (Box::pin(start("second")), Box::pin(start("third")));
+    assert!(poll!(&mut first).is_pending());
+    assert!(poll!(&mut second).is_pending());
+    assert!(poll!(&mut third).is_pending());
+    assert!(matches!(first.await.unwrap(), Started::Ours(_)));
+    // It may be the one that stores both.
+    let _ = poll!(&mut second);
+    drop(second);
+    assert!(matches!(third.await.unwrap(), Started::Ours(_)));
+    let started = "orders.checkouts where stage = 'started'";
+    testkit::eventually("all three are started", || async {
+        (shop.count(started).await == 3).then_some(())
+    })
+    .await;
     shop.resume().await;
     shop.check_books().await;
 }

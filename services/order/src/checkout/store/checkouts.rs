@@ -9,6 +9,7 @@ use serde_json::Value;
 use service::{StoreError, failed};
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use uuid::Uuid;
 use vocabulary::{OrderId, PaymentId, ReservationId, UserId};
 
 use crate::cart::domain::Cart;
@@ -79,52 +80,109 @@ pub enum Start {
     KeyTaken,
 }
 
-/// Claims the key as [`outbox::idempotency::begin`] does, and stores the checkout, leased to its maker: one statement, so that
-/// there is no transaction around it.
+/// A checkout to be stored under its key.
+#[derive(Debug, Clone)]
+pub struct Starting {
+    pub checkout: Checkout,
+    pub key: Key,
+}
+
+/// Claims keys as [`outbox::idempotency::begin`] does, and stores the checkouts, leased to their makers: one statement, so that
+/// there is no transaction around it. In the order of their keys: two statements with the same keys wait for each other.
 pub async fn start(
     conn: &mut PgConnection,
-    checkout: &Checkout,
-    key: &Key,
+    starting: &[Starting],
     now: DateTime<Utc>,
     lease_until: DateTime<Utc>,
-) -> Result<Start, StoreError> {
-    let row = sqlx::query!(
+) -> Result<HashMap<OrderId, Start>, StoreError> {
+    let Some(route) = starting.first().map(|one| one.key.route) else {
+        return Ok(HashMap::new());
+    };
+    let columns = StartColumns::of(starting);
+    let rows = sqlx::query!(
         r#"with claim as materialized (
-             select orders.idempotency_claim($11, $12, $5, $13, $10) as claimed
+             select asked.*, orders.idempotency_claim(asked.caller, $11, asked.key, asked.fingerprint, $12) as claimed
+             from unnest((select $1::uuid[]), (select $2::uuid[]), (select $3::uuid[]), (select $4::uuid[]), (select $5::text[]),
+                         (select $6::jsonb[]), (select $7::bigint[]), (select $8::text[]), (select $9::text[]),
+                         (select $10::bytea[]))
+                 as asked (checkout_id, user_id, reservation_id, payment_id, key, request, version, traceparent, caller,
+                           fingerprint)
          ), started as (
              insert into orders.checkouts
                  (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
                   version, traceparent, created_at, updated_at)
-             select $1, 'started', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from claim
+             select checkout_id, 'started', user_id, reservation_id, payment_id, key, request, $13, version, traceparent, $12, $12
+             from claim
              where claimed and not exists (
-                 select from orders.checkouts
-                 where user_id = $2 and idempotency_key = $5
-                   and stage in ('started', 'reserved', 'awaiting_payment', 'authorised'))
+                 select from orders.checkouts as c
+                 where c.user_id = claim.user_id and c.idempotency_key = claim.key
+                   and c.stage in ('started', 'reserved', 'awaiting_payment', 'authorised'))
              returning checkout_id
          )
-         select claimed as "claimed!", exists (select from started) as "started!" from claim"#,
-        checkout.id.as_uuid(),
-        checkout.user_id.as_uuid(),
-        checkout.reservation_id.as_uuid(),
-        checkout.payment_id.as_uuid(),
-        checkout.key,
-        Json(&checkout.cart) as _,
-        lease_until,
-        checkout.version,
-        checkout.traceparent,
+         select checkout_id as "id!: OrderId", claimed as "claimed!",
+                checkout_id in (select checkout_id from started) as "started!"
+         from claim"#,
+        &columns.ids,
+        &columns.users,
+        &columns.reservations,
+        &columns.payments,
+        &columns.keys,
+        &columns.requests as _,
+        &columns.versions,
+        &columns.traceparents as _,
+        &columns.callers,
+        &columns.fingerprints,
+        route,
         now,
-        key.caller,
-        key.route,
-        key.fingerprint,
+        lease_until,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await
-    .map_err(failed("start checkout"))?;
-    Ok(match (row.claimed, row.started) {
-        (false, _) => Start::KeyTaken,
-        (true, false) => Start::Twin,
-        (true, true) => Start::Started,
-    })
+    .map_err(failed("start checkouts"))?;
+    let results = rows.into_iter().map(|row| {
+        let result = match (row.claimed, row.started) {
+            (false, _) => Start::KeyTaken,
+            (true, false) => Start::Twin,
+            (true, true) => Start::Started,
+        };
+        (row.id, result)
+    });
+    Ok(results.collect())
+}
+
+/// Checkouts to be stored, as columns.
+struct StartColumns<'a> {
+    ids: Vec<Uuid>,
+    users: Vec<Uuid>,
+    reservations: Vec<Uuid>,
+    payments: Vec<Uuid>,
+    keys: Vec<String>,
+    requests: Vec<Json<&'a Cart>>,
+    versions: Vec<i64>,
+    traceparents: Vec<Option<String>>,
+    callers: Vec<String>,
+    fingerprints: Vec<Vec<u8>>,
+}
+
+impl<'a> StartColumns<'a> {
+    fn of(starting: &'a [Starting]) -> Self {
+        let checkouts = || starting.iter().map(|one| &one.checkout);
+        let keys = || starting.iter().map(|one| &one.key);
+        Self {
+            ids: checkouts().map(|one| one.id.as_uuid()).collect(),
+            users: checkouts().map(|one| one.user_id.as_uuid()).collect(),
+            reservations: checkouts()
+                .map(|one| one.reservation_id.as_uuid())
+                .collect(),
+            payments: checkouts().map(|one| one.payment_id.as_uuid()).collect(),
+            keys: keys().map(|key| key.key.clone()).collect(),
+            requests: checkouts().map(|one| Json(&one.cart)).collect(),
+            versions: checkouts().map(|one| one.version).collect(),
+            traceparents: checkouts().map(|one| one.traceparent.clone()).collect(),
+            callers: keys().map(|key| key.caller.clone()).collect(),
+            fingerprints: keys().map(|key| key.fingerprint.clone()).collect(),
+        }
+    }
 }
 
 /// Where a checkout is to stand, and the version that its driver has read.
