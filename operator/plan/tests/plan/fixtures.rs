@@ -275,6 +275,7 @@ pub fn data_plane(gateway: &Gateway, shop: &Storefront) -> Objects<Planned> {
     let seen = gateway::Observed {
         storefront: Some(Arc::new(shop.clone())),
         is_scaled: false,
+        account_since: None,
     };
     let valid = gateway::validate(gateway, &seen, &platform()).ready();
     gateway::desired(&valid.expect("the built-in class serves it"))

@@ -65,6 +65,7 @@ pub fn plan(shop: &Storefront, platform: &Platform) -> Vec<Planned> {
     let around = gateway::Observed {
         storefront: Some(std::sync::Arc::new(shop.clone())),
         is_scaled: false,
+        account_since: None,
     };
     let plane = gateway::validate(&gateway, &around, platform).ready();
     all.extend(gateway::desired(&plane.expect("valid")).items);

@@ -110,6 +110,7 @@ fn an_autoscaler_of_somebody_else_decides_how_many_pods_the_gateway_has() {
     let seen = gateway::Observed {
         storefront: Some(std::sync::Arc::new(shop)),
         is_scaled: true,
+        account_since: None,
     };
     let valid = gateway::validate(&gateway, &seen, &platform()).ready();
     assert_is_left_to_another(&gateway::desired(&valid.expect("valid")));
