@@ -5,6 +5,7 @@
 
 use kube::core::Status;
 use operator_plan::Invalid;
+use operator_plan::quote::quote;
 
 /// Longest quotation of the API server's words.
 const LONGEST: usize = 300;
@@ -44,9 +45,8 @@ pub fn why(status: &Status) -> String {
 
 /// One line without what only a debugger would print.
 fn short(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let line: String = line.chars().take(LONGEST).collect();
-    line.trim().trim_end_matches('.').to_owned()
+    let line = text.lines().next().unwrap_or_default().trim();
+    quote(line.trim_end_matches('.'), LONGEST)
 }
 
 fn cause_of(status: &Status) -> (&'static str, &'static str) {

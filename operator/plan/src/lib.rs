@@ -20,6 +20,7 @@ mod own_secret;
 pub mod podless;
 mod pods;
 pub mod probe;
+pub mod quote;
 mod readiness;
 mod release;
 mod resources;

@@ -1,6 +1,7 @@
 //! Workloads that make no pods. Of a StatefulSet and of a Job only an event of their controller says why: a quota,
 //! a LimitRange, a policy. (A Deployment has a condition for it.)
 
+use crate::quote::quote;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{apps::v1::StatefulSet, batch::v1::Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -90,9 +91,8 @@ pub(crate) fn refused(seen: &Objects<Applied>, of: &PodsOf) -> Option<Trouble> {
 /// The cause, without the name of the pod, which is another one with each try.
 pub(crate) fn cause(said: &str) -> String {
     let (_, cause) = said.split_once(" is forbidden: ").unwrap_or(("", said));
-    let line = cause.lines().next().unwrap_or_default();
-    let line: String = line.chars().take(LONGEST).collect();
-    line.trim().trim_end_matches('.').to_owned()
+    let line = cause.lines().next().unwrap_or_default().trim();
+    quote(line.trim_end_matches('.'), LONGEST)
 }
 
 #[cfg(test)]

@@ -186,9 +186,7 @@ fn list(named: &BTreeMap<String, String>) -> String {
 }
 
 fn quote(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let line: String = line.chars().take(LONGEST).collect();
-    line.trim().to_owned()
+    crate::quote::quote(text, LONGEST)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How many pods a workload has: autoscalers of ours and of others, and what an eviction may take.
 
+use crate::quote::quote;
 use std::collections::BTreeMap;
 
 use crds::{GROUP, Replicas};
@@ -101,8 +102,7 @@ pub(crate) fn idle(scaler: &HorizontalPodAutoscaler) -> Option<String> {
         return None;
     }
     let message = active.message.as_deref().unwrap_or_default();
-    let line = message.lines().next().unwrap_or_default();
-    Some(line.chars().take(LONGEST).collect())
+    Some(quote(message, LONGEST))
 }
 
 /// Whether an autoscaler scales this and was not made for the object with this uid.

@@ -324,7 +324,6 @@ fn unpulled(image: &str, said: &str) -> String {
 /// The first line, without the pod's uid and the full stop.
 pub(crate) fn quote(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    let line = line.split(" (pod:").next().unwrap_or_default();
-    let line: String = line.chars().take(LONGEST).collect();
-    line.trim().trim_end_matches('.').to_owned()
+    let line = line.split(" (pod:").next().unwrap_or_default().trim();
+    crate::quote::quote(line.trim_end_matches('.'), LONGEST)
 }

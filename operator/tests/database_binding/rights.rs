@@ -4,6 +4,8 @@ use futures::future::join_all;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
 
+use operator_plan::database_binding::Server;
+
 use super::life::{database, owner_of};
 use super::postgres::Postgres;
 use super::scenarios::made;
@@ -120,4 +122,29 @@ async fn an_owner_cannot_make_its_database_somebody_elses_by_a_comment() {
     }
     assert_eq!(world.databases().await, [""; 0]);
     assert_eq!(world.roles().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_administrator_without_the_rights_is_told_with_what_it_lacks() {
+    let mut world = World::new();
+    let admin = format!("{}_admin", world.namespace);
+    let create = format!("create role {admin} login password 'x'");
+    world.sql("postgres", &create).await;
+    let limited = Server {
+        username: admin.clone(),
+        password: "x".into(),
+        ..world.server.clone()
+    };
+    world.put_server(&limited);
+    world.create("own", owner_of(&database(&world), &[]));
+    drop(world.once("own").await);
+    assert_eq!(world.ready("own").1, "ServerForbids");
+    let told = world.message("own");
+    assert!(told.contains("permission denied to create role"), "{told}");
+    assert!(told.ends_with("needs createdb and createrole"), "{told}");
+    let grant = format!("alter role {admin} createdb createrole");
+    world.sql("postgres", &grant).await;
+    world.settle("own").await;
+    assert_eq!(world.ready("own").0, "True", "{}", world.message("own"));
+    world.clean().await;
 }

@@ -6,6 +6,8 @@ use super::validate::{admin_secret, embedded_server, owner};
 
 /// The login was refused.
 const DENIED: &str = "ServerDenied";
+/// The login lacks a right.
+pub const FORBIDDEN: &str = "ServerForbids";
 /// How a failed look-up begins on every platform.
 const LOOKUP: &str = "failed to lookup address information: ";
 /// What is said in its place, also where only a question for the name tells it.
@@ -48,6 +50,8 @@ pub fn remedy(
         format!(
             "{message}; correct username and password in {secret}, or have the server accept them"
         )
+    } else if reason == FORBIDDEN {
+        format!("{message}; the login in {secret} needs createdb and createrole")
     } else if message.contains(UNRESOLVED) && !UNANSWERED.iter().any(|it| message.contains(it)) {
         format!("{message}; correct host in {secret}")
     } else {

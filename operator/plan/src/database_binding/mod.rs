@@ -31,7 +31,7 @@ pub use audit::{
 };
 pub use backup::{Backup, BackupState, backup, backup_state, backup_volume_name};
 pub use claim::{Claim, judge};
-pub use connect::{remedy, unreachable};
+pub use connect::{FORBIDDEN, remedy, unreachable};
 pub use consent::{Owner, consent};
 pub use loss::{LOST, RECREATE, emptied, may_create};
 pub use mark::{Hold, Mark};

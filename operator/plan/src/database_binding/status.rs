@@ -3,6 +3,7 @@
 use crds::{BindingRef, Condition, DatabaseBinding, DatabaseBindingStatus, RotationStatus};
 use jiff::Timestamp;
 
+use super::connect::FORBIDDEN;
 use super::loss::LOST;
 use super::names::Wanted;
 use super::rotation::rotation;
@@ -10,7 +11,7 @@ use crate::conditions::{self, Aspect};
 use crate::{Invalid, Waiting};
 
 /// Reasons of failures that no waiting mends.
-const STALLING: [&str; 2] = ["ServerDenied", "BackupFailed"];
+const STALLING: [&str; 3] = ["ServerDenied", FORBIDDEN, "BackupFailed"];
 
 /// How far a reconciliation came.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! Asking the data plane of a Gateway which key sets of policies it has no key of: a policy with such a set refuses
 //! every token, and nothing in the API server shows it.
 
+use crate::quote::quote;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_routes::refresh_of;
@@ -72,7 +73,7 @@ pub fn troubles(said: &Said, wanted: &BTreeSet<String>) -> Option<Troubles> {
     let named = |name: &dyn Fn(&str) -> String| {
         let found = wanted.iter().filter_map(|uri| {
             let why = degraded.get(&name(uri))?;
-            Some((uri.clone(), why.chars().take(LONGEST).collect()))
+            Some((uri.clone(), quote(why, LONGEST)))
         });
         found.collect()
     };

@@ -2,6 +2,7 @@
 
 use crds::{Condition, ServiceDeployment};
 use gateway_routes::api::Gateway;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
@@ -123,7 +124,10 @@ pub(super) fn gateway(objects: &Objects<Applied>, name: &str) -> Part {
         kind: "Gateway",
         name: name.to_owned(),
         ready,
-        since: reported.map(|c| c.last_transition_time.clone()),
+        // A new Gateway has conditions of 1970, which its definition sets.
+        since: reported
+            .map(|c| c.last_transition_time.clone())
+            .filter(|since| since.0 > Timestamp::UNIX_EPOCH),
         message: match reported {
             Some(c) if !c.message.is_empty() => c.message.clone(),
             Some(c) => c.reason.clone(),

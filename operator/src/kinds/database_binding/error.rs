@@ -127,6 +127,10 @@ impl ServerError {
             Self::Unreachable { .. } => "ServerUnreachable",
             Self::Busy { .. } => "ServerBusy",
             Self::Denied { .. } => "ServerDenied",
+            // insufficient_privilege
+            Self::Refused { code, .. } if code == "42501" => {
+                operator_plan::database_binding::FORBIDDEN
+            }
             Self::Refused { .. } => "ServerRefused",
             Self::Answer { .. } => "ServerUnreadable",
             Self::Unsettled { .. } => "NotSettled",
