@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::slim::{Slim, SlimPod, Tracked, Trim, Trimmed};
+use crate::volumes::VolumeClaim;
 use crate::warned::ProbeWarning;
 
 /// The objects of one kind. `W` is what the API server sends, `V` what is kept of it.
@@ -105,6 +106,8 @@ pub struct Caches {
     pub pods: Arc<Cache<Sent, SlimPod>>,
     /// Events about pods whose probes succeed with a warning.
     pub probe_warnings: Arc<Cache<Sent, ProbeWarning>>,
+    /// The claims of shops' servers.
+    pub volume_claims: Arc<Cache<PartialObjectMeta<DynamicObject>, VolumeClaim>>,
     /// Metadata of our Secrets.
     pub secrets: Arc<Metadata>,
     /// Metadata of our ServiceAccounts; one of `metadata`.
@@ -248,6 +251,7 @@ impl Default for Caches {
             autoscalers: whole(),
             pods: Arc::new(Cache::new::<Pod>(SlimPod::decode)),
             probe_warnings: Arc::new(Cache::new::<Event>(ProbeWarning::decode)),
+            volume_claims: Arc::new(Cache::new::<PersistentVolumeClaim>(VolumeClaim::decode)),
             secrets: metadata::<Secret>(),
             service_accounts: Arc::clone(&service_accounts),
             metadata: vec![

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::queue::{Priority, Queue};
 use crate::secrets::{Secrets, Subscriber};
 use crate::slim::{Slim, SlimPod, Tracked, Trimmed};
+use crate::volumes::VolumeClaim;
 use crate::warned::ProbeWarning;
 
 use self::change::{concerns_owner, key_of, news, no_longer, objects, primary, priority, source};
@@ -278,6 +279,21 @@ impl Queues {
         }
         for pod in objects(change) {
             self.owner_of_pod(caches, pod, (DEBOUNCE, priority(change)));
+        }
+    }
+
+    /// Somebody deletes a volume claim of a server, or it is gone: its shop.
+    pub fn volume_claim(&self, change: &Change<VolumeClaim>) {
+        let leaves = |claim: &VolumeClaim| claim.leaving.is_some();
+        let (claim, is_news) = match change {
+            Change::Set { old, new, .. } => {
+                (new, old.as_deref().is_some_and(leaves) != leaves(new))
+            }
+            Change::Gone(old) => (old, leaves(old)),
+            Change::Undecodable(_) => return,
+        };
+        if let Some(shop) = claim.shop().filter(|_| is_news) {
+            self.storefronts.add_after(shop, DEBOUNCE, priority(change));
         }
     }
 

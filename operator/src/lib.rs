@@ -35,5 +35,6 @@ pub mod run;
 pub mod secrets;
 pub mod slim;
 pub mod statuses;
+pub mod volumes;
 pub mod warned;
 pub mod watches;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caches::Cache;
 use crate::context::Context;
 use crate::dispatch::Queues;
-use crate::warned;
+use crate::{volumes, warned};
 
 /// One watch, not running yet.
 pub struct Task {
@@ -47,6 +47,8 @@ enum Whose {
     Ours,
     /// The same; the operator can do its work without them.
     OursIfPermitted,
+    /// Volume claims of servers; the operator can do its work without them.
+    Volumes,
     /// Events about probes with a warning; the operator can do its work without them.
     ProbeWarnings,
 }
@@ -156,6 +158,9 @@ impl Watches<'_> {
         tasks.extend(self.typed(&caches.probe_warnings, warnings, move |c| {
             told.warned(&known, c);
         }));
+        let told = queues.clone();
+        let on_change: OnChange<_> = Arc::new(move |change| told.volume_claim(change));
+        tasks.extend(self.each_scope(&caches.volume_claims, Whose::Volumes, &on_change));
         let (told, secrets) = (queues.clone(), Arc::clone(&self.context.secrets));
         let on_change: OnChange<_> = Arc::new(move |change| told.secret(&secrets, change));
         self.context.secrets.on_change(Arc::clone(&on_change));
@@ -227,12 +232,18 @@ impl Watches<'_> {
         W: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
         V: Cached,
     {
-        let is_ours = matches!(whose, Whose::Ours | Whose::OursIfPermitted);
+        let labels = match whose {
+            Whose::Ours | Whose::OursIfPermitted => {
+                Some(format!("app.kubernetes.io/managed-by={MANAGER}"))
+            }
+            Whose::Volumes => Some(volumes::selector()),
+            Whose::Everybodys | Whose::EverybodysIfServed | Whose::ProbeWarnings => None,
+        };
         let is_warning = whose == Whose::ProbeWarnings;
         let watch = Watch {
             api,
             scope: scope.clone(),
-            labels: is_ours.then(|| format!("app.kubernetes.io/managed-by={MANAGER}")),
+            labels,
             fields: is_warning.then(|| format!("reason={}", warned::REASON)),
             store: Arc::clone(&cache.store),
             decode: cache.decode,

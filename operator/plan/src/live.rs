@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,6 +42,8 @@ macro_rules! readable {
             Refused(String),
             /// Why the pod called so has no containers yet, reason and message: see [`crate::creating`].
             Stuck(&'static str, Arc<str>),
+            /// A volume claim that is being deleted, and since when: see [`crate::storefront::volume_claims`].
+            Leaving(Time),
             /// An object that exists, and of which nothing else is read.
             Other,
         }

@@ -12,6 +12,8 @@ use crate::live::{Live, Readable};
 pub const OWNER_UID_LABEL: &str = "storefront.dev/owner-uid";
 /// Label with the name of the shop.
 pub const STOREFRONT_LABEL: &str = "storefront.dev/storefront";
+/// Label with the part of a shop that an object is of; the claims of a StatefulSet have it from their pods' selector.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
 /// Annotation of a workload whose number of pods has been handed to an autoscaler.
 pub const AUTOSCALED: &str = "storefront.dev/autoscaled";
 /// Value of `app.kubernetes.io/managed-by`.

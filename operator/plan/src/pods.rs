@@ -19,7 +19,7 @@ use k8s_openapi::{
 
 use crate::{
     names,
-    objects::{MANAGER, OWNER_UID_LABEL, STOREFRONT_LABEL},
+    objects::{MANAGER, NAME_LABEL, OWNER_UID_LABEL, STOREFRONT_LABEL},
     settings::Settings,
 };
 
@@ -72,7 +72,7 @@ impl Scope {
 /// The labels that select an instance's pods.
 pub(crate) fn selector(app: &str, instance: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
-        ("app.kubernetes.io/name".to_owned(), names::label_value(app)),
+        (NAME_LABEL.to_owned(), names::label_value(app)),
         (
             "app.kubernetes.io/instance".to_owned(),
             names::label_value(instance),

@@ -12,7 +12,7 @@ mod redis;
 pub(crate) mod role;
 pub(crate) mod server;
 pub(crate) mod trial;
-mod volume;
+pub(crate) mod volume;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -172,7 +172,18 @@ impl Backing {
         valid: Option<&Valid>,
         objects: &Objects<Applied>,
     ) -> Part {
-        self.server().readiness(spec, shop, valid, objects)
+        let part = self.server().readiness(spec, shop, valid, objects);
+        let set = self.server().embedded();
+        let set = set.map(|server| format!("{shop}-{}", server.part));
+        let lost = set.and_then(|set| volume::being_deleted(self.role(), &set, valid, objects));
+        match lost {
+            // Its pods may have something to say all the same.
+            Some(lost) => Part {
+                pods: part.pods,
+                ..lost
+            },
+            None => part,
+        }
     }
 }
 
@@ -263,6 +274,7 @@ pub(crate) fn plan_workloads(valid: &Valid, objects: &mut Objects<Planned>) {
         volume::plan_growth(valid, server, objects);
     }
     servers(valid).for_each(|server| server.plan_workload(valid, objects));
+    embedded(&valid.storefront.spec).for_each(|server| volume::hold(valid, server, objects));
     keep_replaced(valid, objects);
 }
 
@@ -294,6 +306,14 @@ pub(crate) fn live(spec: &StorefrontSpec, (namespace, shop): (&str, &str)) -> Ob
     let mut objects = Objects::new();
     embedded(spec).for_each(|server| trial::keep(server, (namespace, shop), &mut objects));
     objects
+}
+
+/// The parts that have volumes, of any shop.
+pub(crate) fn parts_with_volumes() -> Vec<&'static str> {
+    let servers = Backing::ALL.into_iter();
+    let embedded = servers.filter_map(|backing| backing.server().embedded());
+    let sets = embedded.filter(|server| server.workload == embedded::Workload::StatefulSet);
+    sets.map(|server| server.part).collect()
 }
 
 /// The volume claims of the shop's embedded servers, with the labels that they have.

@@ -5,6 +5,11 @@
 //! then the set is made anew around its running pods (see the operator's applier). A kill in between leaves claims that
 //! are large enough and a set whose template differs, which is where the next reconciliation goes on. Where the API
 //! server refuses to let a claim grow, the set stays as it is, and what depends on the size goes by what the set has.
+//!
+//! ## A claim that somebody deletes
+//! Kubernetes keeps it as long as a pod uses it, and nobody can take its deletion back. So its server runs on, and the end
+//! of its pod, for whatever reason, is the end of its data. The operator is not to be that reason: the set is left as it is
+//! ([`hold`]) until the claim is gone, and the status says what a person can do ([`being_deleted`]).
 
 use std::collections::BTreeMap;
 
@@ -14,14 +19,24 @@ use k8s_openapi::{
         apps::v1::StatefulSet,
         core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{ObjectMeta, Time},
+    },
 };
 
-use super::embedded::Embedded;
-use crate::{Applied, Mode, Objects, Planned, pods, size::nano, storefront::Valid};
+use super::{embedded::Embedded, role::Role};
+use crate::{
+    Applied, Live, Mode, Objects, Planned, objects::key_of, pods, readiness::Part, size::nano,
+    storefront::Valid,
+};
 
 /// Name of the volume of a pod of a StatefulSet.
 const VOLUME: &str = "data";
+/// Kind of what a pod's volume is claimed by.
+const CLAIM: &str = "PersistentVolumeClaim";
+/// Reason of a server's condition while a claim of it is being deleted.
+const BEING_DELETED: &str = "VolumeBeingDeleted";
 
 /// Names of the claims that a server's set has made, and the labels that the set gives them.
 pub(super) fn claims(
@@ -70,7 +85,7 @@ fn spec_of(size: &str) -> PersistentVolumeClaimSpec {
 /// Plans the growth of the claims of a server whose set has smaller ones than it should.
 pub(super) fn plan_growth(valid: &Valid, server: &Embedded, objects: &mut Objects<Planned>) {
     let size = wanted(valid, server);
-    if granted(valid, server).is_none_or(|granted| granted == size) {
+    if granted(valid, server).is_none_or(|granted| granted == size) || is_held(valid, server) {
         return;
     }
     for (name, labels) in claims(&valid.storefront.spec, valid.name(), server) {
@@ -118,4 +133,76 @@ pub(super) fn size_of(objects: &Objects<Applied>, set: &str) -> Option<String> {
     let claim = set.spec?.volume_claim_templates?.into_iter().next()?;
     let mut requests = claim.spec?.resources?.requests?;
     requests.remove("storage").map(|size| size.0)
+}
+
+/// Leaves the set of a server as it is while a claim of it is being deleted.
+pub(super) fn hold(valid: &Valid, server: &Embedded, objects: &mut Objects<Planned>) {
+    if !is_held(valid, server) {
+        return;
+    }
+    let set = key_of::<StatefulSet>(&valid.scope.namespace, &valid.child(server.part));
+    for item in objects.items.iter_mut().filter(|item| item.key == set) {
+        item.mode = Mode::Keep;
+    }
+}
+
+fn is_held(valid: &Valid, server: &Embedded) -> bool {
+    leaving(&valid.seen.servers, &valid.child(server.part)).is_some()
+}
+
+/// A server of which a claim is being deleted, as the status reports it.
+pub(super) fn being_deleted(
+    role: Role,
+    set: &str,
+    valid: Option<&Valid>,
+    objects: &Objects<Applied>,
+) -> Option<Part> {
+    let planned_with = valid.map(|valid| &valid.seen.servers);
+    let mut sources = [Some(objects), planned_with].into_iter().flatten();
+    let (claim, since) = sources.find_map(|source| leaving(source, set))?;
+    let pod = claim.strip_prefix("data-").unwrap_or(claim);
+    let remedy = match role {
+        Role::Database => format!(
+            "its data are gone as soon as pod {pod} ends, and nobody can take the deletion back. Keep them now: set \
+             persistentVolumeReclaimPolicy of its PersistentVolume to Retain, and take dumps (runbook \"A volume is being \
+             deleted\")"
+        ),
+        Role::Bus | Role::Cache => format!(
+            "its data are gone as soon as pod {pod} ends, and nobody can take the deletion back. What it holds is published \
+             again from the databases: delete pod {pod} when a short pause of the events does not matter"
+        ),
+    };
+    Some(Part {
+        kind: CLAIM,
+        name: claim.to_owned(),
+        ready: false,
+        since: Some(since.clone()),
+        message: format!(
+            "it is being deleted: {remedy}. Until it is gone the operator changes nothing of StatefulSet {set}"
+        ),
+        pods: None,
+        stalls: true,
+    })
+}
+
+/// The reason of a server's condition, if it is about a claim that is being deleted.
+pub(crate) fn reason(part: &Part) -> Option<&'static str> {
+    (part.kind == CLAIM).then_some(BEING_DELETED)
+}
+
+/// The first claim of a set, among these objects, that is being deleted, and since when.
+fn leaving<'a>(objects: &'a Objects<Applied>, set: &str) -> Option<(&'a str, &'a Time)> {
+    objects.items.iter().find_map(|item| match &item.live {
+        Live::Leaving(since) if set_of(&item.key.name) == Some(set) => {
+            Some((item.key.name.as_str(), since))
+        }
+        _ => None,
+    })
+}
+
+/// The set that makes claims of this name.
+pub(crate) fn set_of(claim: &str) -> Option<&str> {
+    let rest = claim.strip_prefix(VOLUME)?.strip_prefix('-')?;
+    let (set, number) = rest.rsplit_once('-')?;
+    number.parse::<u32>().ok().map(|_| set)
 }

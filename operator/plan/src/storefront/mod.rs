@@ -37,7 +37,10 @@ pub(crate) use edge::VERSION_ANNOTATION;
 pub use ending::{Held, held};
 pub use hosts::{share_a_host, shared_hosts};
 pub use material::{Data, Fresh, Minted, SigningKey};
-pub use needs::{MissingMaterial, Needs, may_be_pruned, missing_material, needs, servers};
+pub use needs::{
+    MissingMaterial, Needs, may_be_pruned, missing_material, needs, parts_with_volumes, servers,
+    set_of_claim, volume_claims,
+};
 pub use observed::Observed;
 pub use status::{children, status, unready};
 pub use teardown::{Live, Teardown, teardown};

@@ -74,6 +74,27 @@ pub fn servers(storefront: &Storefront) -> Objects<Planned> {
     backing::live(&storefront.spec, place)
 }
 
+/// Names of the volume claims of the shop's servers. None of a shop that is being deleted: their
+/// end is that of the shop then.
+pub fn volume_claims(storefront: &Storefront) -> Vec<String> {
+    if storefront.metadata.deletion_timestamp.is_some() {
+        return Vec::new();
+    }
+    let shop = storefront.metadata.name.as_deref().unwrap_or_default();
+    let claims = backing::claims(&storefront.spec, shop);
+    claims.map(|(name, _)| name).collect()
+}
+
+/// The set that makes volume claims of this name.
+pub fn set_of_claim(claim: &str) -> Option<&str> {
+    backing::volume::set_of(claim)
+}
+
+/// The parts of shops that have volumes, whichever servers a shop uses.
+pub fn parts_with_volumes() -> Vec<&'static str> {
+    backing::parts_with_volumes()
+}
+
 /// Names of every Secret that is made for the shop: no other one may have them.
 pub(super) fn taken_secrets(storefront: &Storefront) -> Vec<String> {
     own_secrets(storefront)

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Applied, Objects, Outcome, Planned, Platform,
-    backing::{self, Backing, role::Role},
+    backing::{self, Backing, role::Role, volume},
     conditions::{self, Aspect},
     readiness::Part,
     release::Release,
@@ -252,7 +252,8 @@ fn look(
         .iter()
         .map(|(role, part)| {
             let unknown = unanswered(objects, name_of(storefront), *role).filter(|_| part.ready);
-            unknown.unwrap_or_else(|| aspect(role.condition(), role.not_ready(), part))
+            let reason = volume::reason(part).unwrap_or(role.not_ready());
+            unknown.unwrap_or_else(|| aspect(role.condition(), reason, part))
         })
         .collect();
     // A server that keeps its image is ready itself; only the shop as a whole is not.

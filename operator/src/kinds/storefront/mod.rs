@@ -3,6 +3,7 @@
 mod inputs;
 mod observe;
 mod teardown;
+mod volumes;
 
 use crds::{Storefront, StorefrontStatus};
 use operator_plan::storefront as plan;
@@ -68,6 +69,7 @@ impl Kind for Storefronts {
         seen: &mut Objects<Applied>,
     ) -> Result<Next, Error> {
         inputs::add(ctx, shop, seen).await?;
+        volumes::add_known(ctx, shop, seen);
         Ok(Next::AwaitChange)
     }
 

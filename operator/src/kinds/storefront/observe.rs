@@ -11,6 +11,7 @@ use operator_plan::storefront::{
     Data, Observed, missing_material, needs, servers, services_of, shared_hosts, team_clients,
 };
 
+use super::volumes;
 use crate::certificate;
 use crate::context::Context;
 use crate::error::Error;
@@ -58,9 +59,11 @@ pub async fn observe(ctx: &Context, shop: &Storefront) -> Result<Observed, Error
         .and_then(certificate::read);
     let mint = || certificate::mint(&shop.spec.hostnames, now);
     let minted = is_due(shop, known.as_ref(), now).then(mint);
+    let mut servers = ctx.reader.read(&servers(shop)).await?;
+    volumes::add(ctx, shop, &mut servers).await?;
     Ok(Observed {
         now,
-        servers: ctx.reader.read(&servers(shop)).await?,
+        servers,
         jobs: ctx
             .reader
             .jobs_of(&shop.uid().unwrap_or_default())

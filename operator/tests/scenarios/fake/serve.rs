@@ -357,6 +357,9 @@ fn query_value(query: &str, name: &str) -> Option<String> {
         value
             .replace("%3D", "=")
             .replace("%2F", "/")
+            .replace('+', " ")
+            .replace("%28", "(")
+            .replace("%29", ")")
             .replace("%2C", ","),
     )
 }

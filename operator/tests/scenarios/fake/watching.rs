@@ -104,8 +104,16 @@ impl View {
             "regarding.name" => object["regarding"]["name"].clone(),
             other => panic!("no field selector {other}"),
         };
-        pairs(&self.labels).all(|(name, value)| meta["labels"][name] == value)
-            && pairs(&self.fields).all(|(name, value)| fields(name) == value)
+        let is_one_of = |name: &str, values: &str| {
+            let mut values = values.split(',');
+            values.any(|value| meta["labels"][name] == value)
+        };
+        // The one selector of a set is alone.
+        let labels = match self.labels.split_once(" in (") {
+            Some((name, values)) => is_one_of(name, values.trim_end_matches(')')),
+            None => pairs(&self.labels).all(|(name, value)| meta["labels"][name] == value),
+        };
+        labels && pairs(&self.fields).all(|(name, value)| fields(name) == value)
     }
 
     pub(super) fn of(&self, object: Value) -> Value {
