@@ -89,6 +89,7 @@ pub struct Starting {
 
 /// Claims keys as [`outbox::idempotency::begin`] does, and stores the checkouts, leased to their makers: one statement, so that
 /// there is no transaction around it. In the order of their keys: two statements with the same keys wait for each other.
+/// (Conditions that are always true, and an offset of nothing: see [`save_all`].)
 pub async fn start(
     conn: &mut PgConnection,
     starting: &[Starting],
@@ -107,6 +108,7 @@ pub async fn start(
                          (select $10::bytea[]))
                  as asked (checkout_id, user_id, reservation_id, payment_id, key, request, version, traceparent, caller,
                            fingerprint)
+             where asked.version > 0 and asked.key >= ''
          ), started as (
              insert into orders.checkouts
                  (checkout_id, stage, user_id, reservation_id, payment_id, idempotency_key, request, lease_until,
@@ -116,7 +118,7 @@ pub async fn start(
              where claimed and not exists (
                  select from orders.checkouts as c
                  where c.user_id = claim.user_id and c.idempotency_key = claim.key
-                   and c.stage in ('started', 'reserved', 'awaiting_payment', 'authorised'))
+                   and c.stage in ('started', 'reserved', 'awaiting_payment', 'authorised') offset 0)
              returning checkout_id
          )
          select checkout_id as "id!: OrderId", claimed as "claimed!",
@@ -234,6 +236,9 @@ pub async fn save(
 }
 
 /// As [`save`], for several checkouts, each once. Those that are missing were written by other drivers.
+///
+/// The last two conditions are always true. By them the planner expects few rows, and looks them up by the index: otherwise a
+/// plan that was made while the table was small would read the whole of it until it is analysed.
 pub async fn save_all(
     conn: &mut PgConnection,
     savings: &[Saving],
@@ -260,6 +265,7 @@ pub async fn save_all(
                        (select $5::jsonb[]), (select $6::integer[]))
                as s (checkout_id, version, stage, quote, refusal, attempts)
            where c.checkout_id = s.checkout_id and c.version = s.version and c.stage not in ('placed', 'failed')
+             and s.version > 0 and s.attempts >= 0
            returning c.checkout_id as "id: OrderId", c.version, c.frozen ->> 'number' as number"#,
         &ids,
         &versions,
