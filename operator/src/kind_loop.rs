@@ -95,6 +95,9 @@ pub trait Kind: Send + Sync + 'static {
     /// Label of the outcome metric after everything was applied.
     fn applied_label(valid: &Self::Valid) -> &'static str;
 
+    /// Whether an object that is being deleted goes on as before, because somebody else's finalizer keeps it.
+    fn is_held(ctx: &Context, object: &Self::Object) -> bool;
+
     /// Takes the next step of a deletion.
     fn delete(
         ctx: &Context,
@@ -104,7 +107,7 @@ pub trait Kind: Send + Sync + 'static {
 
 /// Reconciles one object of a kind.
 pub async fn reconcile<K: Kind>(ctx: &Context, object: &K::Object) -> Result<Next, Error> {
-    if object.meta().deletion_timestamp.is_some() {
+    if object.meta().deletion_timestamp.is_some() && !K::is_held(ctx, object) {
         return K::delete(ctx, object).await;
     }
     if K::is_paused(ctx, object) {

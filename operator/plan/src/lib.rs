@@ -12,6 +12,7 @@ pub mod hash;
 pub mod in_use;
 mod job;
 pub mod key;
+pub mod leaving;
 mod live;
 pub mod names;
 mod network;

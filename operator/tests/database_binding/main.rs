@@ -6,6 +6,7 @@ mod checks;
 mod dump;
 mod endings;
 mod grants;
+mod held;
 mod image;
 mod kill;
 mod life;

@@ -13,6 +13,7 @@ mod drift;
 mod events;
 mod fake;
 mod faults;
+mod held;
 mod leading;
 mod life;
 mod measured;

@@ -42,7 +42,7 @@ pub use rotation::{ROTATE, Stage, next_step, rotation, secrets, stage, taken_ove
 pub use secret::{Keys, secret, standing};
 pub use statement::{Place, Statement};
 pub use status::{Progress, intent, renewed, status};
-pub use terms::{effective, end_policy, how_to_abandon, is_abandoned};
+pub use terms::{effective, end_policy, held_by_others, how_to_abandon, is_abandoned};
 pub(crate) use unusable::unusable;
 pub use validate::{
     Data, Observed, Server, ServerState, Valid, admin_secret, awaits_server, embedded_server,

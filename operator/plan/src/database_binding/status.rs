@@ -8,7 +8,7 @@ use super::loss::LOST;
 use super::names::Wanted;
 use super::rotation::rotation;
 use crate::conditions::{self, Aspect};
-use crate::{Invalid, Waiting};
+use crate::{Invalid, Waiting, leaving};
 
 /// Reasons of failures that no waiting mends.
 const STALLING: [&str; 3] = ["ServerDenied", FORBIDDEN, "BackupFailed"];
@@ -18,6 +18,13 @@ const STALLING: [&str; 3] = ["ServerDenied", FORBIDDEN, "BackupFailed"];
 pub enum Progress<'a> {
     /// Everything was seen to be as it should be; this is how far the rotation is now.
     Done(Option<&'a RotationStatus>),
+    /// The same, of an object that is being deleted and that somebody else keeps.
+    Held {
+        /// How far the rotation is now.
+        rotation: Option<&'a RotationStatus>,
+        /// Who keeps it, and what to do.
+        message: &'a str,
+    },
     /// See [`Waiting`].
     Waiting(&'a Waiting),
     /// See [`Invalid`].
@@ -92,7 +99,7 @@ pub fn status(
         status.recreation.clone_from(&wanted.recreation);
     }
     status.rotation = match (progress, wanted) {
-        (Progress::Done(rotation), _) => rotation.cloned(),
+        (Progress::Done(rotation) | Progress::Held { rotation, .. }, _) => rotation.cloned(),
         // As the intent that was written on the way: a later status must not take it back.
         (Progress::Waiting(_) | Progress::Invalid(_) | Progress::Failed { .. }, Some(wanted)) => {
             rotation(binding, wanted, now)
@@ -101,14 +108,18 @@ pub fn status(
     };
     let previous = std::mem::take(&mut status.conditions);
     status.conditions = match progress {
-        Progress::Done(_) => {
+        Progress::Done(_) | Progress::Held { .. } => {
             if let Some(recreation) = &mut status.recreation {
                 recreation.pending = false;
             }
             status.binding = wanted.map(|wanted| BindingRef {
                 name: wanted.names.secret.clone(),
             });
-            done(&previous, wanted, generation, now)
+            let held = match progress {
+                Progress::Held { message, .. } => Some(leaving::held(message.to_owned())),
+                _ => None,
+            };
+            done(&previous, (wanted, held), generation, now)
         }
         Progress::Waiting(on) => {
             let aspects = conditions::reconciling(on.reason, &on.message);
@@ -145,7 +156,7 @@ fn unfinished(reason: &str, message: &str) -> Vec<Aspect> {
 
 fn done(
     previous: &[Condition],
-    wanted: Option<&Wanted>,
+    (wanted, held): (Option<&Wanted>, Option<Aspect>),
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -164,7 +175,8 @@ fn done(
             format!("Secret {secret} holds the credentials"),
         ),
     ];
-    let mut aspects = conditions::summary(&parts);
+    let all: Vec<Aspect> = held.into_iter().chain(parts.clone()).collect();
+    let mut aspects = conditions::summary(&all);
     aspects.extend(parts);
     conditions::conditions(previous, &aspects, generation, now)
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crds::{DatabaseBinding, DeletionPolicy, Storefront};
 use service_catalogue::Service;
 
-use super::{ABANDON, validate::Observed};
+use super::{ABANDON, FINALIZER, validate::Observed};
+use crate::leaving;
 use crate::storefront::{own::own_binding, set_terms};
 
 /// The binding as it is acted on: one of a shop's own with the grants, extensions, rotation and dumps that its Storefront
@@ -37,6 +38,13 @@ pub fn end_policy(binding: &DatabaseBinding, seen: &Observed) -> DeletionPolicy 
         (None, Some(_)) => DeletionPolicy::Retain,
         (None, None) => binding.spec.reclaim_policy,
     }
+}
+
+/// What is said of a shop's own binding that is being deleted and goes on as before, because somebody else's finalizer
+/// keeps it; `None`: it is none, or its end has begun.
+pub fn held_by_others(binding: &DatabaseBinding, seen: &Observed) -> Option<String> {
+    let (shop, _) = own(binding, seen)?;
+    leaving::held_by_others(shop, &binding.metadata, Some(FINALIZER))
 }
 
 /// Whether somebody who may do so asked to let a binding go that cannot be ended as its policy says: of a shop's own

@@ -30,7 +30,7 @@ pub(crate) use network::GATEWAY_LABEL;
 pub use rivals::are_rivals;
 pub use status::{asking, children, status, unready};
 pub use valid::{Migration, Valid};
-pub use validate::{effective, validate};
+pub use validate::{effective, is_held, validate};
 
 /// What is known about the cluster around a ServiceDeployment.
 #[derive(Clone, Debug, Default)]

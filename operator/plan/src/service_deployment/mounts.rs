@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crds::{DatabaseBinding, ServiceDeployment, Storefront};
+use crds::{Condition, DatabaseBinding, ServiceDeployment, Storefront};
 
 use super::Observed;
-use crate::{Waiting, conditions, storefront::own};
+use crate::{Waiting, conditions, leaving::HELD, storefront::own};
 
 /// The Secret of each binding, once each DatabaseBinding is ready.
 pub(super) fn mounts(
@@ -33,7 +33,7 @@ fn database_secret(name: &str, binding: Option<&DatabaseBinding>) -> Result<Stri
     };
     let status = binding.status.clone().unwrap_or_default();
     let (list, meta) = (&status.conditions, &binding.metadata);
-    if !conditions::is_ready(list, meta.generation) {
+    if !conditions::is_ready(list, meta.generation) && !is_held(list, meta.generation) {
         let said = conditions::why_not_ready(list);
         // A deletion is a new generation too, which `Ready` is not about.
         let is_said = conditions::find(list, "Ready").is_some_and(|c| !c.is_true());
@@ -48,6 +48,16 @@ fn database_secret(name: &str, binding: Option<&DatabaseBinding>) -> Result<Stri
         Some(secret) => Ok(secret.name),
         None => waiting(format!("DatabaseBinding {name} names no Secret yet")),
     }
+}
+
+/// Whether a binding is as it should be, but that it is being deleted and somebody else keeps it.
+fn is_held(list: &[Condition], generation: Option<i64>) -> bool {
+    let ready = conditions::find(list, "Ready");
+    let holds = |type_: &str| {
+        let found = conditions::find(list, type_);
+        found.is_some_and(|c| c.is_true() && c.observed_generation == generation)
+    };
+    ready.is_some_and(|c| c.reason == HELD) && holds("DatabaseReady") && holds("SecretReady")
 }
 
 /// The hash of the Secret of each folder.

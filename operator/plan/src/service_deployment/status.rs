@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Applied, Objects, Outcome, Planned,
     conditions::{self, Aspect},
+    leaving,
     objects::AUTOSCALED,
     podless::{cause, refused},
     pods,
@@ -71,7 +72,10 @@ pub fn status(
     status.conditions = match outcome {
         Outcome::Applied { valid, objects } => {
             let parts = parts(valid, objects);
-            let mut aspects = conditions::summary(&parts);
+            let held = leaving::held_by_others(&valid.storefront, &service.metadata, None);
+            let held = held.map(leaving::held).into_iter();
+            let all: Vec<Aspect> = held.chain(parts.clone()).collect();
+            let mut aspects = conditions::summary(&all);
             aspects.extend(parts);
             aspects.extend(idle_autoscaler(service, objects));
             conditions::conditions(known, &aspects, generation, now)

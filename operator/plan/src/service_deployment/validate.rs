@@ -9,7 +9,7 @@ use super::{
     valid::{Bound, Migration, Valid},
 };
 use crate::{
-    Invalid, Platform, Verdict, Waiting, objects::owner_of, pods::Scope, release::Release,
+    Invalid, Platform, Verdict, Waiting, leaving, objects::owner_of, pods::Scope, release::Release,
     storefront::own,
 };
 
@@ -80,6 +80,11 @@ pub fn validate(
         return Verdict::Invalid(failed(job, *is_late));
     }
     Verdict::Ready(valid)
+}
+
+/// Whether a workload that is being deleted goes on as before, because somebody else's finalizer keeps it.
+pub fn is_held(service: &ServiceDeployment, storefront: &Storefront) -> bool {
+    leaving::held_by_others(storefront, &service.metadata, None).is_some()
 }
 
 fn failed(job: &str, is_late: bool) -> Invalid {

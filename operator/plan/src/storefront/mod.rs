@@ -1,5 +1,6 @@
 //! Storefront: one shop, its backing servers, its services and its gateway.
 
+mod bindings;
 mod catalogue;
 pub mod certificate;
 mod desired;

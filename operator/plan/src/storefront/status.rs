@@ -1,5 +1,6 @@
 use crds::{
-    LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus, storefront::Blocker,
+    DatabaseBinding, LocalRef, ServiceCounts, ServiceDeployment, Storefront, StorefrontStatus,
+    storefront::Blocker,
 };
 use gateway_routes::api::Gateway;
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use service_catalogue::Service;
 
 use super::{
-    Missing, Valid, hosts, issuer,
+    Missing, Valid, bindings, hosts, issuer,
     parts::{Trouble, certificate_trouble, gateway, service},
     told::{failing, mail, serving, unanswered},
     url,
@@ -16,6 +17,8 @@ use crate::{
     Applied, Objects, Outcome, Planned, Platform,
     backing::{self, Backing, role::Role, volume},
     conditions::{self, Aspect},
+    database_binding::LOST,
+    leaving::HELD,
     readiness::Part,
     release::Release,
     trouble::PodsOf,
@@ -142,6 +145,9 @@ pub fn children(storefront: &Storefront) -> Objects<Planned> {
     let mut objects = backing::live(&storefront.spec, (namespace, shop));
     for service in Service::ALL {
         objects.keep::<ServiceDeployment>(namespace, &format!("{shop}-{service}"));
+        if service.has_database() {
+            objects.keep::<DatabaseBinding>(namespace, &format!("{shop}-{service}"));
+        }
     }
     objects.keep::<Gateway>(namespace, shop);
     objects
@@ -173,19 +179,34 @@ fn name_of(storefront: &Storefront) -> &str {
     storefront.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// The shop's servers with the conditions that report on them.
+/// A server of the shop, and the reason of its condition while it is not ready.
+struct Server {
+    role: Role,
+    reason: &'static str,
+    part: Part,
+}
+
+/// The shop's servers, in the order of their conditions.
 fn servers(
     storefront: &Storefront,
     valid: Option<&Valid>,
     objects: &Objects<Applied>,
     now: Timestamp,
-) -> Vec<(Role, Part)> {
+) -> Vec<Server> {
     let (spec, shop) = (&storefront.spec, name_of(storefront));
     let servers = Backing::of(spec).into_iter().map(|backing| {
         let (role, mut part) = (
             backing.role(),
             backing.readiness(spec, shop, valid, objects),
         );
+        let mut reason = volume::reason(&part);
+        // What its services suffer from then has this cause, and a remedy.
+        if role == Role::Database
+            && reason.is_none()
+            && let Some(lost) = bindings::lost(objects, shop)
+        {
+            (reason, part) = (Some(LOST), lost);
+        }
         if part.ready
             && let Some((service, why)) = failing(objects, shop, role)
         {
@@ -196,7 +217,11 @@ fn servers(
         if !part.ready && part.since.is_none() {
             part.since = Some(since(storefront, role.condition(), now));
         }
-        (role, part)
+        Server {
+            role,
+            reason: reason.unwrap_or(role.not_ready()),
+            part,
+        }
     });
     servers.collect()
 }
@@ -250,9 +275,8 @@ fn look(
     let (counts, services_aspect) = count(&services, objects);
     let mut aspects: Vec<Aspect> = servers
         .iter()
-        .map(|(role, part)| {
+        .map(|Server { role, reason, part }| {
             let unknown = unanswered(objects, name_of(storefront), *role).filter(|_| part.ready);
-            let reason = volume::reason(part).unwrap_or(role.not_ready());
             unknown.unwrap_or_else(|| aspect(role.condition(), reason, part))
         })
         .collect();
@@ -265,14 +289,17 @@ fn look(
         aspect("GatewayProgrammed", unprogrammed, &gateway),
     ];
     rest.extend(mail(storefront, objects));
+    let held = bindings::held(objects, name_of(storefront));
     let mut all = aspects.clone();
     all.extend(kept);
+    all.extend(held.iter().map(|part| aspect("Ready", HELD, part)));
     all.extend(rest.clone());
     aspects.extend(rest);
     let blocker = servers
         .iter()
-        .map(|(_, part)| part)
+        .map(|server| &server.part)
         .chain(trial.as_ref().map(|(_, part)| part))
+        .chain(&held)
         .chain(&services)
         .chain([&gateway])
         .find(|part| !part.ready)

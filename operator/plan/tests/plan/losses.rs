@@ -1,8 +1,11 @@
-//! What the workloads of a lost database do.
+//! What the workloads of a lost database do, and what a shop says of its databases.
 
-use operator_plan::service_deployment;
+use jiff::Timestamp;
+use operator_plan::{conditions::find, service_deployment};
+use serde_json::{Value, json};
 
 use crate::fixtures::{children, migrated, platform, shop, valid_service};
+use crate::status::{look, of_shop, well};
 
 #[test]
 fn an_empty_database_in_the_place_of_a_lost_one_is_migrated_and_its_pods_restart() {
@@ -39,4 +42,106 @@ fn an_empty_database_in_the_place_of_a_lost_one_is_migrated_and_its_pods_restart
         item.expect("planned").body["spec"]["template"]["metadata"].clone()
     };
     assert_ne!(template(before), template(after));
+}
+
+/// A binding as its controller reports it.
+fn says(ready: &str, others: &[(&str, &str)]) -> Value {
+    let one = |type_: &str, status: &str, reason: &str| {
+        json!({ "type": type_, "status": status, "reason": reason, "message": "what to do",
+            "observedGeneration": 1, "lastTransitionTime": "1970-01-01T00:00:00Z" })
+    };
+    let others = others
+        .iter()
+        .map(|(type_, status)| one(type_, status, ready));
+    let mut all = vec![one("Ready", "False", ready), one("Stalled", "True", ready)];
+    all.extend(others);
+    json!({ "binding": { "name": "demo-order-db" }, "conditions": all })
+}
+
+fn shop_with(binding: &Value, failing: &Value) -> crds::StorefrontStatus {
+    let shop = shop("storefront.yaml");
+    let seen = look(&shop, |item| {
+        let mut status = well(item);
+        match (item.key.kind.as_str(), item.key.name.as_str()) {
+            ("DatabaseBinding", "demo-order") => return binding.clone(),
+            ("ServiceDeployment", "demo-auth") => status["failing"] = failing.clone(),
+            _ => {}
+        }
+        status
+    });
+    of_shop(&shop, &seen, Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn a_lost_database_is_what_its_shop_names_first() {
+    let failing = json!([
+        { "name": "database", "message": "password authentication failed" },
+        { "name": "bus", "message": "no login" },
+    ]);
+    let before = shop_with(&json!({}), &failing);
+    let ready = find(&before.conditions, "Ready").expect("told");
+    assert!(ready.message.contains("password authentication failed"));
+
+    let lost = says("DatabaseLost", &[("DatabaseReady", "False")]);
+    let status = shop_with(&lost, &failing);
+    for type_ in ["Ready", "DatabaseReady", "Stalled"] {
+        let found = find(&status.conditions, type_).expect("told");
+        assert_eq!(found.reason, "DatabaseLost", "{type_}");
+        assert!(
+            found
+                .message
+                .contains("DatabaseBinding demo-order is not ready since")
+                && found.message.ends_with("what to do"),
+            "{}",
+            found.message
+        );
+    }
+    let blocker = status.blocked_by.expect("told");
+    assert_eq!(
+        (&*blocker.kind, &*blocker.name),
+        ("DatabaseBinding", "demo-order")
+    );
+}
+
+#[test]
+fn a_binding_that_somebody_elses_finalizer_keeps_is_named_and_its_database_used() {
+    let held = says(
+        "HeldByFinalizer",
+        &[("DatabaseReady", "True"), ("SecretReady", "True")],
+    );
+    let status = shop_with(&held, &json!([]));
+    let reason = |type_: &str| {
+        find(&status.conditions, type_)
+            .expect("told")
+            .reason
+            .clone()
+    };
+    assert_eq!(reason("DatabaseReady"), "Ready");
+    assert_eq!(reason("ServicesReady"), "Ready");
+    assert_eq!(reason("Ready"), "HeldByFinalizer");
+    assert_eq!(reason("Stalled"), "HeldByFinalizer");
+    assert_eq!(status.blocked_by.expect("told").name, "demo-order");
+
+    let shop = shop("storefront.yaml");
+    let order = children(&shop)
+        .into_iter()
+        .find(|service| service.metadata.name.as_deref() == Some("demo-order"))
+        .expect("the order service");
+    let mut seen = migrated(&order, &shop);
+    let validate = |seen: &service_deployment::Observed| {
+        service_deployment::validate(&order, seen, &platform())
+            .ready()
+            .is_some()
+    };
+    for (told, is_used) in [
+        (held, true),
+        (says("DatabaseLost", &[("SecretReady", "True")]), false),
+    ] {
+        let binding = seen.bindings.get_mut("demo-order").expect("its database");
+        let binding = std::sync::Arc::make_mut(binding);
+        binding.metadata.generation = Some(1);
+        let status = binding.status.as_mut().expect("a status");
+        status.conditions = serde_json::from_value(told["conditions"].clone()).expect("conditions");
+        assert_eq!(validate(&seen), is_used);
+    }
 }

@@ -10,7 +10,7 @@ use operator_plan::database_binding::{
     ABANDON, BackupState, FINALIZER, Observed, Progress, Valid, backup, backup_state, end_policy,
     is_abandoned, owns_database, renewed, rotation, status,
 };
-use operator_plan::{Invalid, Verdict, Waiting};
+use operator_plan::{Invalid, Verdict, Waiting, leaving};
 
 use super::admin_session::AdminSession;
 use super::endpoint::Endpoint;
@@ -29,13 +29,23 @@ use crate::next::Next;
 /// Reason of a binding whose dump is being taken.
 const BACKING_UP: &str = "BackingUp";
 
-/// Ends a binding that holds the finalizer.
+/// Ends a binding. One without our finalizer has been ended; somebody else still keeps it.
 pub(super) async fn end(
     ctx: &Context,
     servers: &dyn Servers,
     binding: &DatabaseBinding,
     seen: &Observed,
 ) -> Result<Next, Error> {
+    if !binding.finalizers().iter().any(|held| held == FINALIZER) {
+        report(
+            ctx,
+            binding,
+            "Deleting",
+            &leaving::ending(&binding.metadata),
+        )
+        .await?;
+        return Ok(Next::AwaitChange);
+    }
     ctx.metrics.outcome(KIND, "deleting");
     let end = match before_asking(binding, seen, ctx.now()) {
         Err(end) => end,

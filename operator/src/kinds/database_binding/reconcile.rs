@@ -9,8 +9,8 @@ use std::time::Duration;
 use crds::{Condition, DatabaseBinding};
 use kube::ResourceExt;
 use operator_plan::database_binding::{
-    FINALIZER, Progress, Valid, Wanted, awaits_server, effective, emptied, intent, may_create,
-    next_step, remedy, revoke, status, validate,
+    FINALIZER, Observed, Progress, Valid, Wanted, awaits_server, effective, emptied,
+    held_by_others, intent, may_create, next_step, remedy, revoke, status, validate,
 };
 use operator_plan::service_deployment::bindings_of;
 use operator_plan::{Invalid, Verdict, Waiting, conditions};
@@ -45,12 +45,9 @@ pub async fn reconcile(
         return Ok(Next::AwaitChange);
     };
     let is_deleted = binding.metadata.deletion_timestamp.is_some();
-    if is_deleted && !binding.finalizers().iter().any(|held| held == FINALIZER) {
-        return Ok(Next::AwaitChange);
-    }
     let observed = observe::observe(ctx, &binding).await?;
     let binding = effective(binding, &observed);
-    if is_deleted {
+    if is_deleted && held_by_others(&binding, &observed).is_none() {
         return end(ctx, servers, &binding, &observed).await;
     }
     let shop = observed.storefront.as_ref();
@@ -74,7 +71,7 @@ pub async fn reconcile(
     let made = make(ctx, servers, &binding, &mut valid, held).await;
     let wanted = Some(&valid.wanted);
     match made {
-        Ok(Verdict::Ready(settled)) => settle(ctx, &binding, settled).await,
+        Ok(Verdict::Ready(settled)) => settle(ctx, &binding, &observed, settled).await,
         Ok(Verdict::Waiting(on)) => {
             wait(ctx, &binding, wanted, &on).await?;
             Ok(Next::Requeue(SOON))
@@ -131,7 +128,10 @@ async fn make_in(
         Ok(recreation) => valid.wanted.recreation = recreation,
         Err(why) => return Ok(Verdict::Invalid(why)),
     }
-    ctx.finalizers.add(&**binding, FINALIZER).await?;
+    // One that is being deleted takes none.
+    if binding.metadata.deletion_timestamp.is_none() {
+        ctx.finalizers.add(&**binding, FINALIZER).await?;
+    }
     let intended = intent(binding, &valid.wanted, ctx.now());
     ctx.statuses.write(&**binding, &intended).await?;
     let password = match held {
@@ -182,7 +182,12 @@ fn is_migrated(ctx: &Context, binding: &DatabaseBinding) -> bool {
     })
 }
 
-async fn settle(ctx: &Context, binding: &DatabaseBinding, settled: Settled) -> Result<Next, Error> {
+async fn settle(
+    ctx: &Context,
+    binding: &DatabaseBinding,
+    seen: &Observed,
+    settled: Settled,
+) -> Result<Next, Error> {
     let Settled {
         valid,
         rotation,
@@ -192,7 +197,14 @@ async fn settle(ctx: &Context, binding: &DatabaseBinding, settled: Settled) -> R
     let was_ready = binding.status.as_ref().is_some_and(|status| {
         conditions::is_ready(&status.conditions, binding.metadata.generation)
     });
-    let progress = Progress::Done(rotation.as_ref());
+    let held = held_by_others(binding, seen);
+    let progress = match &held {
+        Some(message) => Progress::Held {
+            rotation: rotation.as_ref(),
+            message,
+        },
+        None => Progress::Done(rotation.as_ref()),
+    };
     let new = status(binding, Some(&valid.wanted), progress, ctx.now());
     ctx.statuses.report(binding, &new).await?;
     ctx.metrics.outcome(KIND, "applied");

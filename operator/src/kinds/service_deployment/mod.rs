@@ -7,6 +7,7 @@ pub(crate) mod observe;
 use crds::{ServiceDeployment, ServiceDeploymentStatus};
 use kube::ResourceExt;
 use kube_cache::Key;
+use operator_plan::leaving;
 use operator_plan::service_deployment as plan;
 use operator_plan::trouble::PodsOf;
 use operator_plan::{Applied, ObjectKey, Objects, Outcome, Planned, Platform, Verdict};
@@ -87,7 +88,18 @@ impl Kind for ServiceDeployments {
         "applied"
     }
 
-    async fn delete(_ctx: &Context, _service: &ServiceDeployment) -> Result<Next, Error> {
+    fn is_held(ctx: &Context, service: &ServiceDeployment) -> bool {
+        let namespace = service.namespace().unwrap_or_default();
+        let shop = Key::new(namespace, service.spec.storefront_ref.name.clone());
+        let shop = ctx.caches.storefronts.store.object(&shop);
+        shop.is_some_and(|shop| plan::is_held(service, &shop))
+    }
+
+    /// Only says so.
+    async fn delete(ctx: &Context, service: &ServiceDeployment) -> Result<Next, Error> {
+        let text = leaving::ending(&service.metadata);
+        let new = plan::status(service, &Outcome::Deleting(&text), ctx.now());
+        ctx.statuses.report(service, &new).await?;
         Ok(Next::AwaitChange)
     }
 }

@@ -92,6 +92,10 @@ impl Kind for Storefronts {
         }
     }
 
+    fn is_held(_ctx: &Context, _shop: &Storefront) -> bool {
+        false
+    }
+
     async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Error> {
         teardown::delete(ctx, shop).await
     }

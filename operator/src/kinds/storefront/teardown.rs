@@ -10,6 +10,7 @@ use kube::api::{Api, ListParams, Patch};
 use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Resource, ResourceExt};
 use kube_cache::{Key, Owner};
+use operator_plan::leaving::ending;
 use operator_plan::objects::OWNER_UID_LABEL;
 use operator_plan::storefront::{Live, for_deletion, held, status, teardown};
 use operator_plan::{Invalid, ObjectKey, Objects, Outcome};
@@ -29,6 +30,9 @@ pub const FINALIZER: &str = "storefront.dev/shop";
 /// Takes the next step of a deletion. Its children are watched, so the next one follows by itself.
 pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Error> {
     if !shop.finalizers().iter().any(|held| held == FINALIZER) {
+        let text = ending(&shop.metadata);
+        let new = status(shop, &Outcome::Deleting(&text), &ctx.platform, ctx.now());
+        ctx.statuses.report(shop, &new).await?;
         return Ok(Next::AwaitChange);
     }
     ctx.metrics.outcome("Storefront", "deleting");
