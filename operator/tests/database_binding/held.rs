@@ -87,7 +87,6 @@ async fn a_binding_of_a_shop_that_ends_is_ended_and_is_not_ready_meanwhile() {
     world.api.delete(&world.storefront_path("demo"));
     world.api.delete(&world.binding_path(NAME));
     world.settle(NAME).await;
-    world.settle(NAME).await;
     assert_eq!(world.ready(NAME), ("False".into(), "Deleting".into()));
     let message = world.message(NAME);
     assert!(message.contains(HOLD), "{message}");

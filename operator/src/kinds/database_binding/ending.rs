@@ -156,7 +156,13 @@ async fn is_ending(ctx: &Context, namespace: &str) -> Result<bool, Error> {
 /// Releases the object. The Secrets went before: a new object of this name must not find an old one.
 async fn release(ctx: &Context, binding: &DatabaseBinding) -> Result<Next, Error> {
     ctx.finalizers.remove(binding, FINALIZER).await?;
-    Ok(Next::AwaitChange)
+    // What this process wrote is no news to it, and who else keeps the object is still to be said.
+    let is_kept = binding.finalizers().iter().any(|held| held != FINALIZER);
+    Ok(if is_kept {
+        Next::Requeue(AT_ONCE)
+    } else {
+        Next::AwaitChange
+    })
 }
 
 /// The end of a binding whose server can be asked.

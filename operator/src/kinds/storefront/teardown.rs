@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::{DatabaseBinding, ServiceDeployment, Storefront};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -24,6 +25,8 @@ use crate::error::{Error, optional};
 use crate::next::Next;
 use crate::patches::merge_params;
 
+/// Until somebody else's finalizer is named.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// Set on a shop as soon as something was made for it: its parts must be deleted in the right order.
 pub const FINALIZER: &str = "storefront.dev/shop";
 
@@ -66,7 +69,13 @@ pub(super) async fn delete(ctx: &Context, shop: &Storefront) -> Result<Next, Err
         return Ok(Next::AwaitChange);
     }
     ctx.finalizers.remove(shop, FINALIZER).await?;
-    Ok(Next::AwaitChange)
+    // What this process wrote is no news to it, and who else keeps the object is still to be said.
+    let is_kept = shop.finalizers().iter().any(|held| held != FINALIZER);
+    Ok(if is_kept {
+        Next::Requeue(AT_ONCE)
+    } else {
+        Next::AwaitChange
+    })
 }
 
 /// Lets a volume claim go with the shop, by one more owner reference. The claim's StatefulSet cannot do that:
