@@ -51,7 +51,9 @@ pub fn remedy(
             "{message}; correct username and password in {secret}, or have the server accept them"
         )
     } else if reason == FORBIDDEN {
-        format!("{message}; the login in {secret} needs createdb and createrole")
+        format!(
+            "{message}; the login in {secret} needs createdb, createrole and connect on the database postgres"
+        )
     } else if message.contains(UNRESOLVED) && !UNANSWERED.iter().any(|it| message.contains(it)) {
         format!("{message}; correct host in {secret}")
     } else {
