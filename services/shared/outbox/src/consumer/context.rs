@@ -30,7 +30,7 @@ impl Default for ConsumerOptions {
     fn default() -> Self {
         Self {
             concurrency: 4,
-            pace: Duration::from_millis(50),
+            pace: Duration::from_millis(20),
             attempts: 10,
             backoff: Duration::from_secs(1),
             check: Duration::from_secs(5),
