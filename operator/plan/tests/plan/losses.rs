@@ -1,5 +1,6 @@
 //! What the workloads of a lost database do, and what a shop says of its databases.
 
+use crds::{ServiceDeployment, Storefront};
 use jiff::Timestamp;
 use operator_plan::{conditions::find, service_deployment};
 use serde_json::{Value, json};
@@ -7,13 +8,16 @@ use serde_json::{Value, json};
 use crate::fixtures::{children, migrated, platform, shop, valid_service};
 use crate::status::{look, of_shop, well};
 
+fn order_service(shop: &Storefront) -> ServiceDeployment {
+    let mut all = children(shop).into_iter();
+    let order = all.find(|service| service.metadata.name.as_deref() == Some("demo-order"));
+    order.expect("the order service")
+}
+
 #[test]
 fn an_empty_database_in_the_place_of_a_lost_one_is_migrated_and_its_pods_restart() {
     let shop = shop("storefront.yaml");
-    let order = children(&shop)
-        .into_iter()
-        .find(|service| service.metadata.name.as_deref() == Some("demo-order"))
-        .expect("the order service");
+    let order = order_service(&shop);
     let mut seen = migrated(&order, &shop);
     let valid = |seen: &service_deployment::Observed| {
         let verdict = service_deployment::validate(&order, seen, &platform());
@@ -123,10 +127,7 @@ fn a_binding_that_somebody_elses_finalizer_keeps_is_named_and_its_database_used(
     assert_eq!(status.blocked_by.expect("told").name, "demo-order");
 
     let shop = shop("storefront.yaml");
-    let order = children(&shop)
-        .into_iter()
-        .find(|service| service.metadata.name.as_deref() == Some("demo-order"))
-        .expect("the order service");
+    let order = order_service(&shop);
     let mut seen = migrated(&order, &shop);
     let validate = |seen: &service_deployment::Observed| {
         service_deployment::validate(&order, seen, &platform())
